@@ -1,0 +1,120 @@
+// The query, the verdict and the two rankings side by side. The value is built by demo/ui/view.py.
+const root = () => element.querySelector(".board-root");
+let alpha = null;
+
+const order = (value) => {
+  const first = value.candidates.filter((c) => c.patch !== null);
+  const rest = value.candidates.filter((c) => c.patch === null);
+  const mixed = (c) => alpha * c.patch + (1 - alpha) * c.cosine;
+  first.sort((a, b) => mixed(a) - mixed(b) || a.rank - b.rank);
+  return [...first, ...rest].map((c, slot) => ({
+    ...c, combined: c.patch === null ? null : mixed(c), moved: c.rank - slot - 1, place: slot + 1,
+  }));
+};
+
+const mark = (correct) =>
+  correct === null ? null
+    : el("span", { class: correct ? "mark right" : "mark wrong", title: correct ? "same person" : "another person" },
+        correct ? "✓" : "✗", el("span", { class: "sr" }, correct ? " same person" : " another person"));
+
+const cell = (value, c, distance, place, change) => {
+  const selected = value.selected === c.row;
+  const truth = c.correct === null ? "" : c.correct ? " right" : " wrong";
+  return el("button", {
+    type: "button", class: `cell${truth}${selected ? " selected" : ""}`, "aria-pressed": String(selected),
+    "data-row": c.row, title: `${c.name}, ${c.path}: open in the inspector`,
+    onclick: () => { select(value, c.row); },
+  },
+  el("img", { src: c.thumb, alt: "", width: 96, height: Math.round((96 * value.crop[1]) / value.crop[0]) }),
+  el("span", { class: "about" },
+    el("span", { class: "name" }, el("span", { class: "place" }, `${place}. `), c.name, " ", mark(c.correct)),
+    el("span", { class: "number" }, fixed(distance)),
+    change === null ? null
+      : el("span", { class: "change" }, el("span", { "aria-hidden": "true" }, movement(change)),
+          el("span", { class: "sr" }, moved(change)))));
+};
+
+const select = (value, row) => {
+  value.selected = row;
+  for (const button of element.querySelectorAll(".cell")) {
+    const chosen = Number(button.dataset.row) === row;
+    button.classList.toggle("selected", chosen);
+    button.setAttribute("aria-pressed", String(chosen));
+  }
+  trigger("inspect", { row, result: value.result });
+};
+
+const rankings = (value) => {
+  const first = value.candidates.slice(0, value.top);
+  const second = value.stage2 === "none" ? [] : order(value).slice(0, value.top);
+  const head = el("tr", {}, el("th", { scope: "col" }, "Stage 1", el("small", {}, "cosine distance")),
+    second.length ? el("th", { scope: "col" }, "Flow", el("small", {}, "query rebuilt from the match")) : null,
+    second.length ? el("th", { scope: "col" }, "Stage 2", el("small", {}, `EMD and cosine, α = ${alpha.toFixed(2)}`)) : null);
+  const rows = first.map((c, slot) => {
+    const other = second[slot];
+    return el("tr", {}, el("td", {}, cell(value, c, c.cosine, slot + 1, null)),
+      other ? el("td", { class: "flow" },
+        other.flow ? el("img", { src: other.flow, width: 96, alt:
+          `Flow picture: the query's patches replaced by the patches of ${other.name} that they flow to` }) : null) : null,
+      other ? el("td", {}, cell(value, other, other.combined ?? other.cosine, slot + 1, other.moved)) : null);
+  });
+  return el("table", { class: "ranks" },
+    el("caption", { class: "sr" }, "The nearest gallery photos before and after re-ranking"),
+    el("thead", {}, head), el("tbody", {}, rows));
+};
+
+const picture = (title, src, alt, extra = null) =>
+  el("figure", {}, el("div", { class: "frame" }, el("img", { src, alt }), extra), el("figcaption", {}, title));
+
+const queryStrip = (value) => {
+  const q = value.query;
+  const boxes = q.faces.map((face, index) =>
+    el("button", {
+      type: "button", class: `facebox${index === q.face ? " chosen" : ""}`, "aria-pressed": String(index === q.face),
+      "aria-label": `Face ${index + 1} of ${q.faces.length}${index === q.face ? ", used" : ": identify this one"}`,
+      style: { left: `${face[0]}%`, top: `${face[1]}%`, width: `${face[2]}%`, height: `${face[3]}%` },
+      onclick: () => trigger("face", { index }),
+    }, q.faces.length > 1 ? el("span", {}, String(index + 1)) : null));
+  return el("div", { class: "query" },
+    picture(q.faces.length > 1 ? `Original: ${q.faces.length} faces, pick one` : "Original", q.original, "The photo as given", boxes),
+    q.altered ? picture(q.alteredTitle, q.altered, `The photo altered: ${q.alteredTitle}`) : null,
+    picture(`What the matcher sees, ${value.grid[0]} × ${value.grid[1]} patches`, q.crop,
+      "The aligned face with the grid of patches drawn on it"));
+};
+
+const render = () => {
+  const value = props.value;
+  const target = root();
+  if (!target) return;
+  target.replaceChildren();
+  if (!value) return;
+  if (value.error) {
+    target.append(el("div", { class: "problem", role: "alert" },
+      el("p", {}, value.error), value.photo ? el("img", { src: value.photo, alt: "The photo as given" }) : null));
+    return;
+  }
+  alpha = value.alpha;
+  if (value.link !== undefined) {
+    const kept = new URLSearchParams(location.search).get("__theme");
+    const query = new URLSearchParams(value.link);
+    if (kept) query.set("__theme", kept);
+    history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}`);
+  }
+  target.append(queryStrip(value));
+  target.append(el("p", { class: "sentence", role: "status" }, value.sentence));
+  if (value.verdict) {
+    target.append(el("details", { class: `verdict ${value.verdict.kind}` },
+      el("summary", {}, value.verdict.text), el("p", {}, value.verdict.detail)));
+  }
+  target.append(rankings(value));
+};
+
+const reorder = (event) => {
+  const value = props.value;
+  if (!value || value.error || event.detail.result !== value.result) return;
+  alpha = event.detail.alpha;
+  element.querySelector("table.ranks")?.replaceWith(rankings(value));
+};
+document.addEventListener("board-alpha", reorder);
+watch("value", render);
+render();

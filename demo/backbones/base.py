@@ -1,0 +1,172 @@
+"""What every backbone offers: an aligned face in, one embedding and a grid of patches out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from demo.errors import BadPhoto, BadSetting
+from demo.faces import Template
+
+Grid = tuple[int, int]
+
+
+def grid_name(grid: Grid) -> str:
+    """(8, 8) → "8x8"."""
+    return f"{grid[0]}x{grid[1]}"
+
+
+def parse_grid(text: str) -> Grid:
+    """"8x8" → (8, 8). BadSetting for anything else."""
+    rows, _, cols = text.lower().partition("x")
+    if not (rows.isdecimal() and cols.isdecimal() and int(rows) and int(cols)):
+        raise BadSetting(f"A grid is written ROWSxCOLS, for example 8x8; got {text!r}.")
+    return int(rows), int(cols)
+
+
+@dataclass(frozen=True)
+class BackboneInfo:
+    """What a visitor should know before choosing a backbone.
+
+    name: the word used everywhere. title: for people. licence: of the trained weights.
+    grids: (rows, cols) offered, the default first. dim: length D of the embedding.
+    channels: length C of a patch at each grid. input_size: (width, height) of the aligned crop.
+    ready: its weights are on this machine; why_not: else one sentence that says how to get them.
+    """
+
+    name: str
+    title: str
+    licence: str
+    grids: tuple[Grid, ...]
+    dim: int
+    channels: tuple[int, ...]
+    input_size: tuple[int, int]
+    ready: bool = True
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of B aligned faces.
+
+    embedding: (B, D). patches: (B, P, C), row-major over grid == (rows, cols), P = rows * cols.
+    maps: further native grids of the same faces, grid → (B, P', C').
+    landmarks: (B, 68, 2) x, y in 0..1 of the crop, or None where no landmarks are known.
+    """
+
+    embedding: Tensor
+    patches: Tensor
+    grid: Grid
+    maps: Mapping[Grid, Tensor] = field(default_factory=dict)
+    landmarks: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.embedding)
+
+    def __getitem__(self, index) -> Features:
+        """The faces at ``index`` (slice, list or tensor of rows)."""
+        if isinstance(index, int):
+            index = slice(index, index + 1)
+        return replace(
+            self,
+            embedding=self.embedding[index],
+            patches=self.patches[index],
+            maps={grid: patches[index] for grid, patches in self.maps.items()},
+            landmarks=None if self.landmarks is None else self.landmarks[index],
+        )
+
+    def at(self, grid: Grid | None) -> Features:
+        """The same faces on another grid: a native map where there is one, else average pooling.
+
+        Raises BadSetting where the grid is neither native nor a whole-number pooling of the finest map.
+        """
+        if grid is None or tuple(grid) == self.grid:
+            return self
+        grid = (int(grid[0]), int(grid[1]))
+        if grid in self.maps:
+            maps = {self.grid: self.patches, **{g: p for g, p in self.maps.items() if g != grid}}
+            return replace(self, patches=self.maps[grid], grid=grid, maps=maps)
+        rows, cols = self.grid
+        if min(grid) < 1 or rows % grid[0] or cols % grid[1]:
+            offered = ", ".join(map(grid_name, (self.grid, *self.maps)))
+            raise BadSetting(f"A {grid_name(grid)} grid cannot be made from the backbone's grids ({offered}).")
+        batch, _, channels = self.patches.shape
+        image = self.patches.transpose(1, 2).reshape(batch, channels, rows, cols)
+        pooled = F.adaptive_avg_pool2d(image, grid).flatten(2).transpose(1, 2)
+        return replace(self, patches=pooled, grid=grid, maps={self.grid: self.patches, **self.maps})
+
+    def to(self, device: torch.device | str) -> Features:
+        """The same features on another device."""
+        return replace(
+            self,
+            embedding=self.embedding.to(device),
+            patches=self.patches.to(device),
+            maps={grid: patches.to(device) for grid, patches in self.maps.items()},
+            landmarks=None if self.landmarks is None else self.landmarks.to(device),
+        )
+
+
+def flatten_map(feature_map: Tensor) -> Tensor:
+    """(B, C, rows, cols) feature map → (B, rows * cols, C) patches, row-major."""
+    return feature_map.flatten(2).transpose(1, 2)
+
+
+class Backbone:
+    """A trained network behind the common interface.
+
+    A subclass module gives its BackboneInfo, its alignment Template, and a network whose ``forward``
+    takes prepared crops and returns (embedding (B, D), {grid: feature map (B, C, rows, cols)}).
+    ``prepare`` turns uint8 RGB (B, h, w, 3) into the network's input.
+    """
+
+    def __init__(self, info: BackboneInfo, template: Template, network: nn.Module, weights_sha256: str,
+                 device: str | torch.device = "cpu"):
+        self.info = info
+        self.template = template
+        self.weights_sha256 = weights_sha256
+        self.device = torch.device(device)
+        self.network = network.eval().requires_grad_(False).to(self.device)
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(width, height) of the crops that ``extract`` takes."""
+        return self.info.input_size
+
+    def prepare(self, crops: Tensor) -> Tensor:
+        """uint8 (B, h, w, 3) RGB on the device → float input of the network."""
+        raise NotImplementedError
+
+    @torch.inference_mode()
+    def extract(self, crops: np.ndarray | Sequence[np.ndarray], *, batch: int = 32) -> Features:
+        """Features of aligned crops, uint8 (B, h, w, 3) RGB at ``input_size``; one crop (h, w, 3) is a batch of one.
+
+        Raises BadPhoto where shape or type differ.
+        """
+        crops = np.asarray(crops)
+        if crops.ndim == 3:
+            crops = crops[None]
+        width, height = self.input_size
+        if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1:] != (height, width, 3):
+            raise BadPhoto(
+                f"{self.name} takes aligned uint8 RGB crops of shape (B, {height}, {width}, 3); "
+                f"got {crops.dtype} {crops.shape}."
+            )
+        embeddings, maps = [], {}
+        for start in range(0, len(crops), batch):
+            part = torch.from_numpy(np.ascontiguousarray(crops[start:start + batch])).to(self.device)
+            embedding, part_maps = self.network(self.prepare(part))
+            embeddings.append(embedding)
+            for grid, feature_map in part_maps.items():
+                maps.setdefault(grid, []).append(flatten_map(feature_map))
+        maps = {grid: torch.cat(parts) for grid, parts in maps.items()}
+        default = self.info.grids[0]
+        return Features(torch.cat(embeddings), maps.pop(default), default, maps)

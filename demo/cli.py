@@ -1,0 +1,228 @@
+"""``python -m demo``: every capability without a browser.
+
+Answers go to standard output, progress and problems to standard error. Exit status 2 means that the input
+cannot be used; the last line says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+import demo
+from demo.backbones import load_backbone, parse_grid
+from demo.errors import DemoError
+from demo.evaluation import evaluate, leave_one_out, query_folder
+from demo.explain import board_figure, moved, save_figure
+from demo.faces import DETECTORS, OCCLUSIONS
+from demo.figures import board, crops_of
+from demo.gallery import Gallery, open_or_build
+from demo.identify import STAGE2, Identifier, Options
+from demo.matching import SOLVERS, WEIGHTINGS
+from demo.settings import settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        return parsed.run(parsed) or 0
+    except DemoError as error:
+        print(f"{parsed.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m demo", description=demo.__doc__)
+    parser.add_argument("--version", action="version", version=demo.__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    identify = commands.add_parser("identify", help="who is this? two-stage identification of one photo")
+    identify.add_argument("photo", metavar="PHOTO")
+    _add_source(identify)
+    _add_method(identify)
+    identify.add_argument("--top", type=_positive, default=5, help="how many matches to show (default 5)")
+    identify.add_argument("--identity", metavar="NAME", help="who it is, if known: marks right and wrong")
+    identify.add_argument("--figure", type=Path, metavar="OUT.png", help="draw both rankings (.png or .pdf)")
+    identify.add_argument("--json", action="store_true", help="print the whole answer as JSON")
+    identify.set_defaults(run=_identify)
+
+    gallery = commands.add_parser("gallery", help="build, describe or check a gallery")
+    actions = gallery.add_subparsers(dest="action", required=True, metavar="ACTION")
+    build = actions.add_parser("build", help="index a folder that has one sub-folder per person")
+    build.add_argument("folder", type=Path, metavar="FOLDER")
+    build.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: FOLDER/.index)")
+    build.add_argument("--name", help="what the gallery is called (default: the folder's name)")
+    _add_backbone(build)
+    build.set_defaults(run=_gallery_build)
+    for word, run, text in (("info", _gallery_info, "what a gallery holds and what made it"),
+                            ("verify", _gallery_verify, "whether photos and index still belong together")):
+        action = actions.add_parser(word, help=text)
+        action.add_argument("folder", type=Path, metavar="DIR")
+        action.add_argument("--backbone", default=None)
+        action.add_argument("--json", action="store_true")
+        action.set_defaults(run=run)
+
+    evaluation = commands.add_parser("evaluate", help="P@1, RP and MAP@R of both stages")
+    _add_source(evaluation)
+    evaluation.add_argument("--queries", type=Path, metavar="FOLDER",
+                            help="query photos, one sub-folder per person (default: leave one out)")
+    _add_method(evaluation, several=True)
+    evaluation.add_argument("--json", action="store_true")
+    evaluation.set_defaults(run=_evaluate)
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _add_backbone(parser: argparse.ArgumentParser) -> None:
+    chosen = settings()
+    parser.add_argument("--backbone", default=chosen.backbone, help=f"default {chosen.backbone}")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="weights file of the backbone")
+    parser.add_argument("--device", default=chosen.device, help="auto, cpu or cuda (default auto)")
+    parser.add_argument("--detector", default="hog", choices=DETECTORS, help="face detector (default hog)")
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    chosen = settings()
+    parser.add_argument("--gallery", type=Path, default=chosen.galleries / chosen.gallery, metavar="G",
+                        help="gallery index or folder of photos (default: the bundled synthetic people)")
+    _add_backbone(parser)
+
+
+def _add_method(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    plain = Options()
+    parser.add_argument("--occlude", choices=OCCLUSIONS, help="alter the query first")
+    parser.add_argument("--style", help="style of the occlusion (default: drawn by seed)")
+    parser.add_argument("--seed", type=int, default=plain.seed)
+    parser.add_argument("--aligned", action="store_true", help="the photo is an aligned crop: look for no face")
+    parser.add_argument("--stage2", choices=STAGE2, default=plain.stage2)
+    parser.add_argument("--weighting", default=plain.weighting, choices=[*WEIGHTINGS, "all"] if several else WEIGHTINGS,
+                        help=f"patch weighting (default {plain.weighting})")
+    parser.add_argument("--alpha", type=float, default=plain.alpha, help="share of the EMD (default 0.7)")
+    parser.add_argument("--k", type=_positive, default=plain.k, help="candidates to re-rank (default 100)")
+    parser.add_argument("--grid", default=None, help="patches, ROWSxCOLS (default: the backbone's finest)"
+                        + (", or all" if several else ""))
+    parser.add_argument("--solver", default=plain.solver, choices=["auto", *SOLVERS])
+    if not several:
+        parser.add_argument("--face", type=_positive, default=1, help="which face of the photo, 1 = the largest")
+
+
+def _progress(text: str):
+    bars = []
+
+    def update(done: int, total: int, path: str) -> None:
+        if not bars:
+            bars.append(tqdm(desc=text, unit="photo", total=total, initial=done - 1, file=sys.stderr))
+        bars[0].update()
+        if done == total:
+            bars[0].close()
+
+    return update
+
+
+def _identifier(parsed) -> Identifier:
+    backbone = load_backbone(parsed.backbone, weights=parsed.weights, device=parsed.device)
+    gallery = open_or_build(parsed.gallery, backbone, settings().cache, detector=parsed.detector,
+                            progress=_progress("Indexing"))
+    return Identifier(backbone, gallery)
+
+
+def _options(parsed) -> Options:
+    return Options(
+        stage2=parsed.stage2, weighting=parsed.weighting, alpha=parsed.alpha, k=parsed.k,
+        grid=parse_grid(parsed.grid) if parsed.grid else None, solver=parsed.solver, occlusion=parsed.occlude,
+        style=parsed.style, seed=parsed.seed, detector=parsed.detector, face=parsed.face - 1,
+        aligned=parsed.aligned,
+    )
+
+
+def _print_json(data) -> None:
+    print(json.dumps(data, indent=1, ensure_ascii=False))
+
+
+def _identify(parsed) -> None:
+    options = _options(parsed)
+    identifier = _identifier(parsed)
+    found = identifier.identify(parsed.photo, truth=parsed.identity, **vars(options))
+    if parsed.figure:
+        save_figure(board_figure(board(found, crops_of(identifier), parsed.top)), parsed.figure)
+        print(f"Figure written to {parsed.figure}.", file=sys.stderr)
+    if parsed.json:
+        _print_json(found.as_json(parsed.top))
+        return
+    faces = len(found.query.faces)
+    if faces > 1:
+        print(f"The photo shows {faces} faces; this is number {options.face + 1}, counted from the largest.")
+    print(f"{'Stage 1':<34}{'Stage 2' if found.stage2 else ''}")
+    for slot in range(min(parsed.top, len(found.stage1))):
+        first = found.stage1[slot]
+        line = f"{first.rank:>2}. {first.identity:<20.20} {first.cosine:.3f}"
+        if found.stage2:
+            second = found.stage2[slot]
+            line = (f"{line:<34}{second.rank:>2}. {second.identity:<20.20} {second.distance:.3f}  "
+                    f"{moved(second.rank, second.stage1_rank)}")
+        print(line)
+    print("Distances: smaller is nearer. Timings: "
+          + ", ".join(f"{step} {ms:.0f} ms" for step, ms in found.timings_ms.items()))
+
+
+def _gallery_build(parsed) -> None:
+    backbone = load_backbone(parsed.backbone, weights=parsed.weights, device=parsed.device)
+    gallery = Gallery.build(parsed.folder, backbone, parsed.out, name=parsed.name, detector=parsed.detector,
+                            progress=_progress("Indexing"))
+    print(f"{gallery.name}: {len(gallery)} photos of {len(gallery.people)} people, in {gallery.folder}.")
+    for failure in gallery.manifest.failures:
+        print(f"left out {failure.path}: {failure.reason}")
+
+
+def _gallery_info(parsed) -> None:
+    gallery = Gallery.open(parsed.folder, parsed.backbone)
+    if parsed.json:
+        _print_json(gallery.info())
+        return
+    for key, value in gallery.info().items():
+        print(f"{key:>15}: {', '.join(value) if isinstance(value, list) else value}")
+    for failure in gallery.manifest.failures:
+        print(f"       left out: {failure.path}: {failure.reason}")
+
+
+def _gallery_verify(parsed) -> int:
+    gallery = Gallery.open(parsed.folder, parsed.backbone)
+    problems = gallery.verify()
+    if parsed.json:
+        _print_json({"problems": problems})
+    else:
+        print("\n".join(problems) or f"{gallery.name} is sound: {len(gallery)} photos, every hash as built.")
+    return 1 if problems else 0
+
+
+def _evaluate(parsed) -> None:
+    weightings = list(WEIGHTINGS) if parsed.weighting == "all" else [parsed.weighting]
+    grids = None if parsed.grid == "all" else parsed.grid
+    parsed.weighting, parsed.grid = weightings[0], grids
+    base = _options(parsed)
+    identifier = _identifier(parsed)
+    every_grid = identifier.backbone.info.grids if grids is None else [base.grid]
+    chosen = [replace(base, weighting=weighting, grid=grid) for grid in every_grid for weighting in weightings]
+    queries = query_folder(parsed.queries) if parsed.queries else leave_one_out(identifier.gallery)
+    result = evaluate(identifier, queries, chosen,
+                      progress=lambda items: tqdm(items, desc="Queries", unit="query", file=sys.stderr))
+    if parsed.json:
+        _print_json(result.as_json())
+    else:
+        print(result.as_table())

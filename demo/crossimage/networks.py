@@ -1,0 +1,176 @@
+"""V, H1, H2 and H2L of Face-ViT (thesis ch. 4, Tab 4.1): one image or two, CLS or two linear outputs.
+
+Two modes. ``faithful`` is the published forward pass key for key: patches of the face CNN as they are, attention
+without its LayerNorm, batch-normalised outputs. The other is ours, for training on any backbone: patches centred,
+normalised and projected, pre-LayerNorm, and a narrow output head that little data can train.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from demo.crossimage.transformer import Transformer, random_token
+
+#: Length of a centred, normalised patch before its projection (our mode): that of the learned positions' order.
+TOKEN_LENGTH = 8.0
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of a network; the defaults are the published H2L's.
+
+    depth: blocks. heads, dim_head: of attention. dim: of a token. hidden: of the feed-forward layer.
+    output: O, of f1 and f2. patches: P of a face. channels: C of a backbone patch. faithful: see the module.
+    squeeze: numbers per patch that our output head keeps.
+    """
+
+    depth: int = 1
+    heads: int = 1
+    dim: int = 512
+    dim_head: int = 64
+    hidden: int = 2048
+    output: int = 512
+    patches: int = 64
+    channels: int = 512
+    faithful: bool = True
+    squeeze: int = 32
+
+
+class Half(NamedTuple):
+    """One face in its place of the pair: a special token and P patches. Depends on no other face.
+
+    x: (B, 1 + P, dim) tokens with positions. qkv: (B, 1 + P, 3 * heads * dim_head) of the first layer.
+    """
+
+    x: Tensor
+    qkv: Tensor
+
+    def __getitem__(self, index) -> Half:  # rows, not the tuple's fields
+        return Half(self.x[index], self.qkv[index])
+
+
+class _Network(nn.Module):
+    """What all four have: a CLS token, positions, the transformer, and the way from patches to tokens."""
+
+    def __init__(self, sizes: Sizes, positions: int, norm_attention: bool):
+        super().__init__()
+        self.sizes = sizes
+        self.cls_token = random_token(1, 1, sizes.dim)
+        self.pos_embedding = random_token(1, positions, sizes.dim)
+        self.transformer = Transformer(sizes.dim, sizes.depth, sizes.heads, sizes.dim_head, sizes.hidden,
+                                       norm_attention=norm_attention)
+        if not sizes.faithful:
+            self.register_buffer("patch_mean", torch.zeros(sizes.channels))
+            self.project = nn.Linear(sizes.channels, sizes.dim)
+
+    def tokens(self, patches: Tensor) -> Tensor:
+        """(B, P, C) backbone patches → (B, P, dim)."""
+        if self.sizes.faithful:
+            return patches
+        return self.project(TOKEN_LENGTH * F.normalize(patches - self.patch_mean, dim=2))
+
+
+class OneImage(_Network):
+    """H1: [CLS, patches] of one face; the embedding is LayerNorm(CLS).
+
+    The published H1 has 129 positions and uses the first 65.
+    """
+
+    def __init__(self, sizes: Sizes, *, positions: int | None = None, norm_attention: bool | None = None):
+        super().__init__(sizes, positions or 2 * sizes.patches + 1,
+                         not sizes.faithful if norm_attention is None else norm_attention)
+        self.mlp_head = nn.Sequential(nn.LayerNorm(sizes.dim))
+
+    def encode(self, patches: Tensor, *, keep: bool = False) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """(B, P, C) → embedding (B, dim), patch tokens (B, P, dim), attention [(B, heads, 1 + P, 1 + P)]."""
+        tokens = self.tokens(patches)
+        x = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], 1)
+        x, attention = self.transformer(x + self.pos_embedding[:, :x.shape[1]], keep=keep)
+        return self.mlp_head(x[:, 0]), x[:, 1:], attention
+
+
+class V(OneImage):
+    """V: a ViT on 112 x 112 RGB pixels, 0 to 255, in 14 x 14 patches of 8 x 8. Its LayerNorms are all applied.
+
+    A patch is flattened row by row, colours last. Faces come as (B, 196, 192) such patches (``pixel_patches``).
+    """
+
+    def __init__(self, sizes: Sizes):
+        super().__init__(sizes, positions=sizes.patches + 1, norm_attention=True)
+        self.patch_to_embedding = nn.Linear(sizes.channels, sizes.dim)
+
+    def tokens(self, patches: Tensor) -> Tensor:
+        return self.patch_to_embedding(patches)
+
+
+class TwoImages(_Network):
+    """[CLS, patches of face 1, SEP, patches of face 2] with learned positions (Eq. 4.1)."""
+
+    def __init__(self, sizes: Sizes):
+        super().__init__(sizes, 2 * sizes.patches + 2, not sizes.faithful)
+        self.sep = random_token(1, 1, sizes.dim)
+
+    def place(self, tokens: Tensor, second: bool) -> Half:
+        """``tokens(patches)`` of B faces as the first or the second of their pairs."""
+        start = self.sizes.patches + 1 if second else 0
+        special = (self.sep if second else self.cls_token).expand(len(tokens), -1, -1)
+        x = torch.cat([special, tokens], 1) + self.pos_embedding[:, start:start + self.sizes.patches + 1]
+        return Half(x, self.transformer.project(x))
+
+    def attend(self, first: Half, second: Half, *, keep: bool = False) -> tuple[Tensor, list[Tensor]]:
+        """Pairs through the transformer: (B, 2 + 2P, dim), attention [(B, heads, 2 + 2P, 2 + 2P)].
+
+        Either half may hold one face for all pairs."""
+        pairs = max(len(first.x), len(second.x))
+        x, qkv = (torch.cat([a.expand(pairs, -1, -1), b.expand(pairs, -1, -1)], 1)
+                  for a, b in zip(first, second, strict=True))
+        return self.transformer(x, qkv, keep=keep)
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The patch tokens z1, z2 (B, P, dim) of both faces."""
+        half = self.sizes.patches + 1
+        return x[:, 1:half], x[:, half + 1:]
+
+
+class H2(TwoImages):
+    """H2: LayerNorm(CLS) → two classes, "different" and "same"."""
+
+    def __init__(self, sizes: Sizes):
+        super().__init__(sizes)
+        self.mlp_head = nn.Sequential(nn.LayerNorm(sizes.dim))
+        self.fc = nn.Linear(sizes.dim, 2)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """(B, 2 + 2P, dim) → (B, 2)."""
+        return self.fc(self.mlp_head(x[:, 0]))
+
+
+class H2L(TwoImages):
+    """H2L: each face's patches, flattened, through a linear layer of its own → f1, f2 (Eq. 4.5, 4.6)."""
+
+    def __init__(self, sizes: Sizes):
+        super().__init__(sizes)
+        if sizes.faithful:
+            width = sizes.dim
+            self.bn1, self.bn2 = nn.BatchNorm1d(sizes.output), nn.BatchNorm1d(sizes.output)
+        else:
+            width = sizes.squeeze
+            self.squeeze = nn.Linear(sizes.dim, sizes.squeeze)
+        self.fc1 = nn.Linear(sizes.patches * width, sizes.output)
+        self.fc2 = nn.Linear(sizes.patches * width, sizes.output)
+
+    def outputs(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 2 + 2P, dim) → f1, f2 (B, O)."""
+        z1, z2 = self.split(x)
+        if self.sizes.faithful:
+            return self.bn1(self.fc1(z1.flatten(1))), self.bn2(self.fc2(z2.flatten(1)))
+        return self.fc1(self.squeeze(z1).flatten(1)), self.fc2(self.squeeze(z2).flatten(1))
+
+
+#: The models of Tab 4.1 that have a transformer, by the paper's names.
+NETWORKS = {"V": V, "H1": OneImage, "H2": H2, "H2L": H2L}

@@ -1,0 +1,41 @@
+"""Results → pictures: weights as heatmaps, flows as the papers draw them and as lines, boards and sheets.
+
+Everything takes plain arrays (or torch tensors on the CPU) and gives uint8 RGB pictures or matplotlib figures.
+Query patches are the rows of a flow, candidate patches its columns; patches are row-major over (rows, cols).
+"""
+
+from demo.explain.board import Board, Cell, Column, board_figure, moved
+from demo.explain.flow import Flow, best_matches, flow_picture, strongest_flows
+from demo.explain.grids import enlarge
+from demo.explain.heat import COLORMAPS, colour_bar, heatmap, percent, shared_scale
+from demo.explain.lines import flow_lines
+from demo.explain.output import save_figure, to_pdf, to_png
+from demo.explain.overlays import face_boxes, patch_grid
+from demo.explain.pair import Pair, Score, pair_figure
+
+__all__ = [
+    "COLORMAPS",
+    "Board",
+    "Cell",
+    "Column",
+    "Flow",
+    "Pair",
+    "Score",
+    "best_matches",
+    "board_figure",
+    "colour_bar",
+    "enlarge",
+    "face_boxes",
+    "flow_lines",
+    "flow_picture",
+    "heatmap",
+    "moved",
+    "pair_figure",
+    "patch_grid",
+    "percent",
+    "save_figure",
+    "shared_scale",
+    "strongest_flows",
+    "to_pdf",
+    "to_png",
+]

@@ -1,0 +1,244 @@
+"""Finding faces (dlib or MTCNN) and their landmarks (dlib's trained predictors).
+
+A new detector is one function ``uint8 RGB photo → list[Detection]`` and one line in DETECTORS; scaling of large
+photos, second tries, landmarks, merging and sorting are done here for all of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import dlib
+import numpy as np
+
+from demo.errors import BadSetting, NoFace
+from demo.faces import geometry, mtcnn
+from demo.faces.face import Face
+from demo.weights import dlib_model
+
+Box = tuple[float, float, float, float]
+
+NO_FACE = "No face was found. Try a larger or more frontal face, or tick 'already an aligned face'."
+#: Landmarks are fitted with the face box at most this wide: single pixels of larger faces are mostly noise.
+FIT_SIDE = 300
+#: Median place of the frontal detector's box round MTCNN's five points, in units of the larger of the distance
+#: between the eyes and that from the eyes to the mouth: side, and centre above the middle of eyes and mouth.
+POINTS_FRAME_SIDE, POINTS_FRAME_UP = 2.2, 0.06
+#: Third try: longest side and border, as a share of it. A tight crop has no room for a detector's box, and its face
+#: is large in it.
+TIGHT_SIDE, PADDING = 640, 0.3
+#: Where the frontal detector's box lies in aligned crops (left, top, right, bottom as shares; median of all templates).
+ALIGNED_BOX = (0.06, 0.07, 0.92, 0.93)
+#: dlib's detectors keep scratch space between calls, so one thread at a time may use them.
+_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One find: box (left, top, right, bottom) in pixels, score, and (5, 2) points where the detector gives them."""
+
+    box: Box
+    score: float
+    five_points: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A face detector. title: for people. side: longest side of the picture in a first and in a second try.
+
+    find: uint8 (h, w, 3) RGB → detections; may be called from several threads.
+    """
+
+    title: str
+    side: tuple[int, int]
+    find: Callable[[np.ndarray], list[Detection]]
+
+
+@cache
+def _hog():
+    return dlib.get_frontal_face_detector()
+
+
+@cache
+def _cnn():
+    return dlib.cnn_face_detection_model_v1(str(dlib_model("mmod_human_face_detector.dat")))
+
+
+@cache
+def _predictor(points: int):
+    return dlib.shape_predictor(str(dlib_model(f"shape_predictor_{points}_face_landmarks.dat")))
+
+
+def _box(rect) -> Box:
+    return (float(rect.left()), float(rect.top()), float(rect.right()), float(rect.bottom()))
+
+
+def _find_hog(photo: np.ndarray) -> list[Detection]:
+    with _LOCK:
+        rects, scores, _ = _hog().run(photo, 0, 0.0)
+    return [Detection(_box(rect), float(score)) for rect, score in zip(rects, scores, strict=True)]
+
+
+def _find_cnn(photo: np.ndarray) -> list[Detection]:
+    with _LOCK:
+        found = _cnn()(photo, 0)
+    return [Detection(_box(one.rect), float(one.confidence)) for one in found]
+
+
+def _find_mtcnn(photo: np.ndarray) -> list[Detection]:
+    return [Detection(tuple(box.tolist()), float(score), points)
+            for box, score, points in zip(*mtcnn.detect(photo), strict=True)]
+
+
+#: Every detector by name.
+DETECTORS = {
+    "hog": Detector("dlib HOG: fast, frontal faces", (1024, 2048), _find_hog),
+    "cnn": Detector("dlib CNN: slower, more poses", (640, 1280), _find_cnn),
+    "mtcnn": Detector("MTCNN: many poses, marks five points", (1024, 2048), _find_mtcnn),
+}
+
+
+def detect_faces(photo: np.ndarray, detector: str = "hog") -> list[Face]:
+    """All faces of a uint8 (H, W, 3) RGB photo, largest box first; an empty list where there is none.
+
+    Three tries, each only if the one before found nothing: the photo (reduced, if it is large), the photo at
+    twice that size, the photo with a border, for tight crops. Coordinates are always those of the photo.
+    Raises BadSetting for an unknown detector, WeightsMissing without the landmark models.
+    """
+    if detector not in DETECTORS:
+        raise BadSetting(f"There is no detector {detector!r}; choose one of {', '.join(DETECTORS)}.")
+    chosen = DETECTORS[detector]
+    longest = max(photo.shape[:2])
+    first, second = min(chosen.side[0], longest), min(chosen.side[1], 2 * longest)
+    for side, border in ((first, 0.0), (second, 0.0), (min(second, TIGHT_SIDE), PADDING)):
+        view, back = _view(photo, side, border)
+        found = _merge(chosen.find(view))
+        if found and border:  # beyond the photo the landmarks need something to look at
+            faces = [_fit(view, one, back) for one in found]
+        else:
+            faces = [_fit(photo, _moved(one, back)) for one in found]
+        if faces:
+            return sorted(faces, key=lambda face: -face.area)
+    return []
+
+
+def find_face(photo: np.ndarray, *, index: int = 0, detector: str = "hog") -> Face:
+    """The face with this place in ``detect_faces`` (0 = the largest). Raises NoFace where there is none."""
+    faces = detect_faces(photo, detector)
+    if not faces:
+        raise NoFace(NO_FACE)
+    if not 0 <= index < len(faces):
+        raise NoFace(f"Face {index + 1} was asked for, and {len(faces)} can be found; choose a smaller number.")
+    return faces[index]
+
+
+def landmark_face(photo: np.ndarray, box: Box, *, score: float = 1.0) -> Face:
+    """The face in a known box (left, top, right, bottom): landmarks are fitted, nothing is detected.
+
+    Raises BadSetting for a box without area or outside the photo.
+    """
+    left, top, right, bottom = box
+    height, width = photo.shape[:2]
+    if not (right - left >= 8 and bottom - top >= 8 and right > 0 and bottom > 0 and left < width and top < height):
+        raise BadSetting("The box of the face must lie on the photo and be at least 8 pixels wide and high.")
+    return _fit(photo, Detection(tuple(box), score))
+
+
+def aligned_face(photo: np.ndarray) -> Face:
+    """The face of a photo that the user declares to be an aligned crop already: taken whole by every template.
+
+    Its landmarks (of the detected face, else fitted where aligned crops have the face) serve the landmark
+    weighting and the occlusions, never the alignment.
+    """
+    height, width = photo.shape[:2]
+    found = detect_faces(photo)
+    guess = found[0] if found else landmark_face(photo, tuple(np.array(ALIGNED_BOX) * [width, height, width, height]))
+    return Face((-0.5, -0.5, width - 0.5, height - 0.5), guess.landmarks, guess.score, aligned=True)
+
+
+def _view(photo: np.ndarray, side: int, border: float) -> tuple[np.ndarray, np.ndarray]:
+    """A copy whose longer side is ``side`` pixels, plus a border as a share of that; and its 2x3 map to the photo."""
+    height, width = photo.shape[:2]
+    scale = side / max(height, width)
+    view = photo
+    if scale != 1:
+        view = _resize(photo, (max(1, round(width * scale)), max(1, round(height * scale))))
+    pad = round(border * side)
+    if pad:
+        view = cv2.copyMakeBorder(view, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
+    factors = width / (view.shape[1] - 2 * pad), height / (view.shape[0] - 2 * pad)
+    return np.ascontiguousarray(view), geometry.compose(geometry.rescale(*factors), geometry.shift(-pad, -pad))
+
+
+def _moved(found: Detection, matrix: np.ndarray) -> Detection:
+    """The same find in the coordinates that a 2x3 matrix leads to."""
+    box = geometry.apply(matrix, np.reshape(found.box, (2, 2))).ravel().tolist()
+    five = None if found.five_points is None else geometry.apply(matrix, found.five_points)
+    return Detection(tuple(box), found.score, five)
+
+
+def _resize(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    shrink = size[0] < photo.shape[1]
+    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
+
+
+def _merge(found: list[Detection], limit: float = 0.4) -> list[Detection]:
+    """Of boxes that share more than ``limit`` of the smaller one's area, keep the one with the best score."""
+    kept: list[Detection] = []
+    for one in sorted(found, key=lambda one: -one.score):
+        if all(_shared(one.box, other.box) <= limit for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _shared(a: Box, b: Box) -> float:
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
+    return max(width, 0.0) * max(height, 0.0) / max(smaller, 1e-9)
+
+
+def _fit_frame(found: Detection) -> Box:
+    """The square that dlib's predictors start from. They were trained on the boxes of the frontal detector, so
+    where five points are known, that box is put in its usual place round them."""
+    if found.five_points is None:
+        return found.box
+    low, high = np.reshape(found.box, (2, 2))
+    eyes, mouth = found.five_points[:2], found.five_points[3:]
+    spread = max(np.linalg.norm(eyes[1] - eyes[0]), np.linalg.norm(mouth.mean(0) - eyes.mean(0)))
+    unit = np.clip(spread, 0.25 * (high - low).min(), (high - low).max())
+    middle = np.clip((eyes.mean(0) + mouth.mean(0)) / 2, low, high) - (0, POINTS_FRAME_UP * unit)
+    half = POINTS_FRAME_SIDE * unit / 2
+    return (*(middle - half).tolist(), *(middle + half).tolist())
+
+
+def _fit(picture: np.ndarray, found: Detection, back: np.ndarray | None = None) -> Face:
+    """The face of a detection: landmarks are fitted on the part of the picture round it.
+
+    back: 2x3 map from the picture to the photo in whose coordinates the face is wanted, if that is another one.
+    """
+    frame = _fit_frame(found)
+    left, top, right, bottom = frame
+    side = max(right - left, bottom - top)
+    x0, y0 = (max(0, int(edge - side)) for edge in (left, top))
+    part = picture[y0:int(bottom + side) + 1, x0:int(right + side) + 1]
+    matrix = geometry.shift(-x0, -y0)
+    if side > FIT_SIDE:
+        size = tuple(max(1, round(length * FIT_SIDE / side)) for length in part.shape[1::-1])
+        factors = size[0] / part.shape[1], size[1] / part.shape[0]
+        part, matrix = _resize(part, size), geometry.compose(geometry.rescale(*factors), matrix)
+    corners = np.rint(geometry.apply(matrix, np.reshape(frame, (2, 2)))).astype(int)
+    rect = dlib.rectangle(*corners.ravel().tolist())
+    part = np.ascontiguousarray(part)
+    to_photo = geometry.invert(matrix)
+    if back is not None:
+        found, to_photo = _moved(found, back), geometry.compose(back, to_photo)
+
+    def points(count: int) -> np.ndarray:
+        shape = _predictor(count)(part, rect)
+        return geometry.apply(to_photo, [(point.x, point.y) for point in shape.parts()])
+
+    return Face(found.box, points(68), found.score, points(5), found.five_points)

@@ -1,0 +1,177 @@
+"""Safe decoding: anything a visitor may send → uint8 (H, W, 3) RGB, or one sentence saying why not."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from demo.errors import BadPhoto
+from demo.settings import settings
+
+#: Decoders that may run (MPO is the JPEG of many phones). Every other plugin of Pillow stays shut.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+MIN_SIDE = 16
+MEGABYTE = 1 << 20
+
+
+def load_photo(source) -> np.ndarray:
+    """Decode a photo into uint8 (H, W, 3) RGB, upright by its EXIF orientation.
+
+    source: path, bytes, binary file object, PIL image or numpy array ((H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4)
+    RGBA; uint8, uint16 or float in 0..1). JPEG, PNG, WebP, BMP, TIFF and GIF; of several frames the first.
+    Transparency is laid over white, 16-bit grey is scaled to 8. Bytes and pixels are held against
+    ``max_upload_mb`` and ``max_megapixels`` before any pixel is decoded.
+
+    Raises BadPhoto, one sentence naming the reason or the limit, on anything else.
+    """
+    if isinstance(source, np.ndarray):
+        return _finish(_from_array(source, "The array"))
+    if isinstance(source, Image.Image):
+        return _decode(source, "The picture")
+    if isinstance(source, (str, os.PathLike)):
+        name, data = _read_path(source)
+    elif isinstance(source, (bytes, bytearray, memoryview)):
+        name, data = "The photo", bytes(source)
+        _check_bytes(len(data), name)
+    elif hasattr(source, "read"):
+        name, data = _read_file(source)
+    else:
+        raise BadPhoto(f"A photo is a path, bytes, a file, a picture or an array, not {type(source).__name__}.")
+    if not data:
+        raise BadPhoto(f"{name} is empty; choose another file.")
+    return _open(data, name)
+
+
+def _read_path(source) -> tuple[str, bytes]:
+    try:
+        path = Path(os.fsdecode(source))
+        name = path.name or str(path)
+        if path.is_dir():
+            raise BadPhoto(f"{name} is a folder; choose a photo in it.")
+        if not path.exists():
+            raise BadPhoto(f"{name} does not exist.")
+        if not path.is_file():
+            raise BadPhoto(f"{name} is not a file.")
+        _check_bytes(path.stat().st_size, name)
+        return name, path.read_bytes()
+    except BadPhoto:
+        raise
+    except (OSError, ValueError):
+        raise BadPhoto("The photo's path cannot be read; check the name and the permissions.") from None
+
+
+def _read_file(file) -> tuple[str, bytes]:
+    name = getattr(file, "name", None)
+    name = Path(name).name if isinstance(name, str) and name else "The photo"
+    try:
+        data = file.read(_max_bytes() + 1)
+    except (OSError, ValueError):
+        raise BadPhoto(f"{name} cannot be read; open it again.") from None
+    if not isinstance(data, bytes):
+        raise BadPhoto(f"{name} was opened as text; open it in binary mode.")
+    if len(data) > _max_bytes():
+        raise BadPhoto(f"{name} is over the limit of {settings().max_upload_mb:g} MB; send a smaller file.")
+    return name, data
+
+
+def _max_bytes() -> int:
+    return int(settings().max_upload_mb * MEGABYTE)
+
+
+def _check_bytes(size: int, name: str) -> None:
+    if size > _max_bytes():
+        raise BadPhoto(
+            f"{name} is {size / MEGABYTE:.1f} MB and the limit is {settings().max_upload_mb:g} MB; send a smaller file."
+        )
+
+
+def _check_pixels(width: int, height: int, name: str) -> None:
+    limit = settings().max_megapixels
+    if width * height > limit * 1e6:
+        raise BadPhoto(
+            f"{name} has {width * height / 1e6:.1f} megapixels and the limit is {limit:g}; send a smaller picture."
+        )
+    if min(width, height) < MIN_SIDE:
+        raise BadPhoto(f"{name} is {width} x {height} pixels, and at least {MIN_SIDE} x {MIN_SIDE} are needed.")
+
+
+def _open(data: bytes, name: str) -> np.ndarray:
+    try:
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        limit = settings().max_megapixels
+        raise BadPhoto(f"{name} unpacks to far more than the limit of {limit:g} megapixels.") from None
+    except Exception:  # damaged headers make Pillow's plugins raise nearly any type
+        raise BadPhoto(f"{name} is not a readable JPEG, PNG, WebP, BMP, TIFF or GIF photo.") from None
+    with picture:
+        return _decode(picture, name)
+
+
+def _decode(picture: Image.Image, name: str) -> np.ndarray:
+    _check_pixels(*picture.size, name)
+    try:
+        picture.load()
+        return _finish(_to_rgb(_upright(picture)))
+    except BadPhoto:
+        raise
+    except Exception:  # see _open
+        raise BadPhoto(f"{name} is cut short or damaged; save or download it again.") from None
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # damaged EXIF is no reason to refuse good pixels
+        return picture
+
+
+def _to_rgb(picture: Image.Image) -> np.ndarray:
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        return _grey(_to_uint8(np.asarray(picture), wide=picture.mode.startswith("I;16")))
+    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture)
+    return np.asarray(picture.convert("RGB"))
+
+
+def _to_uint8(values: np.ndarray, *, wide: bool = False) -> np.ndarray:
+    """Grey values of more than 8 bits → uint8. Full scale: the type's, else the smallest usual one that holds them."""
+    values = values.astype(np.float64)
+    top = values.max()
+    if not np.isfinite(values).all() or values.min() < 0 or top >= 2**32:
+        raise BadPhoto("The picture holds negative, infinite or missing values; save it as an 8-bit picture.")
+    full = 65535 if wide else next(full for full in (1, 255, 65535, 2**32 - 1) if top <= full)
+    return np.rint(values * (255 / full)).astype(np.uint8)
+
+
+def _from_array(array: np.ndarray, name: str) -> np.ndarray:
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise BadPhoto(f"{name} has shape {array.shape}; a photo is (H, W), (H, W, 3) or (H, W, 4).")
+    _check_pixels(array.shape[1], array.shape[0], name)
+    if array.dtype.kind == "f":
+        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+            raise BadPhoto(f"{name} holds floats outside 0..1; scale it, or give uint8.")
+        array = _to_uint8(array)
+    elif array.dtype == np.uint16:
+        array = _to_uint8(array, wide=True)
+    elif array.dtype != np.uint8:
+        raise BadPhoto(f"{name} is of type {array.dtype}; a photo is uint8, uint16 or float in 0..1.")
+    if array.ndim == 2 or array.shape[2] == 1:
+        return _grey(array.reshape(array.shape[:2]))
+    if array.shape[2] == 4:
+        return _to_rgb(Image.fromarray(np.ascontiguousarray(array)))
+    return array
+
+
+def _grey(values: np.ndarray) -> np.ndarray:
+    return np.repeat(values[..., None], 3, axis=2)
+
+
+def _finish(array: np.ndarray) -> np.ndarray:
+    """An own, contiguous, writable copy: no view of the caller's memory or of Pillow's."""
+    return np.array(array, np.uint8, order="C")

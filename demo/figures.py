@@ -1,0 +1,117 @@
+"""An identification as figures in the papers' layout: results on one side, ``demo.explain`` on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from demo.backbones import grid_name
+from demo.explain import Board, Cell, Column, Pair, Score, flow_picture, patch_grid
+from demo.faces import OCCLUSIONS
+from demo.identify import Identification, Identifier, Match
+from demo.matching import WEIGHTINGS
+
+#: Gives the aligned crop of a gallery row.
+Crops = Callable[[int], np.ndarray]
+
+
+def crops_of(identifier: Identifier) -> Crops:
+    """Crops cut from the gallery's photos as they are asked for."""
+    return lambda row: identifier.gallery.crop(row, identifier.backbone)
+
+
+def board(found: Identification, crops: Crops, top: int = 5) -> Board:
+    """Both rankings with the flow pictures between them, as ``explain.board_figure`` takes them."""
+    columns = [Column("Stage 1", [_cell(found, crops, match) for match in found.stage1[:top]], "cosine distance")]
+    if found.stage2:
+        final = found.stage2[:top]
+        grid = found.emd.grid
+        flows = [Cell(flow_picture(crops(match.row), flow_of(found, match), grid))
+                 for match in final if match.patch is not None]
+        columns += [Column("Flow", flows, "query rebuilt"),
+                    Column("Stage 2", [_cell(found, crops, match, reranked=True) for match in final],
+                           f"EMD, α = {found.options.alpha:g}")]
+    return Board("Explainable face identification", _query_pictures(found), columns, sentence(found), caption(found))
+
+
+def pair(found: Identification, crops: Crops, match: Match, scale: tuple[float, float] | None = None) -> Pair:
+    """One candidate of Stage 2 beside the query, as ``explain.pair_figure`` takes it. scale: of the weights."""
+    slot = slot_of(found, match)
+    emd = found.emd
+    return Pair(
+        found.query.crop, crops(match.row), emd.grid, emd.query_weights[slot].cpu().numpy(),
+        emd.candidate_weights[slot].cpu().numpy(), flow_of(found, match), scale,
+        scores=(Score("Cosine distance", match.cosine), Score("EMD", match.patch),
+                Score(f"Combined, α = {found.options.alpha:g}", match.combined, total=True)),
+        candidate_name=match.identity, measure=WEIGHTINGS[found.options.weighting].title,
+        title=f"Query and {match.identity}",
+        summary=f"{ordinal(match.stage1_rank)} before re-ranking, {ordinal(match.rank)} after.",
+        caption=caption(found),
+    )
+
+
+def slot_of(found: Identification, match: Match) -> int:
+    """Where a match stands in the arrays of ``found.emd``: they follow Stage 1."""
+    return match.stage1_rank - 1
+
+
+def flow_of(found: Identification, match: Match) -> np.ndarray:
+    """(P, P) flow from the query's patches to the match's."""
+    return found.emd.flow[slot_of(found, match)].cpu().numpy()
+
+
+def sentence(found: Identification) -> str:
+    """The answer in one or two sentences, distances to three decimals."""
+    best = found.ranking[0]
+    other = next((match for match in found.ranking if match.identity != best.identity), None)
+    when = "after re-ranking" if found.stage2 else "by cosine distance"
+    text = f"Nearest {when}: {best.identity} at {best.distance:.3f}"
+    text += f"; next person {other.identity} at {other.distance:.3f}." if other else "."
+    if found.stage2:
+        before = next(match.rank for match in found.stage1 if match.identity == best.identity)
+        text += " It was also first before re-ranking." if before == 1 else (
+            f" Before re-ranking, {best.identity} was {ordinal(before)}.")
+    return text
+
+
+def caption(found: Identification) -> str:
+    """The settings behind a figure, in one line."""
+    options, used = found.options, found.provenance
+    words = [f"gallery {used['gallery']}", f"backbone {used['backbone']} ({used['weights_sha256'][:8]})"]
+    if found.emd is not None:
+        words += [f"{options.weighting} weights", f"{grid_name(found.emd.grid)} patches", f"k = {options.k}",
+                  f"{found.emd.solver} transport"]
+    if options.occlusion:
+        words.append(f"{altered_title(found)}, seed {options.seed}")
+    return "; ".join(words) + ". Smaller distances are nearer; a distance is no proof of identity."
+
+
+def altered_title(found: Identification) -> str:
+    """What was drawn over the query, in words."""
+    alteration = found.query.alteration
+    kind = OCCLUSIONS[alteration.kind]
+    style = kind.styles.get(alteration.style)
+    return f"{kind.title}, {style.lower()}" if style else kind.title
+
+
+def ordinal(number: int) -> str:
+    """1 → "1st"."""
+    tail = "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{tail}"
+
+
+def _cell(found: Identification, crops: Crops, match: Match, reranked: bool = False) -> Cell:
+    correct = None if found.truth is None else match.identity == found.truth
+    return Cell(crops(match.row), match.rank, match.identity, match.distance if reranked else match.cosine,
+                match.stage1_rank if reranked else None, correct)
+
+
+def _query_pictures(found: Identification) -> list[tuple[str, np.ndarray]]:
+    query = found.query
+    pictures = [("Original", query.photo)]
+    if query.alteration is not None:
+        pictures.append((altered_title(found), query.altered))
+    grid = found.emd.grid if found.emd is not None else None
+    pictures.append(("Aligned", patch_grid(query.crop, grid) if grid else query.crop))
+    return pictures

@@ -1,0 +1,9 @@
+"""Matching: patch weightings, optimal transport between patches, and the distances of Stage 2."""
+
+from demo.matching.emd import EMDResult, combined, emd, ground_distance
+from demo.matching.exact import warm_up
+from demo.matching.transport import SOLVERS, Plan, Solver, transport
+from demo.matching.weightings import WEIGHTINGS, Weighting, patch_weights
+
+__all__ = ["SOLVERS", "WEIGHTINGS", "EMDResult", "Plan", "Solver", "Weighting", "combined", "emd",
+           "ground_distance", "patch_weights", "transport", "warm_up"]

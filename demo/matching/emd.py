@@ -1,0 +1,75 @@
+"""Patch-wise Earth Mover's Distance between a query face and its candidates (DeepFace-EMD, Stage 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from demo.backbones.base import Features, Grid
+from demo.errors import BadSetting
+from demo.matching.transport import transport
+from demo.matching.weightings import floating, patch_weights
+
+
+@dataclass(frozen=True)
+class EMDResult:
+    """Stage 2 of one query against B candidates, with everything needed to explain it. P patches, row-major on grid.
+
+    distance: (B,) Earth Mover's Distance. flow: (B, P, P), mass from query patch i to candidate patch j.
+    query_weights, candidate_weights: (B, P). ground: (B, P, P) distance between patches.
+    solver, iterations, residual: as in Plan. ground_seconds, transport_seconds: time of the two steps.
+    """
+
+    distance: Tensor
+    flow: Tensor
+    query_weights: Tensor
+    candidate_weights: Tensor
+    ground: Tensor
+    grid: Grid
+    solver: str
+    iterations: Tensor
+    residual: Tensor
+    ground_seconds: float
+    transport_seconds: float
+
+
+def ground_distance(query: Tensor, candidates: Tensor) -> Tensor:
+    """Eq. 3.5: 1 - cosine similarity of every query patch with every candidate patch, in 0..2.
+
+    query: (1 or B, P, C). candidates: (B, P', C). Returns (B, P, P'). A patch of length zero is at distance 1.
+    """
+    query, candidates = (F.normalize(floating(patches), dim=-1) for patches in (query, candidates))
+    return (1 - query @ candidates.transpose(1, 2)).clamp(min=0)
+
+
+@torch.no_grad()
+def emd(query: Features, candidates: Features, method: str = "apc", solver: str = "auto",
+        grid: Grid | None = None) -> EMDResult:
+    """Earth Mover's Distance between a query and each candidate (Eq. 3.1-3.8).
+
+    query: 1 face (against every candidate) or B faces (pair by pair). candidates: B faces, same backbone.
+    method: a name in WEIGHTINGS. solver: a name in SOLVERS, or "auto". grid: (rows, cols), default that of the
+    features. Raises BadSetting where choices or features do not fit.
+    """
+    start = perf_counter()
+    query, candidates = query.at(grid), candidates.at(grid)
+    if query.patches.shape[1:] != candidates.patches.shape[1:]:
+        raise BadSetting("The query's and the candidates' patches differ in number or length: use one backbone and "
+                         "grid for both.")
+    u, v = patch_weights(query, candidates, method)
+    ground = ground_distance(query.patches, candidates.patches)
+    middle = perf_counter()
+    plan = transport(ground, u, v, solver)
+    return EMDResult(plan.cost, plan.flow, u, v, ground, query.grid, plan.solver, plan.iterations, plan.residual,
+                     middle - start, perf_counter() - middle)
+
+
+def combined(cosine_distance: Tensor, emd_distance: Tensor, alpha: float = 0.7) -> Tensor:
+    """Eq. 5.1: alpha * EMD + (1 - alpha) * cosine distance; BadSetting unless alpha is in 0..1."""
+    if not 0 <= alpha <= 1:
+        raise BadSetting(f"Alpha must be between 0 and 1, not {alpha}.")
+    return alpha * emd_distance + (1 - alpha) * cosine_distance

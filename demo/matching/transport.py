@@ -1,0 +1,122 @@
+"""One call for every optimal transport solver: check the input, solve, and report how good the plan is."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from demo.errors import BadSetting
+from demo.matching import exact
+from demo.matching.sinkhorn import sinkhorn, sinkhorn_as_published
+
+#: Costs beyond this overflow in the solvers' arithmetic.
+_LARGEST_COST = 1e100
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Transport plans of B pairs, on the cost's device and, but for ``iterations``, in its type (at least float32).
+
+    flow: (B, P, Q); flow[b, i, j] is the mass sent from query patch i to candidate patch j, 1 in all.
+    cost: (B,) sum of flow * cost. solver: the name of the one that ran.
+    iterations: (B,) of Sinkhorn, or paths pushed by the exact solver.
+    residual: (B,) L1 error of the row sums plus that of the column sums.
+    """
+
+    flow: Tensor
+    cost: Tensor
+    solver: str
+    iterations: Tensor
+    residual: Tensor
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A choice of solver.
+
+    solve(cost (B, P, Q), u (B, P) float64, v (B, Q) float64, **options) → flow, cost, residual, iterations of Plan.
+    """
+
+    title: str
+    explanation: str
+    solve: Callable[..., tuple[Tensor, ...]]
+
+
+def _exact(cost: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, ...]:
+    arrays = exact.solve(cost.cpu().numpy(), u.cpu().numpy(), v.cpu().numpy())
+    return tuple(torch.from_numpy(array).to(cost.device) for array in arrays)
+
+
+SOLVERS: dict[str, Solver] = {
+    "exact": Solver(
+        "Exact",
+        "The true Earth Mover's Distance with a sparse flow, computed on the processor.",
+        _exact,
+    ),
+    "sinkhorn": Solver(
+        "Sinkhorn",
+        "An entropic approximation with a smooth flow, run until each pair has converged; made for a GPU.",
+        sinkhorn,
+    ),
+    "authors": Solver(
+        "Sinkhorn as published",
+        "The published code's early-stopped Sinkhorn, for comparison with the paper's numbers.",
+        sinkhorn_as_published,
+    ),
+}
+
+
+@torch.no_grad()
+def transport(cost: Tensor | np.ndarray, u: Tensor | np.ndarray, v: Tensor | np.ndarray, solver: str = "auto",
+              **options) -> Plan:
+    """Optimal transport between the patches of B pairs of images (Eq. 3.1-3.4).
+
+    cost: (B, P, Q) finite. u: (B, P), v: (B, Q) non-negative masses; each row is scaled to sum to 1, so rows and
+    columns of the flow meet them with equality.
+    solver: a name in SOLVERS, or "auto": exact on a CPU, Sinkhorn on a GPU.
+    options: parameters of that solver (``epsilon``, ``tolerance`` and ``max_iter`` of "sinkhorn").
+    Raises BadSetting for shapes that do not fit, negative or non-finite numbers, a row without mass, an unknown
+    solver or option.
+    """
+    cost = _floating(cost)
+    if solver == "auto":
+        solver = "sinkhorn" if cost.is_cuda else "exact"
+    if solver not in SOLVERS:
+        raise BadSetting(f"Unknown solver {solver!r}: choose from auto, {', '.join(SOLVERS)}.")
+    solve = SOLVERS[solver].solve
+    known = list(inspect.signature(solve).parameters)[3:]
+    for option in options.keys() - known:
+        raise BadSetting(f"The {solver} solver has no option {option!r}; it has {', '.join(known) or 'none'}.")
+    if cost.ndim != 3 or 0 in cost.shape[1:]:
+        raise BadSetting(f"The cost must have the shape (pairs, patches, patches), not {tuple(cost.shape)}.")
+    if len(cost) and not bool(cost.abs().amax() <= _LARGEST_COST):
+        raise BadSetting("The cost between patches must be finite: check the features for NaN or infinity.")
+    batch, rows, columns = cost.shape
+    u = _masses(u, (batch, rows), cost.device, "query")
+    v = _masses(v, (batch, columns), cost.device, "candidate")
+    flow, total, residual, iterations = solve(cost, u, v, **options)
+    return Plan(flow.to(cost.dtype), total.to(cost.dtype), solver, iterations, residual.to(cost.dtype))
+
+
+def _floating(array: Tensor | np.ndarray) -> Tensor:
+    """As a tensor of at least single precision; whole numbers become double."""
+    tensor = array.detach() if isinstance(array, Tensor) else torch.from_numpy(np.array(array))
+    if tensor.dtype in (torch.float32, torch.float64):
+        return tensor
+    return tensor.float() if tensor.is_floating_point() else tensor.double()
+
+
+def _masses(weights: Tensor | np.ndarray, shape: tuple[int, int], device: torch.device, whose: str) -> Tensor:
+    """Rows scaled to sum to 1, in float64."""
+    weights = _floating(weights).to(device, torch.float64)
+    if weights.shape != shape:
+        raise BadSetting(f"The {whose} weights must have the shape {shape}, not {tuple(weights.shape)}.")
+    total = weights.sum(1, keepdim=True)
+    if not bool(((weights >= 0).all(1) & (total[:, 0] > 0) & (total[:, 0] < torch.inf)).all()):
+        raise BadSetting(f"Each row of the {whose} weights must be finite, non-negative and not all zero.")
+    return weights / total

@@ -1,0 +1,47 @@
+"""The whole app: pages on routes, one queue, one engine."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from demo.settings import ASSETS, Settings
+from demo.settings import settings as read_settings
+from demo.ui.about import about_page
+from demo.ui.engine import Engine
+from demo.ui.galleries import GalleriesPage
+from demo.ui.identify import IdentifyPage
+from demo.ui.theme import THEME
+
+HEADER = """<header class="app-header"><h1>Why do these two faces match?</h1>
+<p>Explainable face identification: rank by embedding, re-rank by patches, and see the reasons.
+For research and explanation, never for deciding who somebody is.</p></header>"""
+
+
+def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.Blocks:
+    """The app, not yet launched. engine: to share one between apps (the tests do)."""
+    settings = settings or read_settings()
+    engine = engine or Engine(settings)
+    keep = settings.keep_minutes * 60
+    with gr.Blocks(title="Explainable face identification", analytics_enabled=False, fill_width=True,
+                   delete_cache=(min(keep, 600), keep)) as app:
+        gr.Navbar(main_page_name="Identify")
+        gr.HTML(HEADER)
+        IdentifyPage(engine, app)
+    with app.route("Galleries", "/galleries") as galleries:
+        gr.Navbar(main_page_name="Identify")
+        GalleriesPage(engine, galleries)
+    with app.route("About", "/about"):
+        gr.Navbar(main_page_name="Identify")
+        about_page(settings)
+    return app.queue(max_size=64, api_open=False)
+
+
+def launch_options(settings: Settings | None = None) -> dict:
+    """Arguments of ``launch`` that belong to the app; host and port are left to the environment."""
+    settings = settings or read_settings()
+    return {
+        "theme": THEME, "css_paths": [ASSETS / "ui" / "app.css"], "footer_links": ["api", "settings"],
+        "run_history": False, "enable_monitoring": False, "show_error": True,
+        "max_file_size": f"{settings.max_archive_mb:.0f}mb", "state_session_capacity": 500,
+        "favicon_path": ASSETS / "ui" / "favicon.png",
+    }

@@ -1,0 +1,137 @@
+"""What all visitors share: loaded backbones and opened galleries. Each is loaded once, on first use."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from demo.backbones import Backbone, BackboneInfo, available, load_backbone
+from demo.errors import BadGallery, DemoError
+from demo.gallery import Gallery, list_photos, measure_impostors, open_or_build
+from demo.gallery.build import Progress
+from demo.identify import Identifier, Options
+from demo.matching import warm_up
+from demo.settings import Settings
+
+log = logging.getLogger("demo")
+
+
+@dataclass(frozen=True)
+class GalleryState:
+    """A gallery folder as the page lists it. indexed: backbone → photos indexed for it."""
+
+    name: str
+    people: int
+    photos: int
+    indexed: dict[str, int]
+
+
+class Engine:
+    """Thread-safe: a lock per thing that is being loaded, so that one slow build does not hold up the others."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        self._guard = threading.Lock()
+        self._locks: dict[tuple, threading.Lock] = {}
+        self._backbones: dict[str, Backbone] = {}
+        self._identifiers: dict[tuple[str, str], Identifier] = {}
+
+    def _lock(self, *key) -> threading.Lock:
+        with self._guard:
+            return self._locks.setdefault(key, threading.Lock())
+
+    def backbones(self) -> list[BackboneInfo]:
+        """Every backbone and whether it is ready."""
+        return available()
+
+    def info(self, name: str) -> BackboneInfo:
+        """What is known of one backbone."""
+        return next(info for info in self.backbones() if info.name == name)
+
+    def backbone(self, name: str) -> Backbone:
+        """The loaded backbone; WeightsMissing where it is not ready."""
+        with self._lock("backbone", name):
+            if name not in self._backbones:
+                self._backbones[name] = load_backbone(name, device=self.settings.device)
+            return self._backbones[name]
+
+    def gallery_names(self) -> list[str]:
+        """Folders of the galleries folder that hold photos of people, the default first."""
+        names = []
+        root = Path(self.settings.galleries)
+        for folder in sorted(root.iterdir()) if root.is_dir() else ():
+            try:
+                if not folder.name.startswith(".") and list_photos(folder):
+                    names.append(folder.name)
+            except BadGallery:
+                continue
+        return sorted(names, key=lambda name: name != self.settings.gallery)
+
+    def folder(self, gallery: str) -> Path:
+        """The photo folder of a gallery; BadGallery for a name that is not listed."""
+        if gallery not in self.gallery_names():
+            raise BadGallery(f"There is no gallery {gallery!r}.")
+        return Path(self.settings.galleries) / gallery
+
+    def identifier(self, gallery: str, backbone: str, progress: Progress | None = None) -> Identifier:
+        """The identifier of a gallery and a backbone; the gallery is indexed for it first if it is not yet."""
+        folder = self.folder(gallery)
+        network = self.backbone(backbone)
+        with self._lock("identifier", gallery, backbone):
+            if (gallery, backbone) not in self._identifiers:
+                opened = open_or_build(folder, network, self.settings.cache, progress=progress)
+                self._identifiers[gallery, backbone] = Identifier(network, opened)
+            return self._identifiers[gallery, backbone]
+
+    def state(self, gallery: str) -> GalleryState:
+        """People and photos of a gallery, and how many photos are indexed for each backbone."""
+        photos = list_photos(self.folder(gallery))
+        indexed = {}
+        for info in self.backbones():
+            try:
+                indexed[info.name] = len(Gallery.open(self.folder(gallery), info.name))
+            except BadGallery:
+                if (gallery, info.name) in self._identifiers:
+                    indexed[info.name] = len(self._identifiers[gallery, info.name].gallery)
+        return GalleryState(gallery, len({photo.identity for photo in photos}), len(photos), indexed)
+
+    def build(self, gallery: str, backbone: str, progress: Progress | None = None, measure=iter) -> Gallery:
+        """Index a gallery again (only new and changed photos are computed) and measure its strangers."""
+        network = self.backbone(backbone)
+        with self._lock("identifier", gallery, backbone):
+            built = Gallery.build(self.folder(gallery), network, progress=progress)
+            measure_impostors(built, network, progress=measure)
+            self._identifiers[gallery, backbone] = Identifier(network, built)
+        return built
+
+    def forget(self, gallery: str) -> None:
+        """Delete a gallery folder with its photos and indexes."""
+        folder = self.folder(gallery)
+        with self._guard:
+            self._identifiers = {key: value for key, value in self._identifiers.items() if key[0] != gallery}
+        shutil.rmtree(folder)
+
+    def warm_up(self) -> None:
+        """Load the default backbone and gallery, compile the solver, and run once, so that no visitor waits for it."""
+        warm_up()
+        identifier = self.identifier(self.settings.gallery, self.settings.backbone)
+        identifier.identify(identifier.gallery.photo_file(0), **vars(Options()))
+
+    def warm_up_in_background(self) -> None:
+        """``warm_up`` in a thread, so that the page is served meanwhile; a problem is logged, not fatal."""
+
+        def work() -> None:
+            try:
+                self.warm_up()
+                log.info("ready: gallery %s, backbone %s", self.settings.gallery, self.settings.backbone)
+            except DemoError as error:
+                log.warning("not ready: %s", error)
+
+        threading.Thread(target=work, name="warm-up", daemon=True).start()

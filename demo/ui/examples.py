@@ -1,0 +1,38 @@
+"""The example photos of the Identify page: what the method is for, one case each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.settings import ASSETS
+
+
+@dataclass(frozen=True)
+class Example:
+    """name: used in links. title: under the thumbnail. photo: file. truth: who it is ("" = nobody of the gallery)."""
+
+    name: str
+    title: str
+    photo: Path
+    truth: str
+    occlusion: str | None = None
+    style: str | None = None
+    seed: int = 0
+
+
+def _query(person: str, photo: str) -> Path:
+    return ASSETS / "queries" / person / photo
+
+
+EXAMPLES = {example.name: example for example in (
+    Example("mask", "Mask", _query("person-002", "04.jpg"), "person-002", "mask", "surgical-blue"),
+    Example("plain", "Plain", _query("person-013", "04.jpg"), "person-013"),
+    Example("sunglasses", "Sunglasses", _query("person-044", "04.jpg"), "person-044", "sunglasses", "wayfarer"),
+    Example("crop", "Crop", _query("person-060", "04.jpg"), "person-060", "crop"),
+    Example("profile", "Profile", _query("person-041", "04.jpg"), "person-041"),
+    Example("dark", "Backlit", _query("person-024", "04.jpg"), "person-024"),
+    Example("two-faces", "Two faces", ASSETS / "examples" / "two-faces.jpg", "person-001"),
+    Example("stranger", "Stranger", ASSETS / "strangers" / "person-100" / "03.jpg", ""),
+)}
+FIRST = "mask"

@@ -1,0 +1,187 @@
+"""The left side of the Identify page: every choice as a component, a value and a part of the link."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+import gradio as gr
+
+from demo.backbones import grid_name, parse_grid
+from demo.explain import COLORMAPS
+from demo.faces import DETECTORS, OCCLUSIONS
+from demo.identify import STAGE2, Options
+from demo.matching import SOLVERS, WEIGHTINGS
+from demo.ui.components import ExampleStrip, PhotoInput
+from demo.ui.engine import Engine
+from demo.ui.examples import EXAMPLES, FIRST
+from demo.ui.view import photo_thumb
+
+UNALTERED, ANY_STYLE = "none", "any"
+
+
+def defaults(engine: Engine) -> dict:
+    """Every choice at its default, in the order of the form. A link carries those that differ."""
+    plain = Options()
+    backbone = engine.settings.backbone
+    return {
+        "alter": UNALTERED, "style": ANY_STYLE, "seed": plain.seed, "gallery": engine.settings.gallery,
+        "backbone": backbone, "stage2": plain.stage2, "weighting": plain.weighting,
+        "grid": grid_name(engine.info(backbone).grids[0]), "alpha": plain.alpha, "k": plain.k, "solver": plain.solver,
+        "detector": plain.detector, "aligned": plain.aligned, "colours": COLORMAPS[0],
+    }
+
+
+def options_of(values: Mapping, face: int = 0) -> Options:
+    """The form's choices as Options."""
+    altered = values["alter"] != UNALTERED
+    return Options(
+        stage2=values["stage2"], weighting=values["weighting"], alpha=float(values["alpha"]), k=int(values["k"]),
+        grid=parse_grid(values["grid"]), solver=values["solver"], occlusion=values["alter"] if altered else None,
+        style=values["style"] if altered and values["style"] != ANY_STYLE else None, seed=int(values["seed"] or 0),
+        detector=values["detector"], face=int(face), aligned=bool(values["aligned"]),
+    )
+
+
+def link_of(values: Mapping, standard: Mapping, example: str) -> str:
+    """What the address bar carries after "?": the example and the choices that differ from the default."""
+    changed = {name: value for name, value in values.items() if value != standard[name]}
+    return urlencode(({"example": example} if example else {}) | changed)
+
+
+def values_from_link(query: Mapping[str, str], standard: Mapping) -> dict:
+    """The choices a link carries; what cannot be read keeps its default."""
+    values = dict(standard)
+    for name, value in standard.items():
+        text = query.get(name)
+        if text is None:
+            continue
+        try:
+            values[name] = text == "True" if isinstance(value, bool) else type(value)(text)
+        except ValueError:
+            continue
+    return values
+
+
+def strip_value(chosen: str) -> dict:
+    """The example strip with one example pressed, or none for ""."""
+    return {"chosen": chosen, "examples": [
+        {"name": example.name, "title": example.title, "thumb": photo_thumb(example.photo)}
+        for example in EXAMPLES.values()
+    ]}
+
+
+def style_choices(alter: str) -> gr.Dropdown:
+    """The styles of an alteration; hidden where there are none to choose from."""
+    styles = OCCLUSIONS[alter].styles if alter in OCCLUSIONS else {}
+    choices = [("Any (drawn by chance)", ANY_STYLE), *((title, name) for name, title in styles.items())]
+    return gr.Dropdown(choices=choices, value=ANY_STYLE, visible=bool(styles))
+
+
+@dataclass
+class Form:
+    """The components. ``choices`` maps each name of ``defaults`` to its component."""
+
+    photo: gr.Image
+    strip: ExampleStrip
+    example: gr.State
+    face: gr.State
+    shuffle: gr.Button
+    go: gr.Button
+    stop: gr.Button
+    choices: dict[str, gr.components.Component] = field(default_factory=dict)
+
+    @classmethod
+    def lay_out(cls, engine: Engine) -> Form:
+        """Make the components inside the current column."""
+        standard = defaults(engine)
+        example, face = gr.State(""), gr.State(0)
+        photo = PhotoInput(label="Photo", type="filepath", sources=["upload", "clipboard", "webcam"], height=230,
+                           elem_id="photo", webcam_options=gr.WebcamOptions(mirror=True))
+        gr.Markdown("Processed in memory, erased within the hour, never kept or used for training.",
+                    elem_classes="hint")
+        strip = ExampleStrip(strip_value(FIRST), elem_id="examples", label="Examples")
+        choices = {
+            "alter": gr.Radio([("Leave as it is", UNALTERED), *((kind.title, name) for name, kind in
+                                                                OCCLUSIONS.items())],
+                              value=standard["alter"], label="Alter the photo", elem_id="alter"),
+        }
+        with gr.Row(elem_classes="tight"):
+            choices["style"] = gr.Dropdown([("Any (drawn by chance)", ANY_STYLE)], value=ANY_STYLE, label="Style",
+                                           visible=False, min_width=120, scale=2, elem_id="style")
+            shuffle = gr.Button("Shuffle", size="md", min_width=90, scale=1, elem_id="shuffle", visible=False)
+        choices["gallery"] = gr.Dropdown(_gallery_choices(engine), value=standard["gallery"], label="Gallery",
+                                         elem_id="gallery")
+        choices["backbone"] = gr.Dropdown(_backbone_choices(engine), value=standard["backbone"], label="Backbone",
+                                          elem_id="backbone")
+        choices["stage2"] = gr.Radio([(title, name) for name, title in STAGE2.items()], value=standard["stage2"],
+                                     label="Re-ranking", elem_id="stage2")
+        with gr.Accordion("Method settings", open=False, elem_id="settings"):
+            choices |= _method_choices(engine, standard)
+        with gr.Row(elem_classes="tight"):
+            go = gr.Button("Identify", variant="primary", min_width=120, scale=2, elem_id="go")
+            stop = gr.Button("Stop", min_width=80, scale=1, elem_id="stop")
+        order = {name: choices[name] for name in standard}
+        return cls(photo, strip, example, face, shuffle, go, stop, order)
+
+    def offers(self, name: str, value) -> bool:
+        """Whether a value from a link is one that the component would take."""
+        component = self.choices[name]
+        if isinstance(component, gr.Slider):
+            return component.minimum <= value <= component.maximum
+        return not hasattr(component, "choices") or value in {choice for _, choice in component.choices}
+
+    @property
+    def components(self) -> list:
+        return list(self.choices.values())
+
+    def wire_choices(self, engine: Engine, quick: dict) -> None:
+        """What the choices do to each other."""
+        self.choices["alter"].input(
+            lambda alter: (style_choices(alter), gr.Button(visible=alter != UNALTERED)), self.choices["alter"],
+            [self.choices["style"], self.shuffle], **quick)
+        self.choices["backbone"].input(
+            lambda name: _grid_choices(engine, name), self.choices["backbone"], self.choices["grid"], **quick)
+
+    @property
+    def triggers(self) -> list:
+        """Events after which the result no longer fits the form."""
+        by_release = {"alpha", "k"}
+        return [component.release if name in by_release else component.input
+                for name, component in self.choices.items() if name != "seed"] + [self.choices["seed"].submit]
+
+
+def _method_choices(engine: Engine, standard: dict) -> dict:
+    return {
+        "weighting": gr.Dropdown([(weighting.title, name) for name, weighting in WEIGHTINGS.items()],
+                                 value=standard["weighting"], label="Patch weighting", elem_id="weighting"),
+        "grid": _grid_choices(engine, standard["backbone"]),
+        "alpha": gr.Slider(0, 1, standard["alpha"], step=0.05, label="α, share of the EMD",
+                           info="0 keeps Stage 1; the papers use 0.7", elem_id="alpha"),
+        "k": gr.Slider(5, 300, standard["k"], step=5, label="k, candidates to re-rank", elem_id="k"),
+        "solver": gr.Dropdown(["auto", *SOLVERS], value=standard["solver"], label="Transport solver",
+                              elem_id="solver"),
+        "detector": gr.Dropdown(list(DETECTORS), value=standard["detector"], label="Face detector",
+                                elem_id="detector"),
+        "aligned": gr.Checkbox(standard["aligned"], label="The photo is already an aligned face",
+                               elem_id="aligned"),
+        "seed": gr.Number(standard["seed"], label="Seed of the alteration", precision=0, minimum=0,
+                          elem_id="seed"),
+        "colours": gr.Dropdown(list(COLORMAPS), value=standard["colours"], label="Colours of the heat maps",
+                               elem_id="colours"),
+    }
+
+
+def _grid_choices(engine: Engine, backbone: str) -> gr.Dropdown:
+    names = [grid_name(grid) for grid in engine.info(backbone).grids]
+    return gr.Dropdown(names, value=names[0], label="Patch grid", elem_id="grid")
+
+
+def _gallery_choices(engine: Engine) -> list[tuple[str, str]]:
+    states = [engine.state(name) for name in engine.gallery_names()]
+    return [(f"{state.name}: {state.photos} photos of {state.people} people", state.name) for state in states]
+
+
+def _backbone_choices(engine: Engine) -> list[tuple[str, str]]:
+    return [(f"{info.title}: {'ready' if info.ready else 'weights missing'}", info.name) for info in engine.backbones()]

@@ -1,0 +1,156 @@
+"""The Galleries page: what is loaded, how it looks, and, where the host allows it, adding and deleting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+from demo.errors import DemoError
+from demo.gallery import Gallery, check_name, list_photos, unpack_archive
+from demo.ui.engine import Engine
+
+PAGE = 48
+PRIVATE = {"api_visibility": "private"}
+
+
+class GalleriesPage:
+    """Layout, wiring and handlers. Make it inside a route."""
+
+    def __init__(self, engine: Engine, page: gr.Blocks):
+        self.engine = engine
+        self._stopped: set[str] = set()
+        names = engine.gallery_names()
+        gr.Markdown("# Galleries\nThe people a query is compared with. A gallery is a folder with one sub-folder per "
+                    "person; its photos are indexed once for each backbone.")
+        table = gr.Dataframe(headers=["Gallery", "People", "Photos", "Indexed for"], interactive=False, wrap=True,
+                             elem_id="gallery-table", label="Galleries", datatype="str")
+        chosen = gr.Dropdown(names, value=names[0] if names else None, label="Show", elem_id="gallery-shown")
+        facts = gr.Markdown(elem_id="gallery-facts")
+        sheet = gr.Gallery(columns=8, object_fit="cover", label="Contact sheet", elem_id="contact-sheet",
+                           allow_preview=False, interactive=False, buttons=[], height="auto")
+        with gr.Row():
+            number = gr.Slider(1, 1, 1, step=1, label="Page of the contact sheet", elem_id="sheet-page")
+        page.load(self.refresh, chosen, [table, chosen], queue=False, **PRIVATE).then(
+            self.show, chosen, [facts, number], queue=False, **PRIVATE).then(
+            self.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
+        chosen.input(self.show, chosen, [facts, number], queue=False, **PRIVATE).then(
+            self.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
+        number.release(self.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
+        if engine.settings.edit_galleries:
+            self._editing(table, chosen, facts, number, sheet)
+        else:
+            gr.Markdown("Adding galleries is switched off on this host. Run the app at home to use your own photos.",
+                        elem_classes="hint")
+
+    def _editing(self, table, chosen, facts, number, sheet) -> None:
+        ready = [(info.title, info.name) for info in self.engine.backbones() if info.ready]
+        with gr.Accordion("Index again for a backbone", open=False):
+            gr.Markdown("New and changed photos are computed, the others are kept.", elem_classes="hint")
+            backbone = gr.Dropdown(ready, value=self.engine.settings.backbone, label="Backbone",
+                                   elem_id="build-backbone")
+            with gr.Row():
+                build = gr.Button("Index", variant="primary", elem_id="build")
+                stop = gr.Button("Stop", elem_id="build-stop")
+        with gr.Accordion("Add a gallery", open=False):
+            gr.Markdown("A zip with one folder per person. Use photos of people who agreed to it: they stay on this "
+                        "machine until the gallery is deleted, and every visitor of it can see them.",
+                        elem_classes="hint")
+            name = gr.Textbox(label="Name", max_lines=1, elem_id="new-name")
+            archive = gr.File(label="Zip of photos", file_types=[".zip"], type="filepath", elem_id="new-zip")
+            add = gr.Button("Add", variant="primary", elem_id="add")
+        with gr.Accordion("Delete the shown gallery", open=False):
+            sure = gr.Textbox(label="Type its name to delete its photos and indexes", elem_id="delete-name")
+            delete = gr.Button("Delete", variant="stop", elem_id="delete")
+        said = gr.Markdown(elem_id="gallery-said")
+        heavy = {"concurrency_id": "identify", "show_progress_on": [said], **PRIVATE}
+        work = build.click(self.build, [chosen, backbone], said, **heavy)
+        added = add.click(self.add, [name, archive], [said, chosen], **heavy)
+        gone = delete.click(self.delete, [chosen, sure], [said, chosen], **heavy)
+        for event in (work, added, gone):
+            event.then(self.refresh, chosen, [table, chosen], queue=False, **PRIVATE).then(
+                self.show, chosen, [facts, number], queue=False, **PRIVATE).then(
+                self.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
+        stop.click(self.stop, queue=False, **PRIVATE)
+
+    def refresh(self, chosen: str | None):
+        """The table, and the choices with what was chosen kept where it still exists."""
+        names = self.engine.gallery_names()
+        states = [self.engine.state(name) for name in names]
+        rows = [[state.name, state.people, state.photos,
+                 ", ".join(f"{backbone} ({count})" for backbone, count in state.indexed.items()) or "none yet"]
+                for state in states]
+        return rows, gr.Dropdown(names, value=chosen if chosen in names else next(iter(names), None))
+
+    def show(self, name: str | None):
+        """Facts of a gallery, photos left out included, and the pages of its contact sheet."""
+        if not name:
+            return "There is no gallery yet.", gr.Slider(1, 1, 1)
+        folder = self.engine.folder(name)
+        pages = max(1, -(-len(list_photos(folder)) // PAGE))
+        lines = []
+        try:
+            gallery = Gallery.open(folder)
+            lines += [f"- left out {failure.path}: {failure.reason}" for failure in gallery.manifest.failures]
+            lines.insert(0, f"{len(gallery)} photos of {len(gallery.people)} people are indexed for "
+                            f"{gallery.manifest.backbone}, {len(gallery.manifest.failures)} left out.")
+        except DemoError:
+            lines = ["Not indexed yet: it will be when it is first used, or press Index below."]
+        return "\n".join(lines), gr.Slider(1, max(pages, 1), 1, step=1, visible=pages > 1)
+
+    def sheet(self, name: str | None, number: int):
+        """One page of photos, each with its person's name."""
+        if not name:
+            return []
+        photos = list_photos(self.engine.folder(name))[(int(number) - 1) * PAGE:int(number) * PAGE]
+        return [(str(photo.file), photo.identity) for photo in photos]
+
+    def stop(self, request: gr.Request) -> None:
+        """Stop this visitor's build at the next photo."""
+        self._stopped.add(request.session_hash)
+
+    def build(self, name: str, backbone: str, request: gr.Request, progress=gr.Progress()):  # noqa: B008
+        """Index with progress; Stop takes effect between photos."""
+        self._stopped.discard(request.session_hash)
+
+        def tell(done: int, total: int, path: str) -> None:
+            if request.session_hash in self._stopped:
+                raise DemoError("Stopped. What was indexed so far is kept.")
+            progress((done, total), desc=f"Indexing {path}")
+
+        try:
+            built = self.engine.build(name, backbone, tell,
+                                      lambda jobs: progress.tqdm(jobs, desc="Measuring how near strangers come"))
+        except DemoError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        return f"{name} is indexed for {backbone}: {len(built)} photos, {len(built.manifest.failures)} left out."
+
+    def add(self, name: str, archive: str | None, request: gr.Request, progress=gr.Progress()):  # noqa: B008
+        """Unpack an archive and index it for the default backbone."""
+        settings = self.engine.settings
+        try:
+            if archive is None:
+                raise gr.Error("Choose a zip of photos first.", print_exception=False)
+            target = Path(settings.galleries) / check_name(name)
+            unpacked = unpack_archive(archive, target, max_mb=settings.max_archive_mb,
+                                      max_photo_mb=settings.max_upload_mb)
+            text = self.build(target.name, settings.backbone, request, progress)
+        except DemoError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        skipped = "".join(f"\n- skipped {_plain(path)}: {reason}" for path, reason in unpacked.skipped[:50])
+        return text + skipped, gr.Dropdown(self.engine.gallery_names(), value=target.name)
+
+    def delete(self, name: str, sure: str):
+        """Delete after its name was typed; the bundled gallery stays."""
+        if name == self.engine.settings.gallery:
+            raise gr.Error("The gallery that the app opens first cannot be deleted.", print_exception=False)
+        if sure != name:
+            raise gr.Error(f"Type {name} to delete it.", print_exception=False)
+        self.engine.forget(name)
+        names = self.engine.gallery_names()
+        return f"{name} is deleted.", gr.Dropdown(names, value=names[0])
+
+
+def _plain(text: str) -> str:
+    """A file name as text in Markdown."""
+    return "`" + text.replace("`", "'") + "`"

@@ -1,0 +1,189 @@
+"""The Identify page: a photo in, two rankings and their reasons out."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from io import BytesIO
+
+import gradio as gr
+from PIL import Image
+
+from demo.errors import DemoError
+from demo.faces import load_photo
+from demo.gallery import load_impostors
+from demo.ui.components import Board, Inspector
+from demo.ui.downloads import DOWNLOADS, figure_png, make_download
+from demo.ui.engine import Engine
+from demo.ui.examples import EXAMPLES, FIRST
+from demo.ui.form import (
+    UNALTERED,
+    Form,
+    defaults,
+    link_of,
+    options_of,
+    strip_value,
+    style_choices,
+    values_from_link,
+)
+from demo.ui.view import TOP, Result, board_value, details_text, inspector_value, photo_value, reproduce
+
+log = logging.getLogger("demo")
+
+#: Computing events wait in one line, so that visitors share the machine fairly.
+HEAVY = "identify"
+QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+API_TEXT = ("Identify the person in a photo. Returns the JSON that `python -m demo identify --json` prints and the "
+            "figure of both rankings. All distances: smaller is nearer.")
+
+
+class IdentifyPage:
+    """Layout, wiring and handlers. Make it inside ``gr.Blocks``."""
+
+    def __init__(self, engine: Engine, blocks: gr.Blocks):
+        self.engine = engine
+        self.standard = defaults(engine)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=0, min_width=330, elem_classes="inputs"):
+                self.form = form = Form.lay_out(engine)
+            with gr.Column(scale=1, min_width=330):
+                shown = Board(elem_id="board", label="Result")
+                inspector = Inspector(elem_id="inspector", label="Inspector")
+                with gr.Row(elem_id="downloads", visible=False) as downloads:
+                    buttons = {kind: gr.Button(title, size="sm", min_width=120)
+                               for kind, (title, *_) in DOWNLOADS.items()}
+                ready = gr.DownloadButton("Download", visible="hidden", elem_id="ready-download")
+                with gr.Accordion("Timings, versions and the command line", open=False):
+                    details = gr.Markdown(elem_id="details")
+                    command = gr.Code(language="shell", label="The same answer on the command line",
+                                      interactive=False, lines=1, wrap_lines=True)
+        result = gr.State(time_to_live=1800)
+
+        run = {"fn": self.run, "inputs": [form.photo, form.example, form.face, *form.components],
+               "outputs": [shown, inspector, downloads, details, command, result], "concurrency_id": HEAVY,
+               "concurrency_limit": engine.settings.jobs, "api_visibility": "private", "show_progress": "minimal",
+               "show_progress_on": [shown], "trigger_mode": "always_last"}
+        form.wire_choices(engine, QUICK)
+        picked = [form.photo, form.example, form.face, form.strip, form.choices["alter"], form.choices["style"],
+                  form.choices["seed"], form.choices["aligned"], form.shuffle]
+        started = [
+            form.photo.input(lambda: ("", 0, strip_value("")), None, [form.example, form.face, form.strip],
+                             **QUICK).then(**run),
+            gr.on(form.triggers, **run),
+            form.go.click(**run),
+            form.shuffle.click(lambda: secrets.randbelow(10_000), None, form.choices["seed"], **QUICK).then(**run),
+            form.strip.pick(self.pick, None, picked, **QUICK).then(**run),
+            shown.face(self.choose_face, None, form.face, **QUICK).then(**run),
+            blocks.load(self.open_link, None, [*picked[:4], form.shuffle, *form.components], **QUICK).then(**run),
+        ]
+        form.stop.click(None, cancels=started, **QUICK)
+        shown.inspect(self.inspect, result, inspector, concurrency_id="inspect", concurrency_limit=4,
+                      show_progress="hidden", api_visibility="private")
+        for kind, button in buttons.items():
+            button.click(self._downloader(kind, ready.GRADIO_CACHE), result, ready, concurrency_id=HEAVY,
+                         show_progress="minimal", api_visibility="private").success(
+                None, js="() => { setTimeout(() => document.querySelector('#ready-download')?.click(), 200); }",
+                **QUICK)
+
+        answer, figure = gr.JSON(visible=False), gr.Image(visible=False, format="png")
+        gr.Button(visible=False).click(
+            self.answer, [form.photo, *form.components], [answer, figure], api_name="identify",
+            api_description=API_TEXT, concurrency_id=HEAVY)
+
+    def compute(self, photo, values: dict, face: int, truth: str | None, progress) -> Result:
+        """Identify with the form's choices. Raises DemoError."""
+        options = options_of(values, face)
+        identifier = self.engine.identifier(
+            values["gallery"], values["backbone"],
+            lambda done, total, path: progress((done, total), desc=f"Indexing {values['gallery']}", unit="photos"))
+        found = identifier.identify(photo, truth=truth, **vars(options))
+        impostors = load_impostors(identifier.gallery, occlusion=options.occlusion, stage2=options.stage2,
+                                   weighting=options.weighting, grid=options.grid, alpha=options.alpha)
+        return Result(found, identifier, impostors, values["colours"])
+
+    def run(self, photo: str | None, example: str, face: int, *choices, progress=gr.Progress()):  # noqa: B008
+        """The form → what the page shows."""
+        values = dict(zip(self.standard, choices, strict=True))
+        nothing = {"error": "Choose an example or add a photo."}
+        if photo is None:
+            return nothing, None, gr.Row(visible=False), "", "", None
+        known = EXAMPLES.get(example)
+        try:
+            result = self.compute(photo, values, face, known.truth if known and not face else None, progress)
+            value = board_value(result) | {"link": link_of(values, self.standard, example)}
+            first = inspector_value(result, value["selected"])
+        except DemoError as error:
+            return self._problem(str(error), photo), None, gr.Row(visible=False), "", "", None
+        except Exception:
+            code = secrets.token_hex(3)
+            log.exception("identification failed, code %s", code)
+            return (self._problem(f"Something went wrong on our side (code {code}). Please try another photo.", None),
+                    None, gr.Row(visible=False), "", "", None)
+        command = reproduce(result.found, values["gallery"])
+        return value, first, gr.Row(visible=True), details_text(result), command, result
+
+    def _problem(self, text: str, photo) -> dict:
+        """What the board shows instead of a result: the sentence, and the photo where it can be shown."""
+        try:
+            return {"error": text, "photo": photo_value(load_photo(photo)) if photo else None}
+        except DemoError:
+            return {"error": text, "photo": None}
+
+    def pick(self, event: gr.EventData):
+        """An example was chosen: fill the form."""
+        return self._example(EXAMPLES.get(event.name, EXAMPLES[FIRST]))
+
+    def _example(self, example):
+        alter = example.occlusion or UNALTERED
+        style = style_choices(alter)
+        if example.style:
+            style = gr.Dropdown(choices=style.choices, value=example.style, visible=True)
+        return (str(example.photo), example.name, 0, strip_value(example.name), alter, style, example.seed, False,
+                gr.Button(visible=alter != UNALTERED))
+
+    def open_link(self, request: gr.Request):
+        """A visitor arrives: the view the link asks for, or the first example."""
+        query = dict(request.query_params) if request else {}
+        example = EXAMPLES.get(query.get("example", FIRST), EXAMPLES[FIRST])
+        photo, name, face, strip, *_ = self._example(example)
+        standard = self.standard | {"alter": example.occlusion or UNALTERED, "seed": example.seed}
+        standard |= {"style": example.style} if example.style else {}
+        values = values_from_link(query, standard)
+        choices = []
+        for key, value in values.items():
+            if key == "style":
+                styles = style_choices(values["alter"])
+                offered = [name for _, name in styles.choices]
+                choices.append(gr.Dropdown(choices=styles.choices, visible=styles.visible,
+                                           value=value if value in offered else offered[0]))
+            else:
+                choices.append(value if self.form.offers(key, value) else standard[key])
+        return photo, name, face, strip, gr.Button(visible=values["alter"] != UNALTERED), *choices
+
+    def choose_face(self, event: gr.EventData) -> int:
+        """Another face of the photo was chosen."""
+        return int(event.index)
+
+    def inspect(self, result: Result | None, event: gr.EventData):
+        """A candidate was chosen on the board."""
+        if result is None or event.result != result.token or event.row not in result.shown_rows:
+            raise gr.Error("This result has expired: press Identify again.", print_exception=False)
+        return inspector_value(result, int(event.row))
+
+    def _downloader(self, kind: str, cache: str):
+        def download(result: Result | None):
+            if result is None:
+                raise gr.Error("This result has expired: press Identify again.", print_exception=False)
+            return make_download(kind, result, cache)
+
+        return download
+
+    def answer(self, photo, *choices, progress=gr.Progress()) -> tuple[dict, Image.Image]:  # noqa: B008
+        """The public endpoint."""
+        if photo is None:
+            raise gr.Error("A photo is needed.", print_exception=False)
+        try:
+            result = self.compute(photo, dict(zip(self.standard, choices, strict=True)), 0, None, progress)
+        except DemoError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        return result.found.as_json(TOP), Image.open(BytesIO(figure_png(result)))

@@ -1,0 +1,14 @@
+"""Colours: Gradio's default theme with every text raised to a readable contrast in light and dark."""
+
+import gradio as gr
+
+THEME = gr.themes.Default(primary_hue="indigo", secondary_hue="indigo", neutral_hue="slate").set(
+    body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300",
+    block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300",
+    block_label_text_color="*neutral_700", block_label_text_color_dark="*neutral_200",
+    block_title_text_color="*neutral_800", block_title_text_color_dark="*neutral_100",
+    input_placeholder_color="*neutral_600", input_placeholder_color_dark="*neutral_400",
+    button_primary_background_fill="*primary_600", button_primary_background_fill_hover="*primary_700",
+    button_primary_background_fill_dark="*primary_600", button_primary_background_fill_hover_dark="*primary_700",
+    button_primary_text_color="white",
+)

@@ -1,0 +1,77 @@
+"""Shared fixtures: the default backbone, the bundled gallery, and a small gallery to break."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+# Before gradio is imported: no usage reports, no hub, no proxy between the tests and the app.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+
+import pytest  # noqa: E402
+
+from demo.backbones import load_backbone  # noqa: E402
+from demo.gallery import Gallery  # noqa: E402
+from demo.identify import Identifier  # noqa: E402
+from demo.settings import Settings  # noqa: E402
+from demo.ui.app import build, launch_options  # noqa: E402
+from demo.ui.engine import Engine  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+BUNDLED = ROOT / "galleries" / "synthetic-people"
+QUERIES = ROOT / "assets" / "queries"
+
+
+def real_photos(name: str) -> Path:
+    """A folder of real photos that lies outside the repository; the test is skipped where it is missing."""
+    base = Path(os.environ.get("DEMO_TEST_PHOTOS") or ROOT.parent / "shared")
+    if not (base / name).is_dir():
+        pytest.skip(f"{name} is not on this machine (set DEMO_TEST_PHOTOS to the folder that holds it)")
+    return base / name
+
+
+@pytest.fixture(scope="session")
+def backbone():
+    return load_backbone("dlib", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def bundled(backbone) -> Gallery:
+    return Gallery.open(BUNDLED, backbone)
+
+
+@pytest.fixture(scope="session")
+def identifier(backbone, bundled) -> Identifier:
+    return Identifier(backbone, bundled)
+
+
+@pytest.fixture
+def people(tmp_path) -> Path:
+    """A folder of four people with two photos each, to build from and to change."""
+    folder = tmp_path / "people"
+    for person in ("person-001", "person-002", "person-003", "person-004"):
+        (folder / person).mkdir(parents=True)
+        for photo in ("01.jpg", "02.jpg"):
+            shutil.copy(BUNDLED / person / photo, folder / person / photo)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    return Engine(Settings(device="cpu"))
+
+
+@pytest.fixture(scope="session")
+def app(engine):
+    return build(engine.settings, engine)
+
+
+@pytest.fixture(scope="session")
+def app_url(app, engine):
+    engine.warm_up()
+    _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, **launch_options(engine.settings))
+    yield url
+    app.close()

@@ -1,0 +1,167 @@
+"""The app without a browser: wiring, endpoints, privacy, errors."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from PIL import Image
+
+from conftest import QUERIES, ROOT
+from demo.settings import Settings
+from demo.ui.app import build, launch_options
+from demo.ui.engine import Engine
+from demo.ui.examples import EXAMPLES
+from demo.ui.galleries import GalleriesPage
+from demo.ui.form import defaults, link_of, options_of, values_from_link
+from demo.ui.view import Result, board_value, inspector_value, reproduce
+
+PHOTO = QUERIES / "person-002" / "04.jpg"
+
+
+@pytest.fixture(scope="module")
+def client(app_url):
+    return Client(app_url, verbose=False)
+
+
+def test_only_named_endpoints_are_public(app):
+    public = {fn.api_name for fn in app.fns.values() if fn.api_visibility == "public"}
+    assert public == {"identify"}
+
+
+def test_computing_events_share_one_line(app):
+    heavy = [fn for fn in app.fns.values() if fn.fn and fn.fn.__name__ in {"run", "answer", "download", "build", "add"}]
+    assert len(heavy) > 8 and {fn.concurrency_id for fn in heavy} == {"identify"}
+
+
+def test_the_endpoint_answers_as_the_command_line_does(client, identifier):
+    answer, figure = client.predict(photo=handle_file(PHOTO), alter="mask", style="surgical-blue", seed=3,
+                                    api_name="/identify")
+    expected = identifier.identify(PHOTO, occlusion="mask", style="surgical-blue", seed=3, grid=(8, 8)).as_json(5)
+    for key in ("stage1", "stage2", "query"):
+        assert answer[key] == json.loads(json.dumps(expected[key])), key
+    picture = Image.open(figure["path"] if isinstance(figure, dict) else figure)
+    assert picture.format == "PNG" and picture.width > 600
+
+
+def test_the_endpoint_explains_errors_in_a_sentence(client, tmp_path):
+    fake = tmp_path / "photo.jpg"
+    fake.write_text("not a picture")
+    with pytest.raises(Exception, match="picture|photo|image"):
+        client.predict(photo=handle_file(fake), api_name="/identify")
+    wall = tmp_path / "wall.png"
+    Image.fromarray(np.full((300, 300, 3), 128, np.uint8)).save(wall)
+    with pytest.raises(Exception, match="No face was found"):
+        client.predict(photo=handle_file(wall), api_name="/identify")
+
+
+def test_launch_options_keep_visitors_private():
+    options = launch_options(Settings())
+    assert options["run_history"] is False and options["enable_monitoring"] is False
+    assert "server_name" not in options and "share" not in options
+
+
+def test_the_engine_lists_and_refuses(engine):
+    assert engine.gallery_names()[0] == "synthetic-people"
+    state = engine.state("synthetic-people")
+    assert (state.people, state.photos, state.indexed["dlib"]) == (96, 288, 288)
+    with pytest.raises(ValueError, match="no gallery"):
+        engine.folder("../..")
+
+
+@pytest.fixture(scope="module")
+def result(identifier):
+    return Result(identifier.identify(PHOTO, occlusion="mask", truth="person-002"), identifier)
+
+
+def test_board_holds_all_that_alpha_may_bring_up(result):
+    value = board_value(result)
+    shown = {c["row"] for c in value["candidates"] if c["thumb"]}
+    measured = [c for c in value["candidates"] if c["patch"] is not None]
+    assert len(measured) == 100
+    for alpha in (0, 0.33, 0.7, 1):
+        nearest = sorted(measured, key=lambda c: alpha * c["patch"] + (1 - alpha) * c["cosine"])[:5]
+        assert {c["row"] for c in nearest} <= shown
+    json.dumps(value)
+
+
+def test_inspector_values_are_consistent(result):
+    row = result.found.stage2[0].row
+    value = inspector_value(result, row)
+    assert sum(value["u"]) == pytest.approx(1) and sum(value["v"]) == pytest.approx(1)
+    out = np.zeros(64)
+    for i, _, mass in value["flow"]:
+        out[i] += mass
+    np.testing.assert_allclose(out, value["u"], atol=1e-4)
+    tail = result.found.ranking[-1].row
+    assert inspector_value(result, tail)["patch"] is None
+    json.dumps(value)
+
+
+def test_links_carry_settings_and_read_back(engine):
+    standard = defaults(engine)
+    values = standard | {"alpha": 0.45, "alter": "mask", "aligned": True, "k": 50}
+    link = dict(pair.split("=") for pair in link_of(values, standard, "mask").split("&"))
+    assert link == {"example": "mask", "alter": "mask", "alpha": "0.45", "k": "50", "aligned": "True"}
+    assert values_from_link(link, standard) == values
+    assert values_from_link({"alpha": "much", "k": "50"}, standard)["alpha"] == 0.7
+    assert options_of(values).occlusion == "mask" and options_of(standard).occlusion is None
+
+
+def test_the_shown_command_gives_the_same_answer(result):
+    command = reproduce(result.found, "galleries/synthetic-people")
+    for words in ("identify PHOTO", "--occlude mask", "--weighting apc", "--k 100", "--grid 8x8"):
+        assert words in command
+
+
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=list(EXAMPLES))
+def test_every_example_is_identified(identifier, example):
+    found = identifier.identify(example.photo, occlusion=example.occlusion, style=example.style, seed=example.seed)
+    if example.truth:
+        assert found.ranking[0].identity == example.truth
+    else:
+        assert example.photo.parent.name not in identifier.gallery.people
+
+
+def test_no_room_below_the_pages_knows_gradio():
+    rooms = ("faces", "backbones", "matching", "gallery", "explain", "evaluation")
+    files = [file for room in rooms for file in (ROOT / "demo" / room).rglob("*.py")]
+    files += [ROOT / "demo" / name for name in ("identify.py", "figures.py", "cli.py", "settings.py")]
+    assert [file for file in files if "import gradio" in file.read_text(encoding="utf-8")] == []
+
+
+def test_rooms_import_only_from_rooms_below():
+    order = ["errors", "settings", "weights", "faces", "backbones", "matching", "gallery", "explain", "identify",
+             "figures", "evaluation", "ui", "cli", "__main__"]
+    wrong = []
+    for file in (ROOT / "demo").rglob("*.py"):
+        room = file.relative_to(ROOT / "demo").parts[0].removesuffix(".py")
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line.startswith("from demo."):
+                other = line.split()[1].split(".")[1]
+                if room in order and other in order and order.index(other) > order.index(room):
+                    wrong.append(f"{Path(file).name}: {line}")
+    assert wrong == []
+
+
+def test_galleries_page_adds_and_deletes(tmp_path, people):
+    archive = tmp_path / "photos.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        for file in people.rglob("*.jpg"):
+            opened.write(file, file.relative_to(people).as_posix())
+    root = tmp_path / "galleries"
+    root.mkdir()
+    own = Engine(Settings(galleries=root, cache=tmp_path / "cache", gallery="first"))
+    page = GalleriesPage.__new__(GalleriesPage)
+    page.engine, page._stopped = own, set()
+
+    class Request:
+        session_hash = "visitor"
+
+    said, _ = page.add("Team photos", str(archive), Request())
+    assert "8 photos" in said and own.state("Team photos").indexed == {"dlib": 8}
+    assert len(page.sheet("Team photos", 1)) == 8
+    with pytest.raises(Exception, match="Type Team photos"):
+        page.delete("Team photos", "team")

@@ -1,0 +1,228 @@
+"""The real app in a real browser. Skipped, with the reason, where Chromium or Playwright is missing."""
+
+import json
+import re
+import shutil
+from urllib.parse import urlparse
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import QUERIES, ROOT
+
+pytestmark = pytest.mark.browser
+PHOTO = QUERIES / "person-002" / "04.jpg"
+SLOW = 20_000
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    with api.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=chromium, args=[
+            "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser, app_url):
+    """Open a page as a new visitor; fails on script errors and on requests to other hosts."""
+    contexts, problems = [], []
+
+    def open_page(path="/", *, size=(1280, 1000)):
+        context = browser.new_context(locale="en-US", reduced_motion="reduce", accept_downloads=True,
+                                      viewport={"width": size[0], "height": size[1]})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(SLOW)
+        page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
+        page.on("request", lambda request: problems.append(f"request to {request.url}")
+                if urlparse(request.url).scheme in ("http", "https", "ws", "wss")
+                and urlparse(request.url).hostname not in ("127.0.0.1", "localhost") else None)
+        page.goto(app_url.rstrip("/") + path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def sentence(page, words: str):
+    """Wait until the answer holds these words."""
+    page.locator("#board .sentence", has_text=re.compile(words)).wait_for()
+    return page.locator("#board .sentence").inner_text()
+
+
+def upload(page, file) -> None:
+    """Replace the photo by a file."""
+    remove = page.locator("#photo button[aria-label='Clear']")
+    if remove.count():
+        remove.first.click()
+    page.locator("#photo input[type=file]").first.set_input_files(file)
+
+
+def test_first_visit_shows_an_answer_with_its_explanation(visit):
+    page = visit()
+    sentence(page, "Nearest after re-ranking: person-002")
+    page.locator("#inspector .faces.flow").wait_for()
+    assert page.locator("#board .cell").count() == 10
+    assert page.locator("#board .mark.right").count() >= 1
+    assert page.locator("#inspector .patch").count() == 128
+
+
+def test_upload_mask_rank_select_explain_download(visit, tmp_path):
+    page = visit("/?example=plain")
+    sentence(page, "Nearest")
+    upload(page, PHOTO)
+    sentence(page, "person-002")
+    page.get_by_role("radio", name="Mask", exact=False).first.check()
+    page.locator("#board figcaption", has_text=re.compile("mask", re.I)).wait_for()
+    assert "alter=mask" in page.url and "person" not in urlparse(page.url).query  # settings, never the photo
+
+    third = page.locator("#board tbody tr").nth(2).locator(".cell").last
+    name = third.locator(".name").inner_text().split(" ")[1]
+    third.click()
+    page.locator("#inspector h3", has_text=name).wait_for()
+    assert third.get_attribute("aria-pressed") == "true"
+    for view, seen in (("Lines", "img.wide"), ("Weights", "img.bar"), ("Numbers", "table.terms"), ("Flow", ".faces.flow")):
+        page.locator("#inspector").get_by_role("tab", name=view).click()
+        page.locator(f"#inspector {seen}").wait_for()
+
+    for button, suffix in (("Numbers (JSON)", ".json"), ("Figure (PNG)", ".png")):
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name=button).click()
+        file = tmp_path / f"download{suffix}"
+        waiting.value.save_as(file)
+        if suffix == ".json":
+            assert json.loads(file.read_text())["query"]["occlusion"] == "mask"
+        else:
+            assert Image.open(file).format == "PNG"
+
+
+def test_patches_answer_to_the_keyboard(visit):
+    page = visit()
+    page.locator("#inspector .faces.flow").wait_for()
+    first = page.locator("#inspector .patch[data-side=query]").first
+    first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    told = page.locator("#inspector .told")
+    assert "Query patch row 3, column 2" in told.inner_text()
+    page.locator("#inspector").get_by_role("tab", name="Weights").click()
+    page.locator("#inspector img.bar").wait_for()
+    assert "row 3, column 2" in told.inner_text()  # views share the chosen patch
+
+
+def test_moving_alpha_reorders_the_board(visit):
+    page = visit()
+    page.locator("#inspector").get_by_role("tab", name="Numbers").click()
+    page.locator("#inspector input[type=range]").fill("0")
+    rows = page.locator("#board tbody tr")
+    for row in range(5):
+        cells = rows.nth(row).locator(".cell")
+        assert cells.first.get_attribute("data-row") == cells.last.get_attribute("data-row")
+
+
+def test_bad_photos_are_explained(visit, tmp_path):
+    page = visit()
+    sentence(page, "Nearest")
+    problem = page.locator("#board .problem")
+
+    wall = tmp_path / "wall.png"
+    Image.fromarray(np.full((320, 320, 3), 128, np.uint8)).save(wall)
+    upload(page, wall)
+    problem.get_by_text("No face was found").wait_for()
+    assert problem.locator("img").count() == 1
+
+    fake = tmp_path / "fake.jpg"
+    fake.write_text("This is a letter, not a photo.")
+    upload(page, fake)
+    problem.get_by_text(re.compile("not a (photo|picture)|cannot be read")).wait_for()
+
+    huge = tmp_path / "huge.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (2400, 2400, 3), dtype=np.uint8)).save(huge)
+    assert huge.stat().st_size > 12e6
+    upload(page, huge)
+    problem.get_by_text(re.compile("MB")).wait_for()
+
+
+def test_another_face_can_be_chosen(visit):
+    page = visit("/?example=two-faces")
+    sentence(page, "person-046")
+    boxes = page.locator("#board .facebox")
+    assert boxes.count() == 2
+    boxes.nth(1).click()
+    sentence(page, "person-070")
+
+
+def test_a_stranger_is_called_one(visit):
+    page = visit("/?example=stranger")
+    sentence(page, "Nearest")
+    assert re.search("strangers", page.locator("#board .verdict summary").inner_text(), re.I)
+
+
+def test_a_link_reopens_the_view(visit):
+    page = visit("/?example=sunglasses&weighting=uniform&alpha=0.5&grid=4x4&stage2=emd")
+    sentence(page, "person-044")
+    page.locator("#board figcaption", has_text="4 × 4 patches").wait_for()
+    assert page.locator("#inspector .patch").count() == 32
+    page = visit("/?example=nobody&weighting=%3Cimg%20src=x%3E&k=banana")
+    sentence(page, "Nearest")
+
+
+def test_names_are_text_never_markup(visit, engine, identifier, monkeypatch):
+    entries = identifier.gallery.entries
+    shared = engine.identifier("synthetic-people", "dlib").gallery
+    evil = "<img src=x onerror=alert(1)>"
+    monkeypatch.setattr(shared, "entries", tuple(type(e)(e.path, evil, e.sha256) for e in entries))
+    page = visit()
+    page.locator("#board .sentence", has_text="onerror").wait_for()
+    assert page.locator("#board img[src=x]").count() == 0
+
+
+@pytest.mark.parametrize("path", ["/", "/galleries", "/about"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_serious_for_a_screen_reader(visit, path, theme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    page = visit(f"{path}?__theme={theme}")
+    page.get_by_role("heading", level=1).first.wait_for()
+    if path == "/":
+        page.locator("#inspector .faces").wait_for()
+        page.get_by_role("button", name="Method settings").click()
+    if path == "/galleries":
+        page.locator("#contact-sheet img").first.wait_for()
+    found = axe.Axe().run(page).response["violations"]
+    serious = [(v["id"], [node["html"][:160] for node in v["nodes"][:3]]) for v in found
+               if v["impact"] in ("serious", "critical")]
+    assert serious == []
+
+
+@pytest.mark.parametrize("path", ["/", "/galleries", "/about"])
+def test_a_phone_needs_no_sideways_scrolling(visit, path):
+    page = visit(path, size=(390, 844))
+    page.get_by_role("heading", level=1).first.wait_for()
+    if path == "/":
+        page.locator("#inspector .faces").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_galleries_page_shows_what_is_loaded(visit):
+    page = visit("/galleries")
+    page.locator("#contact-sheet img").nth(20).wait_for()
+    page.locator("#gallery-facts", has_text="288 photos of 96 people").wait_for()
+
+
+def test_the_example_files_are_all_synthetic():
+    """Every photo that ships is listed in the metadata of the synthetic people."""
+    listed = {tuple(line.split(",")[:2]) for line in
+              (ROOT / "galleries" / "synthetic-people" / "metadata.csv").read_text().splitlines()[1:]}
+    photos = [*ROOT.glob("assets/*/person-*/*.jpg"), *ROOT.glob("galleries/synthetic-people/person-*/*.jpg")]
+    assert len(photos) == 481 and {(p.parent.name, p.name) for p in photos} == listed

@@ -1,0 +1,204 @@
+"""Building, opening, searching and checking galleries."""
+
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import BUNDLED
+from demo.errors import BadGallery
+from demo.faces import align, find_face, load_photo
+from demo.gallery import Gallery, check_name, find_index, list_photos, open_or_build, unpack_archive
+from demo.gallery.manifest import EMBEDDINGS, MANIFEST
+from demo.gallery.store import RowFile
+
+
+@pytest.fixture
+def built(people, backbone, tmp_path) -> Gallery:
+    return Gallery.build(people, backbone, tmp_path / "out")
+
+
+def test_rows_are_what_the_backbone_gives(built, backbone):
+    row = 3
+    photo = load_photo(built.photo_file(row))
+    crop = align(photo, find_face(photo), backbone)
+    expected = backbone.extract(crop)
+    np.testing.assert_array_equal(built.crop(row, backbone), crop)
+    torch.testing.assert_close(built.raw_embeddings[row], expected.embedding[0], atol=1e-5, rtol=1e-5)
+    for grid in ((8, 8), (4, 4)):  # stored in half precision
+        torch.testing.assert_close(built.features([row], grid).patches, expected.at(grid).patches, atol=2e-3, rtol=2e-3)
+    landmarks = built.features([row]).landmarks[0].numpy()
+    assert landmarks.shape == (68, 2) and 0.2 < landmarks[27, 0] < 0.8  # the nose lies in the middle
+
+
+def test_search_is_exact_cosine_distance(bundled):
+    query = torch.randn(128, generator=torch.Generator().manual_seed(1))
+    distances, rows = bundled.search(query)
+    embeddings = bundled.raw_embeddings.numpy().astype(float)
+    expected = 1 - embeddings @ query.numpy() / np.linalg.norm(embeddings, axis=1) / query.norm().item()
+    np.testing.assert_allclose(distances, np.sort(expected), atol=1e-6)
+    assert rows[0] == expected.argmin()
+    assert [len(part) for part in bundled.search(query, 7)] == [7, 7]
+
+
+def test_the_bundled_gallery_is_sound(bundled):
+    assert bundled.verify() == []
+    assert len(bundled) == 288 and len(bundled.people) == 96 and not bundled.manifest.failures
+
+
+def test_only_new_and_changed_photos_are_computed(people, backbone, tmp_path):
+    out, seen = tmp_path / "out", []
+    first = Gallery.build(people, backbone, out, progress=lambda done, total, path: seen.append(path))
+    assert len(seen) == 8
+    before = first.raw_embeddings.clone()
+    seen.clear()
+    shutil.copy(BUNDLED / "person-005" / "01.jpg", people / "person-004" / "02.jpg")  # changed
+    shutil.copytree(BUNDLED / "person-006", people / "person-006")  # new: three photos
+    (people / "person-001" / "01.jpg").unlink()
+    again = Gallery.build(people, backbone, out, progress=lambda done, total, path: seen.append(path))
+    assert sorted(seen) == ["person-004/02.jpg", "person-006/01.jpg", "person-006/02.jpg", "person-006/03.jpg"]
+    paths = [entry.path for entry in again.entries]
+    assert len(paths) == 10 and "person-001/01.jpg" not in paths
+    torch.testing.assert_close(again.raw_embeddings[paths.index("person-001/02.jpg")], before[1], atol=0, rtol=0)
+    assert again.verify() == []
+
+
+def test_photos_that_cannot_be_used_are_listed_with_reasons(people, backbone, tmp_path):
+    (people / "person-001" / "broken.jpg").write_text("no picture")
+    grey = people / "person-002" / "wall.png"
+    from_array = np.full((200, 200, 3), 128, np.uint8)
+    __import__("cv2").imwrite(str(grey), from_array)
+    gallery = Gallery.build(people, backbone, tmp_path / "out")
+    reasons = {failure.path: failure.reason for failure in gallery.manifest.failures}
+    assert set(reasons) == {"person-001/broken.jpg", "person-002/wall.png"}
+    assert "face" in reasons["person-002/wall.png"] and len(gallery) == 8
+
+
+def test_a_build_that_is_stopped_keeps_what_it_has(people, backbone, tmp_path):
+    def stop(done, total, path):
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Gallery.build(people, backbone, tmp_path / "out", progress=stop)
+    seen = []
+    whole = Gallery.build(people, backbone, tmp_path / "out", progress=lambda done, total, path: seen.append(path))
+    assert len(whole) == 8 and len(seen) == 3
+
+
+def test_verify_names_every_kind_of_damage(built, people):
+    (people / "person-001" / "01.jpg").unlink()
+    shutil.copy(people / "person-002" / "01.jpg", people / "person-003" / "01.jpg")
+    shutil.copy(people / "person-002" / "02.jpg", people / "person-003" / "new.jpg")
+    with open(built.folder / EMBEDDINGS, "r+b") as file:
+        file.seek(-4, 2)
+        file.write(b"\x00\x00\x00\x00")
+    problems = " ".join(built.verify())
+    for sentence in ("person-001/01.jpg is gone", "person-003/01.jpg has changed", "person-003/new.jpg is new",
+                     f"{EMBEDDINGS} is not as it was built"):
+        assert sentence in problems
+
+
+def test_damaged_and_foreign_indexes_are_refused(built, backbone, tmp_path):
+    with pytest.raises(BadGallery, match="not a folder"):
+        Gallery.open(tmp_path / "nowhere")
+    with pytest.raises(BadGallery, match="no gallery index"):
+        Gallery.open(tmp_path)
+    manifest = built.folder / MANIFEST
+    data = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(data | {"weights_sha256": "0" * 64}))
+    with pytest.raises(BadGallery, match="other dlib weights"):
+        Gallery.open(built.folder, backbone)
+    manifest.write_text(json.dumps(data | {"format": 99}))
+    with pytest.raises(BadGallery, match="another format"):
+        Gallery.open(built.folder)
+    manifest.write_text("{")
+    with pytest.raises(BadGallery, match="damaged"):
+        Gallery.open(built.folder)
+
+
+def test_an_index_is_found_from_every_place(built, people, backbone, tmp_path):
+    assert find_index(built.folder) == find_index(tmp_path / "out") == find_index(tmp_path / "out", "dlib")
+    with pytest.raises(BadGallery, match="for the cosface backbone"):
+        find_index(tmp_path / "out", "cosface")
+    assert find_index(BUNDLED).parent.name == ".index"
+
+
+def test_a_folder_without_index_is_indexed_in_the_cache(people, backbone, tmp_path):
+    gallery = open_or_build(people, backbone, tmp_path / "cache")
+    assert len(gallery) == 8 and tmp_path / "cache" in gallery.folder.parents
+    assert not (people / ".index").exists()
+    assert len(open_or_build(people, backbone, tmp_path / "cache")) == 8
+
+
+def test_an_index_beside_its_photos_moves_with_them(people, backbone, tmp_path):
+    Gallery.build(people, backbone)
+    moved = tmp_path / "elsewhere"
+    people.rename(moved)
+    gallery = Gallery.open(moved, backbone)
+    assert gallery.verify() == [] and gallery.photo_file(0).is_file()
+
+
+def test_folders_without_people_are_refused(tmp_path):
+    with pytest.raises(BadGallery, match="not a folder"):
+        list_photos(tmp_path / "none")
+    (tmp_path / "01.jpg").write_bytes(b"")
+    with pytest.raises(BadGallery, match="one sub-folder per person"):
+        list_photos(tmp_path)
+
+
+def test_rows_from_disk_equal_rows_in_memory(bundled):
+    path = bundled.folder / "patches-8x8.safetensors"
+    rows = [5, 0, 287, 5, 120]
+    cpu = torch.device("cpu")
+    torch.testing.assert_close(RowFile(path, cpu, in_memory=0).take(rows), RowFile(path, cpu).take(rows), atol=0, rtol=0)
+
+
+def test_a_truncated_array_is_refused(built):
+    path = built.folder / "patches-8x8.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(BadGallery, match="cut short"):
+        Gallery.open(built.folder)
+
+
+class TestArchive:
+    LIMITS = {"max_mb": 10, "max_photo_mb": 2}
+
+    def make(self, tmp_path, files: dict[str, bytes]):
+        archive = tmp_path / "photos.zip"
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+            for name, data in files.items():
+                opened.writestr(name, data)
+        return archive
+
+    def test_photos_come_out_and_the_rest_is_skipped_with_reasons(self, tmp_path):
+        archive = self.make(tmp_path, {
+            "set/ann/1.jpg": b"a", "set/bob/2.PNG": b"b", "set/readme.txt": b"c", "loose.jpg": b"d",
+            "__MACOSX/ann/1.jpg": b"e", "../../evil/3.jpg": b"f", "other/ann/1.jpg": b"g",
+        })
+        done = unpack_archive(archive, tmp_path / "g", **self.LIMITS)
+        assert (done.photos, done.people) == (3, 3)
+        assert sorted(p.relative_to(tmp_path / "g").as_posix() for p in (tmp_path / "g").rglob("*.*")) == [
+            "ann/1.jpg", "bob/2.PNG", "evil/3.jpg"]  # the dots of "../.." lead nowhere
+        assert len(done.skipped) == 4
+
+    @pytest.mark.parametrize(("files", "words"), [
+        ({"ann/1.txt": b"x"}, "no photos"), ({"ann/1.jpg": b"0" * 11_000_000}, "unpacks to more"),
+    ])
+    def test_nothing_is_left_of_a_refused_archive(self, tmp_path, files, words):
+        with pytest.raises(BadGallery, match=words):
+            unpack_archive(self.make(tmp_path, files), tmp_path / "g", **self.LIMITS)
+        assert [p.name for p in tmp_path.iterdir()] == ["photos.zip"]
+
+    def test_what_is_no_zip_is_refused(self, tmp_path):
+        (tmp_path / "photos.zip").write_bytes(b"PK nonsense")
+        with pytest.raises(BadGallery, match="not a zip"):
+            unpack_archive(tmp_path / "photos.zip", tmp_path / "g", **self.LIMITS)
+
+    @pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "x" * 65, "trailing."])
+    def test_unsafe_names_are_refused(self, name):
+        with pytest.raises(BadGallery, match="gallery name"):
+            check_name(name)
