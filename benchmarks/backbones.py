@@ -1,4 +1,4 @@
-"""Speed and memory of every backbone: ``python -m benchmarks.backbones [--json] [--seconds 3]``.
+"""Speed and memory of every backbone: ``python -m benchmarks.backbones [--json] [--repeats 10]``.
 
 Each backbone runs in a process of its own, so that its peak memory is its own. Where a weights file is missing,
 the network runs with untrained weights: neither speed nor memory depends on their values.
@@ -12,14 +12,15 @@ import resource
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch.utils.benchmark import Timer
 
+from benchmarks.timing import table, time_in_turn
 from demo.backbones import Backbone, available, load_backbone
 from demo.checkpoints import NETWORKS
 
@@ -41,7 +42,7 @@ def _peak_mb() -> float:
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
-def measure(name: str, ready: bool, device: str, seconds: float) -> list[dict]:
+def measure(name: str, ready: bool, device: str, repeats: int) -> list[dict]:
     """Rows for one backbone on one device: whole ``extract`` calls, uint8 crops in, features out.
 
     peak_mb: on a GPU what PyTorch allocated; on the CPU what the process grew by, loading included.
@@ -54,44 +55,39 @@ def measure(name: str, ready: bool, device: str, seconds: float) -> list[dict]:
         crops = np.random.default_rng(0).integers(0, 256, (batch, height, width, 3), dtype=np.uint8)
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        timer = Timer("backbone.extract(crops).embedding.cpu()", globals={"backbone": backbone, "crops": crops},
-                      num_threads=torch.get_num_threads())
-        timer.timeit(2)
-        per_batch = timer.blocked_autorange(min_run_time=seconds).median
+        spent = time_in_turn({name: partial(backbone.extract, crops)}, repeats)[name]
         peak = torch.cuda.max_memory_allocated() / 1e6 if device == "cuda" else _peak_mb() - before
         rows.append({
-            "backbone": name, "device": device, "batch": batch, "faces_per_second": round(batch / per_batch, 1),
+            "backbone": name, "device": device, "batch": batch,
+            "faces_per_second": round(1000 * batch / spent.median, 1),
             "parameters_m": round(sum(p.numel() for p in backbone.network.parameters()) / 1e6, 2),
             "peak_mb": round(peak), "weights": "trained" if ready else "untrained",
         })
     return rows
 
 
-def run(seconds: float = 3.0) -> list[dict]:
+def run(repeats: int = 10) -> list[dict]:
     """Every backbone on the CPU, and on a GPU where there is one."""
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     rows = []
     for device in devices:
         for info in available():
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                rows += pool.submit(measure, info.name, info.ready, device, seconds).result()
+                rows += pool.submit(measure, info.name, info.ready, device, repeats).result()
     return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--seconds", type=float, default=3.0, help="at least this long per measurement (default 3)")
+    parser.add_argument("--repeats", type=int, default=10, help="runs per measurement; the median counts")
     parsed = parser.parse_args()
-    rows = run(parsed.seconds)
+    rows = run(parsed.repeats)
     if parsed.json:
         print(json.dumps({"threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows}, indent=1))
         return
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    print(f"{'backbone':<10}{'device':<8}{'batch':>6}{'faces/s':>10}{'M params':>10}{'peak MB':>9}")
-    for row in rows:
-        print(f"{row['backbone']:<10}{row['device']:<8}{row['batch']:>6}{row['faces_per_second']:>10}"
-              f"{row['parameters_m']:>10}{row['peak_mb']:>9}  {'' if row['weights'] == 'trained' else row['weights']}")
+    print(table([{key.replace("_", " "): str(value) for key, value in row.items()} for row in rows]))
 
 
 if __name__ == "__main__":

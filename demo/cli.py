@@ -7,7 +7,6 @@ cannot be used; the last line says why.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +22,7 @@ from demo.explain import board_figure, moved, save_figure
 from demo.faces import DETECTORS, OCCLUSIONS
 from demo.figures import board, crops_of
 from demo.gallery import Gallery, open_or_build
-from demo.identify import STAGE2, Identifier, Options
+from demo.identify import STAGE2, Identifier, Options, json_text
 from demo.matching import SOLVERS, WEIGHTINGS
 from demo.settings import settings
 
@@ -151,10 +150,6 @@ def _options(parsed) -> Options:
     )
 
 
-def _print_json(data) -> None:
-    print(json.dumps(data, indent=1, ensure_ascii=False))
-
-
 def _identify(parsed) -> None:
     options = _options(parsed)
     identifier = _identifier(parsed)
@@ -163,7 +158,7 @@ def _identify(parsed) -> None:
         save_figure(board_figure(board(found, crops_of(identifier), parsed.top)), parsed.figure)
         print(f"Figure written to {parsed.figure}.", file=sys.stderr)
     if parsed.json:
-        _print_json(found.as_json(parsed.top))
+        print(json_text(found.as_json(parsed.top)))
         return
     faces = len(found.query.faces)
     if faces > 1:
@@ -193,7 +188,7 @@ def _gallery_build(parsed) -> None:
 def _gallery_info(parsed) -> None:
     gallery = Gallery.open(parsed.folder, parsed.backbone)
     if parsed.json:
-        _print_json(gallery.info())
+        print(json_text(gallery.info()))
         return
     for key, value in gallery.info().items():
         print(f"{key:>15}: {', '.join(value) if isinstance(value, list) else value}")
@@ -205,7 +200,7 @@ def _gallery_verify(parsed) -> int:
     gallery = Gallery.open(parsed.folder, parsed.backbone)
     problems = gallery.verify()
     if parsed.json:
-        _print_json({"problems": problems})
+        print(json_text({"problems": problems}))
     else:
         print("\n".join(problems) or f"{gallery.name} is sound: {len(gallery)} photos, every hash as built.")
     return 1 if problems else 0
@@ -223,6 +218,6 @@ def _evaluate(parsed) -> None:
     result = evaluate(identifier, queries, chosen,
                       progress=lambda items: tqdm(items, desc="Queries", unit="query", file=sys.stderr))
     if parsed.json:
-        _print_json(result.as_json())
+        print(json_text(result.as_json()))
     else:
         print(result.as_table())

@@ -6,6 +6,7 @@ patch-wise distance mixed with the cosine distance (Eq. 5.1); the rest keeps its
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from collections.abc import Iterator, Sequence
@@ -168,6 +169,11 @@ class Identification:
             },
             "timings_ms": {step: round(ms, 2) for step, ms in self.timings_ms.items()},
         }
+
+
+def json_text(data) -> str:
+    """An answer as the JSON text that every way of asking gives."""
+    return json.dumps(data, indent=1, ensure_ascii=False)
 
 
 class Clock:

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import QUERIES, ROOT
 from gradio_client import Client, handle_file
 from PIL import Image
 
-from conftest import QUERIES, ROOT
 from demo.settings import Settings
-from demo.ui.app import build, launch_options
+from demo.ui.app import launch_options
 from demo.ui.engine import Engine
 from demo.ui.examples import EXAMPLES
-from demo.ui.galleries import GalleriesPage
 from demo.ui.form import defaults, link_of, options_of, values_from_link
+from demo.ui.galleries import GalleriesPage
 from demo.ui.view import Result, board_value, inspector_value, reproduce
 
 PHOTO = QUERIES / "person-002" / "04.jpg"
@@ -37,11 +37,11 @@ def test_computing_events_share_one_line(app):
 
 
 def test_the_endpoint_answers_as_the_command_line_does(client, identifier):
-    answer, figure = client.predict(photo=handle_file(PHOTO), alter="mask", style="surgical-blue", seed=3,
+    answer, figure = client.predict(photo=handle_file(PHOTO), occlude="mask", style="surgical-blue", seed=3,
                                     api_name="/identify")
     expected = identifier.identify(PHOTO, occlusion="mask", style="surgical-blue", seed=3, grid=(8, 8)).as_json(5)
     for key in ("stage1", "stage2", "query"):
-        assert answer[key] == json.loads(json.dumps(expected[key])), key
+        assert json.loads(answer)[key] == json.loads(json.dumps(expected[key])), key
     picture = Image.open(figure["path"] if isinstance(figure, dict) else figure)
     assert picture.format == "PNG" and picture.width > 600
 
@@ -102,9 +102,9 @@ def test_inspector_values_are_consistent(result):
 
 def test_links_carry_settings_and_read_back(engine):
     standard = defaults(engine)
-    values = standard | {"alpha": 0.45, "alter": "mask", "aligned": True, "k": 50}
+    values = standard | {"alpha": 0.45, "occlude": "mask", "aligned": True, "k": 50}
     link = dict(pair.split("=") for pair in link_of(values, standard, "mask").split("&"))
-    assert link == {"example": "mask", "alter": "mask", "alpha": "0.45", "k": "50", "aligned": "True"}
+    assert link == {"example": "mask", "occlude": "mask", "alpha": "0.45", "k": "50", "aligned": "True"}
     assert values_from_link(link, standard) == values
     assert values_from_link({"alpha": "much", "k": "50"}, standard)["alpha"] == 0.7
     assert options_of(values).occlusion == "mask" and options_of(standard).occlusion is None

@@ -7,9 +7,8 @@ from urllib.parse import urlparse
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from conftest import QUERIES, ROOT
+from PIL import Image
 
 pytestmark = pytest.mark.browser
 PHOTO = QUERIES / "person-002" / "04.jpg"
@@ -70,7 +69,7 @@ def upload(page, file) -> None:
 
 def test_first_visit_shows_an_answer_with_its_explanation(visit):
     page = visit()
-    sentence(page, "Nearest after re-ranking: person-002")
+    sentence(page, "Nearest after re-ranking: person-032")
     page.locator("#inspector .faces.flow").wait_for()
     assert page.locator("#board .cell").count() == 10
     assert page.locator("#board .mark.right").count() >= 1
@@ -84,14 +83,15 @@ def test_upload_mask_rank_select_explain_download(visit, tmp_path):
     sentence(page, "person-002")
     page.get_by_role("radio", name="Mask", exact=False).first.check()
     page.locator("#board figcaption", has_text=re.compile("mask", re.I)).wait_for()
-    assert "alter=mask" in page.url and "person" not in urlparse(page.url).query  # settings, never the photo
+    assert "occlude=mask" in page.url and "person" not in urlparse(page.url).query  # settings, never the photo
 
     third = page.locator("#board tbody tr").nth(2).locator(".cell").last
     name = third.locator(".name").inner_text().split(" ")[1]
     third.click()
     page.locator("#inspector h3", has_text=name).wait_for()
     assert third.get_attribute("aria-pressed") == "true"
-    for view, seen in (("Lines", "img.wide"), ("Weights", "img.bar"), ("Numbers", "table.terms"), ("Flow", ".faces.flow")):
+    views = {"Lines": "img.wide", "Weights": "img.bar", "Numbers": "table.terms", "Flow": ".faces.flow"}
+    for view, seen in views.items():
         page.locator("#inspector").get_by_role("tab", name=view).click()
         page.locator(f"#inspector {seen}").wait_for()
 
@@ -171,7 +171,7 @@ def test_a_stranger_is_called_one(visit):
 
 def test_a_link_reopens_the_view(visit):
     page = visit("/?example=sunglasses&weighting=uniform&alpha=0.5&grid=4x4&stage2=emd")
-    sentence(page, "person-044")
+    sentence(page, "person-004")
     page.locator("#board figcaption", has_text="4 × 4 patches").wait_for()
     assert page.locator("#inspector .patch").count() == 32
     page = visit("/?example=nobody&weighting=%3Cimg%20src=x%3E&k=banana")

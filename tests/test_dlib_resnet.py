@@ -4,8 +4,8 @@ import dlib
 import numpy as np
 import pytest
 import torch
-
 from conftest import BUNDLED
+
 from demo.backbones import available, load_backbone, parse_grid
 from demo.backbones.dlib_resnet import WEIGHTS, centre
 from demo.errors import BadPhoto, BadSetting, BadWeights
@@ -40,11 +40,12 @@ def test_grids_are_row_major(backbone):
     for grid in ((8, 8), (4, 4)):
         rows, cols = grid
         difference = (after.at(grid).patches - before.at(grid).patches)[0].norm(dim=1).reshape(rows, cols)
-        assert difference[:rows // 2, cols // 2:].sum() > 3 * difference[rows // 2:, :cols // 2].sum()
+        top, bottom = difference[:rows // 2], difference[rows // 2:]
+        elsewhere = [top[:, :cols // 2], bottom[:, :cols // 2], bottom[:, cols // 2:]]
+        assert all(top[:, cols // 2:].sum() > 1.5 * quarter.sum() for quarter in elsewhere)
 
 
-def test_patches_average_to_what_the_embedding_sees(backbone, crops):
-    """dlib pools its last 2x2 map; ours at least agrees on shapes and finiteness on every grid."""
+def test_every_grid_has_its_shape(backbone, crops):
     features = backbone.extract(crops)
     assert features.patches.shape == (len(crops), 64, 128)
     assert features.at((4, 4)).patches.shape == (len(crops), 16, 256)
@@ -78,7 +79,8 @@ def test_wrong_input_is_named(backbone):
 
 
 def test_a_wrong_file_is_refused(tmp_path):
-    for name, content in (("empty.dat", b""), ("text.dat", b"hello"), ("cut.dat", dlib_model(WEIGHTS).read_bytes()[:10**6])):
+    half = dlib_model(WEIGHTS).read_bytes()[:10**6]
+    for name, content in (("empty.dat", b""), ("text.dat", b"hello"), ("cut.dat", half)):
         file = tmp_path / name
         file.write_bytes(content)
         with pytest.raises(BadWeights, match=name):

@@ -7,8 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-
 from conftest import BUNDLED
+
 from demo.errors import BadGallery
 from demo.faces import align, find_face, load_photo
 from demo.gallery import Gallery, check_name, find_index, list_photos, open_or_build, unpack_archive
@@ -55,7 +55,7 @@ def test_only_new_and_changed_photos_are_computed(people, backbone, tmp_path):
     assert len(seen) == 8
     before = first.raw_embeddings.clone()
     seen.clear()
-    shutil.copy(BUNDLED / "person-005" / "01.jpg", people / "person-004" / "02.jpg")  # changed
+    shutil.copy(BUNDLED / "person-005" / "02.jpg", people / "person-004" / "02.jpg")  # changed
     shutil.copytree(BUNDLED / "person-006", people / "person-006")  # new: three photos
     (people / "person-001" / "01.jpg").unlink()
     again = Gallery.build(people, backbone, out, progress=lambda done, total, path: seen.append(path))
@@ -154,7 +154,8 @@ def test_rows_from_disk_equal_rows_in_memory(bundled):
     path = bundled.folder / "patches-8x8.safetensors"
     rows = [5, 0, 287, 5, 120]
     cpu = torch.device("cpu")
-    torch.testing.assert_close(RowFile(path, cpu, in_memory=0).take(rows), RowFile(path, cpu).take(rows), atol=0, rtol=0)
+    torch.testing.assert_close(RowFile(path, cpu, in_memory=0).take(rows), RowFile(path, cpu).take(rows),
+                               atol=0, rtol=0)
 
 
 def test_a_truncated_array_is_refused(built):

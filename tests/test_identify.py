@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from conftest import QUERIES, ROOT
 
-from conftest import BUNDLED, QUERIES, ROOT
 from demo.errors import BadPhoto, BadSetting, NoFace
 from demo.evaluation import evaluate, leave_one_out, query_folder
 from demo.faces import align, find_face, load_photo, occlude

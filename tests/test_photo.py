@@ -101,6 +101,7 @@ def test_exif_orientation(orientation, kind):
     assert np.array_equal(load_photo(encoded(stored, kind, exif=exif, **options)), scene())
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_damaged_exif_is_no_reason_to_refuse():
     data = encoded(Image.fromarray(scene()), "PNG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xee" * 9)
     assert np.array_equal(load_photo(data), scene())
@@ -205,8 +206,8 @@ def test_truncated_files(kind):
 
 
 @pytest.mark.parametrize("array", [
-    np.zeros((20, 20, 2), np.uint8), np.zeros(400, np.uint8), np.zeros((2, 20, 20, 3), np.uint8), np.zeros((20, 20), int),
-    np.full((20, 20), np.nan), np.full((20, 20, 3), 200.0), np.zeros((20, 20), object), np.zeros((0, 20, 3), np.uint8),
+    np.zeros((20, 20, 2), np.uint8), np.zeros(400, np.uint8), np.zeros((2, 20, 20, 3), np.uint8),
+    np.zeros((20, 20), int), np.full((20, 20), np.nan), np.full((20, 20, 3), 200.0), np.zeros((20, 20), object), np.zeros((0, 20, 3), np.uint8),
 ])
 def test_arrays_that_are_no_photos(array):
     reason(array)
@@ -235,6 +236,7 @@ def test_limit_of_pixels_is_held_before_decoding(limits):
     assert "0.002" in reason(scene())
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_damage_of_any_kind_is_told_in_one_sentence():
     rng = np.random.default_rng(3)
     for kind in ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"):

@@ -1,6 +1,7 @@
 // One candidate beside the query: flow, lines, weights, numbers; all views share the chosen patch.
 const VIEWS = [["flow", "Flow"], ["lines", "Lines"], ["weights", "Weights"], ["numbers", "Numbers"]];
 let view = "flow";
+let dimmed = true;
 let patch = null; // {side: "query" | "candidate", index}
 
 const share = (x) => `${(100 * x).toFixed(1)} %`;
@@ -109,11 +110,14 @@ const body = (value) => {
       el("p", { class: "hint" }, `The ${value.lineCount} strongest flows carry ${share(value.lineShare)} of the mass.`));
   }
   const middle = view === "weights" ? null
-    : el("figure", { class: "face" }, el("div", { class: "frame" }, el("img", { src: value.flowPicture, alt:
+    : el("figure", { class: "face" }, el("div", { class: "frame" }, el("img", { src: dimmed ? value.flowPicture : value.flowPictureBright, alt:
         `The query rebuilt: at each patch, the patch of ${value.name} that receives most of its mass; brighter means more mass` })),
       el("figcaption", {}, "Query rebuilt from the match"));
   return el("div", {},
     el("div", { class: `faces ${view}` }, face(value, "query"), middle, face(value, "candidate")),
+    view === "flow" ? el("label", { class: "toggle" }, el("input", {
+      type: "checkbox", checked: dimmed, onchange: (event) => { dimmed = event.target.checked; render(); },
+    }), "Brightness shows mass") : null,
     view === "weights" ? el("img", { class: "bar", src: value.colourBar, alt: value.colourBarText }) : null, told,
     el("p", { class: "hint" }, view === "flow" ? value.flowHint : value.weightsHint));
 };

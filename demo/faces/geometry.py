@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from demo.errors import NoFace
@@ -84,10 +85,12 @@ def thin_plate(source: np.ndarray, target: np.ndarray, smoothing: float = 1e-3):
     count = len(knots)
     affine = np.c_[np.ones(count), knots]
     system = np.block([[kernel(knots, knots) + smoothing * np.eye(count), affine], [affine.T, np.zeros((3, 3))]])
-    weights = np.linalg.solve(system, np.r_[target, np.zeros((3, target.shape[1]))])
+    # OpenCV and einsum, not LAPACK and "@", whose threads cost more than such small problems on shared cores
+    _, weights = cv2.solve(system, np.r_[target, np.zeros((3, target.shape[1]))])
 
     def spline(points: np.ndarray) -> np.ndarray:
         points = (np.asarray(points, float) - centre) / size
-        return kernel(points, knots) @ weights[:count] + np.c_[np.ones(len(points)), points] @ weights[count:]
+        basis = np.concatenate([kernel(points, knots), np.ones((len(points), 1)), points], axis=1)
+        return np.einsum("mk,kd->md", basis, weights)
 
     return spline

@@ -43,7 +43,9 @@ _REACH = 0.3
 _RIGID = np.r_[27, 28, 36:48]
 #: Poses beyond this fit badly to 68 landmarks: root mean square error in eye distances.
 _WORST_FIT = 0.2
+#: Least pixels per eye distance that can be drawn on.
 _SMALLEST = 6.0
+_NO_SHAPE = "The landmarks do not form a face, so it cannot be altered; try a more frontal photo."
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +67,8 @@ class Head:
         Raises NoFace where the landmarks cannot be those of a face seen from the front half.
         """
         points = face.landmarks.astype(float)
+        if not np.isfinite(points).all():
+            raise NoFace(_NO_SHAPE)
         weights = _WEIGHTS / _WEIGHTS.sum()
         centre, middle = weights @ points, weights @ SHAPE
         root = np.sqrt(weights)[:, None]
@@ -75,10 +79,10 @@ class Head:
         origin = centre - scale * rows @ middle
         corrections = points - (origin + scale * SHAPE @ rows.T)
         error = np.sqrt((weights[:, None] * corrections**2).sum()) / max(scale, 1e-9)
-        if not np.isfinite(scale) or scale < _SMALLEST:
+        if scale < _SMALLEST:
             raise NoFace("The face is too small to be altered; take a larger photo of it.")
         if error > _WORST_FIT or rotation[2, 2] < 0.4:
-            raise NoFace("The landmarks do not form a face, so it cannot be altered; try a more frontal photo.")
+            raise NoFace(_NO_SHAPE)
         return cls(scale, rotation, origin, corrections)
 
     @cached_property
@@ -114,7 +118,7 @@ class Head:
         points = np.asarray(points, float)
         squared = ((points[..., None, :] - SHAPE) ** 2).sum(-1)
         near = np.exp(-squared / (2 * _REACH**2))
-        corrections = near @ self.corrections / (near.sum(-1, keepdims=True) + 0.3)
+        corrections = np.einsum("...k,kd->...d", near, self.corrections) / (near.sum(-1, keepdims=True) + 0.3)
         return self.origin + self.scale * points @ self.rotation[:2].T + corrections
 
     def turn(self, directions: np.ndarray) -> np.ndarray:

@@ -88,7 +88,8 @@ class Light:
 
     def shade(self, normals: np.ndarray) -> np.ndarray:
         """(..., 3) unit normals in head axes → relative brightness in linear light, 1 towards the camera."""
-        return np.clip(1 + normals @ self.direction, 0.12, 1.6)
+        x, y, z = self.direction.tolist()
+        return np.clip(1 + x * normals[..., 0] + y * normals[..., 1] + z * normals[..., 2], 0.12, 1.6)
 
     def like_skin(self, colours: np.ndarray) -> np.ndarray:
         """(..., 3) sRGB colours → 0..1, how much like this person's skin they are."""

@@ -12,8 +12,8 @@ from PIL import Image, ImageOps
 from demo.errors import BadPhoto
 from demo.settings import settings
 
-#: Decoders that may run (MPO is the JPEG of many phones). Every other plugin of Pillow stays shut.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+#: Decoders that may run; every other plugin of Pillow stays shut.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MIN_SIDE = 16
 MEGABYTE = 1 << 20
 

@@ -33,7 +33,7 @@ def _dot(patches: Tensor, vectors: Tensor) -> Tensor:
 
 def uniform(features: Features, other: Features) -> Tensor:
     """Eq. 3.6: every patch alike."""
-    return features.patches.new_ones(features.patches.shape[:2])
+    return torch.ones(features.patches.shape[:2], device=features.patches.device)
 
 
 def average_pooling_correlation(features: Features, other: Features) -> Tensor:

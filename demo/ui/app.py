@@ -6,7 +6,7 @@ import gradio as gr
 
 from demo.settings import ASSETS, Settings
 from demo.settings import settings as read_settings
-from demo.ui.about import about_page
+from demo.ui.about import AboutPage
 from demo.ui.engine import Engine
 from demo.ui.galleries import GalleriesPage
 from demo.ui.identify import IdentifyPage
@@ -30,9 +30,9 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
     with app.route("Galleries", "/galleries") as galleries:
         gr.Navbar(main_page_name="Identify")
         GalleriesPage(engine, galleries)
-    with app.route("About", "/about"):
+    with app.route("About", "/about") as about:
         gr.Navbar(main_page_name="Identify")
-        about_page(settings)
+        AboutPage(engine, about)
     return app.queue(max_size=64, api_open=False)
 
 

@@ -49,6 +49,8 @@ class ExampleStrip(_Panel):
 class PhotoInput(gr.Image):
     """An image input that hands over the file as it came, so that every way a photo can be bad is told in words."""
 
+    is_template = True  # drawn by the browser as the gr.Image it is
+
     def preprocess(self, payload):
         if payload is None or payload.path is None:
             return super().preprocess(payload)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from demo.explain import board_figure, pair_figure, to_pdf, to_png
 from demo.figures import board, pair
+from demo.identify import json_text
 from demo.ui.view import TOP, Result
 
 
@@ -29,7 +29,7 @@ def pages_pdf(result: Result) -> bytes:
 
 def numbers_json(result: Result) -> bytes:
     """Every rank and distance, and the settings."""
-    return json.dumps(result.found.as_json(), indent=1, ensure_ascii=False).encode()
+    return json_text(result.found.as_json()).encode()
 
 
 def arrays_npz(result: Result) -> bytes:

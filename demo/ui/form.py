@@ -26,7 +26,7 @@ def defaults(engine: Engine) -> dict:
     plain = Options()
     backbone = engine.settings.backbone
     return {
-        "alter": UNALTERED, "style": ANY_STYLE, "seed": plain.seed, "gallery": engine.settings.gallery,
+        "occlude": UNALTERED, "style": ANY_STYLE, "seed": plain.seed, "gallery": engine.settings.gallery,
         "backbone": backbone, "stage2": plain.stage2, "weighting": plain.weighting,
         "grid": grid_name(engine.info(backbone).grids[0]), "alpha": plain.alpha, "k": plain.k, "solver": plain.solver,
         "detector": plain.detector, "aligned": plain.aligned, "colours": COLORMAPS[0],
@@ -35,10 +35,10 @@ def defaults(engine: Engine) -> dict:
 
 def options_of(values: Mapping, face: int = 0) -> Options:
     """The form's choices as Options."""
-    altered = values["alter"] != UNALTERED
+    altered = values["occlude"] != UNALTERED
     return Options(
         stage2=values["stage2"], weighting=values["weighting"], alpha=float(values["alpha"]), k=int(values["k"]),
-        grid=parse_grid(values["grid"]), solver=values["solver"], occlusion=values["alter"] if altered else None,
+        grid=parse_grid(values["grid"]), solver=values["solver"], occlusion=values["occlude"] if altered else None,
         style=values["style"] if altered and values["style"] != ANY_STYLE else None, seed=int(values["seed"] or 0),
         detector=values["detector"], face=int(face), aligned=bool(values["aligned"]),
     )
@@ -72,11 +72,17 @@ def strip_value(chosen: str) -> dict:
     ]}
 
 
-def style_choices(alter: str) -> gr.Dropdown:
-    """The styles of an alteration; hidden where there are none to choose from."""
+def styles_of(alter: str) -> dict[str, str]:
+    """Styles of an alteration that can be chosen, name → title; empty where there are none."""
     styles = OCCLUSIONS[alter].styles if alter in OCCLUSIONS else {}
-    choices = [("Any (drawn by chance)", ANY_STYLE), *((title, name) for name, title in styles.items())]
-    return gr.Dropdown(choices=choices, value=ANY_STYLE, visible=bool(styles))
+    return {ANY_STYLE: "Any (drawn by chance)", **styles} if styles else {}
+
+
+def style_choices(alter: str, chosen: str | None = None) -> gr.Dropdown:
+    """The style menu for an alteration; hidden where there is nothing to choose."""
+    styles = styles_of(alter) or {ANY_STYLE: ""}
+    return gr.Dropdown(choices=[(title, name) for name, title in styles.items()],
+                       value=chosen if chosen in styles else ANY_STYLE, visible=len(styles) > 1)
 
 
 @dataclass
@@ -103,13 +109,14 @@ class Form:
                     elem_classes="hint")
         strip = ExampleStrip(strip_value(FIRST), elem_id="examples", label="Examples")
         choices = {
-            "alter": gr.Radio([("Leave as it is", UNALTERED), *((kind.title, name) for name, kind in
+            "occlude": gr.Radio([("Leave as it is", UNALTERED), *((kind.title, name) for name, kind in
                                                                 OCCLUSIONS.items())],
-                              value=standard["alter"], label="Alter the photo", elem_id="alter"),
+                              value=standard["occlude"], label="Alter the photo", elem_id="occlude"),
         }
         with gr.Row(elem_classes="tight"):
-            choices["style"] = gr.Dropdown([("Any (drawn by chance)", ANY_STYLE)], value=ANY_STYLE, label="Style",
-                                           visible=False, min_width=120, scale=2, elem_id="style")
+            every = {name: title for kind in OCCLUSIONS for name, title in styles_of(kind).items()}
+            choices["style"] = gr.Dropdown([(title, name) for name, title in every.items()], value=ANY_STYLE,
+                                           label="Style", visible=False, min_width=120, scale=2, elem_id="style")
             shuffle = gr.Button("Shuffle", size="md", min_width=90, scale=1, elem_id="shuffle", visible=False)
         choices["gallery"] = gr.Dropdown(_gallery_choices(engine), value=standard["gallery"], label="Gallery",
                                          elem_id="gallery")
@@ -138,8 +145,8 @@ class Form:
 
     def wire_choices(self, engine: Engine, quick: dict) -> None:
         """What the choices do to each other."""
-        self.choices["alter"].input(
-            lambda alter: (style_choices(alter), gr.Button(visible=alter != UNALTERED)), self.choices["alter"],
+        self.choices["occlude"].input(
+            lambda alter: (style_choices(alter), gr.Button(visible=alter != UNALTERED)), self.choices["occlude"],
             [self.choices["style"], self.shuffle], **quick)
         self.choices["backbone"].input(
             lambda name: _grid_choices(engine, name), self.choices["backbone"], self.choices["grid"], **quick)
@@ -156,7 +163,8 @@ def _method_choices(engine: Engine, standard: dict) -> dict:
     return {
         "weighting": gr.Dropdown([(weighting.title, name) for name, weighting in WEIGHTINGS.items()],
                                  value=standard["weighting"], label="Patch weighting", elem_id="weighting"),
-        "grid": _grid_choices(engine, standard["backbone"]),
+        "grid": gr.Dropdown(list(dict.fromkeys(grid_name(grid) for info in engine.backbones() for grid in info.grids)),
+                            value=standard["grid"], label="Patch grid", elem_id="grid"),
         "alpha": gr.Slider(0, 1, standard["alpha"], step=0.05, label="α, share of the EMD",
                            info="0 keeps Stage 1; the papers use 0.7", elem_id="alpha"),
         "k": gr.Slider(5, 300, standard["k"], step=5, label="k, candidates to re-rank", elem_id="k"),
@@ -175,7 +183,7 @@ def _method_choices(engine: Engine, standard: dict) -> dict:
 
 def _grid_choices(engine: Engine, backbone: str) -> gr.Dropdown:
     names = [grid_name(grid) for grid in engine.info(backbone).grids]
-    return gr.Dropdown(names, value=names[0], label="Patch grid", elem_id="grid")
+    return gr.Dropdown(names, value=names[0])
 
 
 def _gallery_choices(engine: Engine) -> list[tuple[str, str]]:

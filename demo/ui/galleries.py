@@ -30,7 +30,7 @@ class GalleriesPage:
         sheet = gr.Gallery(columns=8, object_fit="cover", label="Contact sheet", elem_id="contact-sheet",
                            allow_preview=False, interactive=False, buttons=[], height="auto")
         with gr.Row():
-            number = gr.Slider(1, 1, 1, step=1, label="Page of the contact sheet", elem_id="sheet-page")
+            number = gr.Slider(1, 2, 1, step=1, label="Page of the contact sheet", elem_id="sheet-page")
         page.load(self.refresh, chosen, [table, chosen], queue=False, **PRIVATE).then(
             self.show, chosen, [facts, number], queue=False, **PRIVATE).then(
             self.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
@@ -85,7 +85,7 @@ class GalleriesPage:
     def show(self, name: str | None):
         """Facts of a gallery, photos left out included, and the pages of its contact sheet."""
         if not name:
-            return "There is no gallery yet.", gr.Slider(1, 1, 1)
+            return "There is no gallery yet.", gr.Slider(1, 2, 1, visible=False)
         folder = self.engine.folder(name)
         pages = max(1, -(-len(list_photos(folder)) // PAGE))
         lines = []
@@ -96,7 +96,7 @@ class GalleriesPage:
                             f"{gallery.manifest.backbone}, {len(gallery.manifest.failures)} left out.")
         except DemoError:
             lines = ["Not indexed yet: it will be when it is first used, or press Index below."]
-        return "\n".join(lines), gr.Slider(1, max(pages, 1), 1, step=1, visible=pages > 1)
+        return "\n".join(lines), gr.Slider(1, max(pages, 2), 1, step=1, visible=pages > 1)
 
     def sheet(self, name: str | None, number: int):
         """One page of photos, each with its person's name."""

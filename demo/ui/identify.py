@@ -12,6 +12,7 @@ from PIL import Image
 from demo.errors import DemoError
 from demo.faces import load_photo
 from demo.gallery import load_impostors
+from demo.identify import json_text
 from demo.ui.components import Board, Inspector
 from demo.ui.downloads import DOWNLOADS, figure_png, make_download
 from demo.ui.engine import Engine
@@ -33,8 +34,9 @@ log = logging.getLogger("demo")
 #: Computing events wait in one line, so that visitors share the machine fairly.
 HEAVY = "identify"
 QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-API_TEXT = ("Identify the person in a photo. Returns the JSON that `python -m demo identify --json` prints and the "
-            "figure of both rankings. All distances: smaller is nearer.")
+#: The answer is text: a client would take every object with a "path" in JSON for a file to download.
+API_TEXT = ("Identify the person in a photo. Returns the text that `python -m demo identify --json` prints (read it "
+            "with json.loads) and the figure of both rankings. All distances: smaller is nearer.")
 
 
 class IdentifyPage:
@@ -64,7 +66,7 @@ class IdentifyPage:
                "concurrency_limit": engine.settings.jobs, "api_visibility": "private", "show_progress": "minimal",
                "show_progress_on": [shown], "trigger_mode": "always_last"}
         form.wire_choices(engine, QUICK)
-        picked = [form.photo, form.example, form.face, form.strip, form.choices["alter"], form.choices["style"],
+        picked = [form.photo, form.example, form.face, form.strip, form.choices["occlude"], form.choices["style"],
                   form.choices["seed"], form.choices["aligned"], form.shuffle]
         started = [
             form.photo.input(lambda: ("", 0, strip_value("")), None, [form.example, form.face, form.strip],
@@ -85,10 +87,11 @@ class IdentifyPage:
                 None, js="() => { setTimeout(() => document.querySelector('#ready-download')?.click(), 200); }",
                 **QUICK)
 
-        answer, figure = gr.JSON(visible=False), gr.Image(visible=False, format="png")
-        gr.Button(visible=False).click(
-            self.answer, [form.photo, *form.components], [answer, figure], api_name="identify",
-            api_description=API_TEXT, concurrency_id=HEAVY)
+        with gr.Row(visible=False):
+            face, top = gr.Number(1, label="Face", precision=0), gr.Number(TOP, label="Top", precision=0)
+            answer, figure = gr.Textbox(label="Answer"), gr.Image(format="png", label="Figure")
+            gr.Button().click(self.answer, [form.photo, *form.components, face, top], [answer, figure],
+                              api_name="identify", api_description=API_TEXT, concurrency_id=HEAVY)
 
     def compute(self, photo, values: dict, face: int, truth: str | None, progress) -> Result:
         """Identify with the form's choices. Raises DemoError."""
@@ -135,30 +138,20 @@ class IdentifyPage:
 
     def _example(self, example):
         alter = example.occlusion or UNALTERED
-        style = style_choices(alter)
-        if example.style:
-            style = gr.Dropdown(choices=style.choices, value=example.style, visible=True)
-        return (str(example.photo), example.name, 0, strip_value(example.name), alter, style, example.seed, False,
-                gr.Button(visible=alter != UNALTERED))
+        return (str(example.photo), example.name, 0, strip_value(example.name), alter,
+                style_choices(alter, example.style), example.seed, False, gr.Button(visible=alter != UNALTERED))
 
     def open_link(self, request: gr.Request):
         """A visitor arrives: the view the link asks for, or the first example."""
         query = dict(request.query_params) if request else {}
         example = EXAMPLES.get(query.get("example", FIRST), EXAMPLES[FIRST])
         photo, name, face, strip, *_ = self._example(example)
-        standard = self.standard | {"alter": example.occlusion or UNALTERED, "seed": example.seed}
+        standard = self.standard | {"occlude": example.occlusion or UNALTERED, "seed": example.seed}
         standard |= {"style": example.style} if example.style else {}
         values = values_from_link(query, standard)
-        choices = []
-        for key, value in values.items():
-            if key == "style":
-                styles = style_choices(values["alter"])
-                offered = [name for _, name in styles.choices]
-                choices.append(gr.Dropdown(choices=styles.choices, visible=styles.visible,
-                                           value=value if value in offered else offered[0]))
-            else:
-                choices.append(value if self.form.offers(key, value) else standard[key])
-        return photo, name, face, strip, gr.Button(visible=values["alter"] != UNALTERED), *choices
+        choices = [style_choices(values["occlude"], value) if key == "style"
+                   else value if self.form.offers(key, value) else standard[key] for key, value in values.items()]
+        return photo, name, face, strip, gr.Button(visible=values["occlude"] != UNALTERED), *choices
 
     def choose_face(self, event: gr.EventData) -> int:
         """Another face of the photo was chosen."""
@@ -178,12 +171,15 @@ class IdentifyPage:
 
         return download
 
-    def answer(self, photo, *choices, progress=gr.Progress()) -> tuple[dict, Image.Image]:  # noqa: B008
-        """The public endpoint."""
+    def answer(self, photo, occlude, style, seed, gallery, backbone, stage2, weighting, grid, alpha, k, solver,
+               detector, aligned, colours, face, top, progress=gr.Progress()):  # noqa: B008
+        """The public endpoint: the words of the command line in, its JSON and figure out."""
         if photo is None:
             raise gr.Error("A photo is needed.", print_exception=False)
+        choices = (occlude, style, seed, gallery, backbone, stage2, weighting, grid, alpha, k, solver, detector,
+                   aligned, colours)
         try:
-            result = self.compute(photo, dict(zip(self.standard, choices, strict=True)), 0, None, progress)
+            result = self.compute(photo, dict(zip(self.standard, choices, strict=True)), int(face) - 1, None, progress)
         except DemoError as error:
             raise gr.Error(str(error), print_exception=False) from None
-        return result.found.as_json(TOP), Image.open(BytesIO(figure_png(result)))
+        return json_text(result.found.as_json(int(top))), Image.open(BytesIO(figure_png(result)))

@@ -97,13 +97,15 @@ def board_value(result: Result) -> dict:
     for match in measured:
         slot = result.slots.get(match.row)
         visible = match.row in shown
-        flow = visible and slot is not None
+        flow = None
+        if visible and slot is not None:
+            flow = picture_url(flow_picture(result.crop(match.row), emd.flow[slot].cpu().numpy(), grid))
         candidates.append({
             "row": match.row, "name": match.identity, "path": match.path, "rank": match.rank, "cosine": match.cosine,
             "patch": None if slot is None else float(emd.distance[slot]),
             "correct": None if found.truth is None else match.identity == found.truth,
             "thumb": _jpeg(result.crop(match.row)) if visible else None,
-            "flow": _png(flow_picture(result.crop(match.row), emd.flow[slot].cpu().numpy(), grid)) if flow else None,
+            "flow": flow,
         })
     height, width = found.query.crop.shape[:2]
     return {
@@ -174,12 +176,13 @@ def inspector_value(result: Result, row: int) -> dict:
     sources, targets = np.nonzero(flow > 1e-6)
     low, high = result.scale
     return value | {
-        "query": {"crop": _png(query_crop), "heat": _heat(result, query_crop, u)},
-        "candidate": {"crop": _png(crop), "heat": _heat(result, crop, v)},
-        "flowPicture": _png(flow_picture(crop, flow, grid)),
-        "lines": _png(flow_lines(query_crop, crop, flow, grid, LINES)),
+        "query": {"crop": picture_url(query_crop), "heat": _heat(result, query_crop, u)},
+        "candidate": {"crop": picture_url(crop), "heat": _heat(result, crop, v)},
+        "flowPicture": picture_url(flow_picture(crop, flow, grid)),
+        "flowPictureBright": picture_url(flow_picture(crop, flow, grid, dim=False)),
+        "lines": picture_url(flow_lines(query_crop, crop, flow, grid, LINES)),
         "lineCount": len(strongest), "lineShare": float(sum(line.mass for line in strongest)),
-        "colourBar": _png(colour_bar(result.scale, colormap=result.colormap)),
+        "colourBar": picture_url(colour_bar(result.scale, colormap=result.colormap)),
         "colourBarText": f"Colour bar: share of the weight from {percent(low)} to {percent(high)}",
         "u": u.tolist(), "v": v.tolist(),
         "flow": [[int(i), int(j), float(flow[i, j])] for i, j in zip(sources, targets, strict=True)],
@@ -268,7 +271,7 @@ def _grid(result: Result) -> tuple[int, int]:
 
 
 def _heat(result: Result, crop: np.ndarray, weights: np.ndarray) -> str:
-    return _png(heatmap(crop, weights, _grid(result), scale=result.scale, colormap=result.colormap))
+    return picture_url(heatmap(crop, weights, _grid(result), scale=result.scale, colormap=result.colormap))
 
 
 def _shrunk(photo: np.ndarray) -> np.ndarray:
@@ -278,7 +281,8 @@ def _shrunk(photo: np.ndarray) -> np.ndarray:
     return cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
-def _png(picture: np.ndarray) -> str:
+def picture_url(picture: np.ndarray) -> str:
+    """A picture as a data address, without loss."""
     return "data:image/png;base64," + base64.b64encode(to_png(picture)).decode()
 
 

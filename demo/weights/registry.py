@@ -12,6 +12,7 @@ DLIB_PACKAGE = "face_recognition_models"
 #: The authors of DeepFace-EMD share two of the checkpoints in a drive folder that this page links to.
 DEEPFACE_EMD_PAGE = "https://github.com/anguyen8/deepface-emd"
 FACENET_PAGE = "https://github.com/timesler/facenet-pytorch"
+FACE_VIT_PAGE = "https://github.com/anguyen8/face-vit"
 
 Shape = tuple[int, ...]
 
@@ -57,6 +58,11 @@ def _dlib(name: str, filename: str, title: str, size: int, sha256: str, licence:
                        megabytes=round(size / 1e6, 1), package=DLIB_PACKAGE, size=size, sha256=sha256)
 
 
+def _face_vit(name: str, filename: str, title: str, megabytes: float, signature: Mapping[str, Shape]) -> WeightsFile:
+    return WeightsFile(name, filename, title, _RESEARCH, FACE_VIT_PAGE, megabytes, signature=signature,
+                       leftovers=("loss.", "mlp_head.") if name == "h2l" else ("loss.",))
+
+
 _RESEARCH = "No licence stated by its authors; trained on CASIA-WebFace, which is for research only"
 
 _ALL = (
@@ -91,6 +97,13 @@ _ALL = (
                     {f"{net}.": f"facenet_pytorch/data/{net}.pt" for net in ("pnet", "rnet", "onet")}),
         signature={"pnet.conv1.weight": (10, 3, 3, 3), "onet.dense6_3.weight": (10, 256)},
     ),
+    # The authors call every checkpoint best.pth; H2 before H2L, whose tensors it has and more.
+    _face_vit("h2", "h2/best.pth", "Face-ViT Model H2", 115, {"sep": (1, 1, 512), "fc.weight": (2, 512)}),
+    _face_vit("h2l", "best.pth", "Face-ViT Model H2L", 270, {"sep": (1, 1, 512), "cls_token": (1, 1, 512)}),
+    _face_vit("h1", "h1/best.pth", "Face-ViT Model H1", 115,
+              {"pos_embedding": (1, 129, 512), "face_model.fc5.weight": (512, 32768)}),
+    _face_vit("v", "v/best.pth", "Face-ViT Model V", 253,
+              {"pos_embedding": (1, 197, 512), "patch_to_embedding.weight": (512, 192)}),
 )
 FILES: Mapping[str, WeightsFile] = {file.name: file for file in _ALL}
 

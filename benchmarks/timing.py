@@ -1,0 +1,66 @@
+"""Fair timing for the benchmarks: rounds in turn, medians with quartiles, ratios to a named baseline."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds of one call over the repeats: median and quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+
+def _synchronise() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def time_in_turn(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Timing]:
+    """Time every call ``repeats`` times after one untimed round.
+
+    Each round runs every call once, so that a busy moment of the machine touches all of them alike; the garbage
+    collector waits meanwhile.
+    """
+    for call in calls.values():
+        call()
+    times = {name: [] for name in calls}
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(repeats):
+            for name, call in calls.items():
+                _synchronise()
+                start = perf_counter()
+                call()
+                _synchronise()
+                times[name].append(1000 * (perf_counter() - start))
+    finally:
+        gc.enable()
+    return {name: Timing(*np.percentile(values, (50, 25, 75)).tolist()) for name, values in times.items()}
+
+
+def timing_columns(timing: Timing, baseline: Timing) -> dict[str, str]:
+    """The columns of a table that every benchmark shows: median, spread, and time relative to the baseline."""
+    return {
+        "median ms": f"{timing.median:.2f}",
+        "quartiles ms": f"{timing.low:.2f}-{timing.high:.2f}",
+        "of baseline": f"{timing.median / baseline.median:.3f}x",
+    }
+
+
+def table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows with the same keys as aligned text."""
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+                     for line in lines)

@@ -1,0 +1,77 @@
+"""Speed and error of the transport solvers on real features: ``python -m benchmarks.transport [--repeats 15]``.
+
+One query against the gallery's next faces, as in Stage 2. The baseline, in the same run and in turn with the others,
+is POT's network simplex (``ot.emd``) in a loop over the pairs; its cost is also the truth that errors refer to.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import ot
+import torch
+
+from benchmarks.timing import table, time_in_turn, timing_columns
+from demo.backbones import Features
+from demo.gallery import Gallery
+from demo.matching import SOLVERS, ground_distance, patch_weights, transport, warm_up
+from demo.settings import settings
+
+BASELINE = "POT in a loop"
+WEIGHTINGS = ("uniform", "apc")
+
+
+def pot_loop(cost: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """(B,) costs of the optimal flows, which it also makes."""
+    return np.array([(ot.emd(*problem) * problem[2]).sum() for problem in zip(u, v, cost, strict=True)])
+
+
+def rows(query: Features, candidates: Features, weighting: str, repeats: int) -> list[dict[str, str]]:
+    """A line for each solver, and one for the step before it."""
+    def prepare():
+        return ground_distance(query.patches, candidates.patches), *patch_weights(query, candidates, weighting)
+
+    problem = prepare()
+    cost, u, v = (tensor.double().numpy() for tensor in problem)
+    oracle = cost, u / u.sum(1, keepdims=True), v / v.sum(1, keepdims=True)
+    calls = {BASELINE: lambda: pot_loop(*oracle)}
+    calls |= {solver: lambda solver=solver: transport(*problem, solver) for solver in SOLVERS}
+    timings = time_in_turn(calls | {"(distances and weights)": prepare}, repeats)
+
+    truth = pot_loop(*oracle)
+    lines = []
+    for name, timing in timings.items():
+        error, residual = "", ""
+        if name in SOLVERS:
+            plan = transport(*problem, name)
+            relative = np.abs(plan.cost.double().numpy() / truth - 1)
+            error, residual = f"{np.median(relative):.1e} / {relative.max():.1e}", f"{plan.residual.max():.1e}"
+        patches = "x".join(map(str, cost.shape[1:]))
+        lines.append({"patches": patches, "weights": weighting, "solver": name,
+                      **timing_columns(timing, timings[BASELINE]),
+                      "relative error, median / max": error, "worst marginal error": residual})
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gallery", type=Path, default=settings().galleries / settings().gallery)
+    parser.add_argument("--pairs", type=int, default=100)
+    parser.add_argument("--repeats", type=int, default=15)
+    options = parser.parse_args()
+    warm_up()
+    gallery = Gallery.open(options.gallery, settings().backbone)
+    pairs = min(options.pairs, len(gallery) - 1)
+    print(f"{pairs} pairs from {options.gallery.name}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    lines = []
+    for grid in gallery.manifest.grids:
+        faces = gallery.features(range(pairs + 1), grid)
+        for weighting in WEIGHTINGS:
+            lines += rows(faces[0], faces[1:], weighting, options.repeats)
+    print(table(lines))
+
+
+if __name__ == "__main__":
+    main()
