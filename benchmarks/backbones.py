@@ -11,6 +11,7 @@ import json
 import resource
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -77,11 +78,11 @@ def run(repeats: int = 10) -> list[dict]:
     return rows
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--repeats", type=int, default=10, help="runs per measurement; the median counts")
-    parsed = parser.parse_args()
+    parsed = parser.parse_args(arguments)
     rows = run(parsed.repeats)
     if parsed.json:
         print(json.dumps({"threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows}, indent=1))

@@ -7,6 +7,8 @@ is POT's network simplex (``ot.emd``) in a loop over the pairs; its cost is also
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,22 +57,24 @@ def rows(query: Features, candidates: Features, weighting: str, repeats: int) ->
     return lines
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gallery", type=Path, default=settings().galleries / settings().gallery)
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=15)
-    options = parser.parse_args()
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
     warm_up()
     gallery = Gallery.open(options.gallery, settings().backbone)
     pairs = min(options.pairs, len(gallery) - 1)
-    print(f"{pairs} pairs from {options.gallery.name}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    if not options.json:
+        print(f"{pairs} pairs from {options.gallery.name}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     lines = []
     for grid in gallery.manifest.grids:
         faces = gallery.features(range(pairs + 1), grid)
         for weighting in WEIGHTINGS:
             lines += rows(faces[0], faces[1:], weighting, options.repeats)
-    print(table(lines))
+    print(json.dumps(lines, indent=1) if options.json else table(lines))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 import demo
+from benchmarks import backbones as backbones_benchmark
+from benchmarks import identify as identify_benchmark
+from benchmarks import transport as transport_benchmark
 from demo.backbones import load_backbone, parse_grid
+from demo.checkpoints import check_file
 from demo.errors import DemoError
 from demo.evaluation import evaluate, leave_one_out, query_folder
 from demo.explain import board_figure, moved, save_figure
@@ -23,8 +27,12 @@ from demo.faces import DETECTORS, OCCLUSIONS
 from demo.figures import board, crops_of
 from demo.gallery import Gallery, open_or_build
 from demo.identify import STAGE2, Identifier, Options, json_text
-from demo.matching import SOLVERS, WEIGHTINGS
+from demo.matching import SOLVERS, WEIGHTINGS, weighting_problems
 from demo.settings import settings
+from demo.weights import FILES, get, progress_bar, status
+
+BENCHMARKS = {"identify": identify_benchmark.main, "transport": transport_benchmark.main,
+              "backbones": backbones_benchmark.main}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,6 +86,24 @@ def _parser() -> argparse.ArgumentParser:
     _add_method(evaluation, several=True)
     evaluation.add_argument("--json", action="store_true")
     evaluation.set_defaults(run=_evaluate)
+
+    weights = commands.add_parser("weights", help="which trained weights are here, and how to get the others")
+    actions = weights.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="every weights file: where it is, or how to get it")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(run=_weights_list)
+    fetch = actions.add_parser("get", help="download a file that has a public address")
+    fetch.add_argument("name", choices=FILES, metavar="NAME", help=", ".join(FILES))
+    fetch.set_defaults(run=_weights_get)
+    check = actions.add_parser("check", help="which network a file holds, and whether it is whole")
+    check.add_argument("file", type=Path, metavar="FILE")
+    check.set_defaults(run=_weights_check)
+
+    benchmark = commands.add_parser("benchmark", help="speed and memory on this machine")
+    benchmark.add_argument("what", nargs="?", choices=BENCHMARKS, default="identify")
+    benchmark.add_argument("--repeats", type=_positive, default=15, help="runs per measurement (default 15)")
+    benchmark.add_argument("--json", action="store_true")
+    benchmark.set_defaults(run=_benchmark)
     return parser
 
 
@@ -213,7 +239,8 @@ def _evaluate(parsed) -> None:
     base = _options(parsed)
     identifier = _identifier(parsed)
     every_grid = identifier.backbone.info.grids if grids is None else [base.grid]
-    chosen = [replace(base, weighting=weighting, grid=grid) for grid in every_grid for weighting in weightings]
+    chosen = [replace(base, weighting=weighting, grid=grid) for grid in every_grid for weighting in weightings
+              if len(weightings) == 1 or not weighting_problems(identifier.backbone.info, grid)[weighting]]
     queries = query_folder(parsed.queries) if parsed.queries else leave_one_out(identifier.gallery)
     result = evaluate(identifier, queries, chosen,
                       progress=lambda items: tqdm(items, desc="Queries", unit="query", file=sys.stderr))
@@ -221,3 +248,34 @@ def _evaluate(parsed) -> None:
         print(json_text(result.as_json()))
     else:
         print(result.as_table())
+
+
+def _weights_list(parsed) -> None:
+    found = status()
+    if parsed.json:
+        print(json_text([{"name": state.file.name, "file": state.file.filename, "title": state.file.title,
+                          "licence": state.file.licence, "ready": state.path is not None,
+                          "path": str(state.path) if state.path else None, "how": state.how} for state in found]))
+        return
+    for state in found:
+        print(f"{state.file.name:<18} {'ready' if state.path else 'missing':<8} {state.file.title}")
+        print(f"{'':<18} {state.path or state.how}")
+        print(f"{'':<18} licence: {state.file.licence}")
+
+
+def _weights_get(parsed) -> None:
+    with progress_bar(parsed.name) as progress:
+        path = get(parsed.name, progress)
+    print(f"{parsed.name} is ready: {path}")
+
+
+def _weights_check(parsed) -> None:
+    checked = check_file(parsed.file)
+    published = {True: "it is the published file", False: "it is not the published file",
+                 None: "the published file's hash is not known"}[checked.published]
+    print(f"{checked.path.name}: {checked.file.title}, {checked.parameters:,} parameters, {checked.size:,} bytes")
+    print(f"SHA-256 {checked.sha256}: {published}.")
+
+
+def _benchmark(parsed) -> None:
+    BENCHMARKS[parsed.what](["--repeats", str(parsed.repeats), *(["--json"] if parsed.json else [])])

@@ -3,7 +3,7 @@
 from demo.matching.emd import EMDResult, combined, emd, ground_distance
 from demo.matching.exact import warm_up
 from demo.matching.transport import SOLVERS, Plan, Solver, transport
-from demo.matching.weightings import WEIGHTINGS, Weighting, patch_weights
+from demo.matching.weightings import WEIGHTINGS, Weighting, patch_weights, weighting_problems
 
 __all__ = ["SOLVERS", "WEIGHTINGS", "EMDResult", "Plan", "Solver", "Weighting", "combined", "emd",
-           "ground_distance", "patch_weights", "transport", "warm_up"]
+           "ground_distance", "patch_weights", "transport", "warm_up", "weighting_problems"]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from demo.backbones.base import Features
+from demo.backbones.base import BackboneInfo, Features, Grid
 from demo.errors import BadSetting
 
 
@@ -138,6 +138,16 @@ WEIGHTINGS: dict[str, Weighting] = {
         _without_landmarks,
     ),
 }
+
+
+def weighting_problems(info: BackboneInfo, grid: Grid | None = None) -> dict[str, str | None]:
+    """Every weighting → None, or one sentence why it cannot be used with this backbone's features on this grid."""
+    grid = grid or info.grids[0]
+    channels = dict(zip(info.grids, info.channels, strict=True)).get(grid, info.channels[0])
+    shapes = Features(torch.empty(1, info.dim, device="meta"),
+                      torch.empty(1, grid[0] * grid[1], channels, device="meta"), grid,
+                      landmarks=torch.empty(1, 68, 2, device="meta"))
+    return {name: weighting.unavailable(shapes) for name, weighting in WEIGHTINGS.items()}
 
 
 def patch_weights(query: Features, candidates: Features, method: str = "apc") -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from demo.backbones import grid_name, parse_grid
 from demo.explain import COLORMAPS
 from demo.faces import DETECTORS, OCCLUSIONS
 from demo.identify import STAGE2, Options
-from demo.matching import SOLVERS, WEIGHTINGS
+from demo.matching import SOLVERS, WEIGHTINGS, weighting_problems
 from demo.ui.components import ExampleStrip, PhotoInput
 from demo.ui.engine import Engine
 from demo.ui.examples import EXAMPLES, FIRST
@@ -148,8 +148,10 @@ class Form:
         self.choices["occlude"].input(
             lambda alter: (style_choices(alter), gr.Button(visible=alter != UNALTERED)), self.choices["occlude"],
             [self.choices["style"], self.shuffle], **quick)
-        self.choices["backbone"].input(
-            lambda name: _grid_choices(engine, name), self.choices["backbone"], self.choices["grid"], **quick)
+        backbone, grid, weighting = (self.choices[name] for name in ("backbone", "grid", "weighting"))
+        backbone.input(lambda name: _grid_choices(engine, name), backbone, grid, **quick).then(
+            lambda *chosen: _weighting_choices(engine, *chosen), [backbone, grid, weighting], weighting, **quick)
+        grid.input(lambda *chosen: _weighting_choices(engine, *chosen), [backbone, grid, weighting], weighting, **quick)
 
     @property
     def triggers(self) -> list:
@@ -184,6 +186,15 @@ def _method_choices(engine: Engine, standard: dict) -> dict:
 def _grid_choices(engine: Engine, backbone: str) -> gr.Dropdown:
     names = [grid_name(grid) for grid in engine.info(backbone).grids]
     return gr.Dropdown(names, value=names[0])
+
+
+def _weighting_choices(engine: Engine, backbone: str, grid: str, chosen: str) -> gr.Dropdown:
+    """The weightings that can be used; those that cannot are left out and the reason is told."""
+    problems = weighting_problems(engine.info(backbone), parse_grid(grid))
+    offered = {name: WEIGHTINGS[name].title for name, reason in problems.items() if reason is None}
+    told = " ".join(f"Not offered: {reason}" for reason in problems.values() if reason)
+    return gr.Dropdown([(title, name) for name, title in offered.items()], info=told,
+                       value=chosen if chosen in offered else next(iter(offered)))
 
 
 def _gallery_choices(engine: Engine) -> list[tuple[str, str]]:

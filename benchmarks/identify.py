@@ -1,0 +1,88 @@
+"""How long a visitor waits: a masked photo in, both rankings and every picture out.
+
+    python -m benchmarks.identify [--json] [--repeats 20]
+
+Baseline of the ratios: Stage 1 alone, pictures included. The first call is timed apart, in a process that has
+loaded and warmed up as the app does before it serves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+from collections.abc import Sequence
+from time import perf_counter
+
+import torch
+
+from benchmarks.timing import table, time_in_turn, timing_columns
+from demo.gallery import load_impostors
+from demo.identify import Options
+from demo.settings import ASSETS, settings
+from demo.ui.engine import Engine
+from demo.ui.view import Result, board_value, inspector_value
+
+PHOTO = ASSETS / "queries" / "person-032" / "04.jpg"
+BASELINE = "Stage 1 only"
+CASES = {
+    BASELINE: {"stage2": "none"},
+    "8x8 APC exact": {},
+    "8x8 uniform exact": {"weighting": "uniform"},
+    "4x4 APC exact": {"grid": (4, 4)},
+    "8x8 APC sinkhorn": {"solver": "sinkhorn"},
+}
+
+
+def run(repeats: int = 20) -> dict:
+    """Start, first call, later calls per setting, steps of the default, and memory of the process."""
+    start = perf_counter()
+    engine = Engine(settings())
+    engine.warm_up()
+    ready = perf_counter() - start
+    identifier = engine.identifier(settings().gallery, settings().backbone)
+
+    def answer(**choices) -> Result:
+        options = Options(occlusion="mask", **choices)
+        found = identifier.identify(PHOTO, **vars(options))
+        impostors = load_impostors(identifier.gallery, occlusion="mask", stage2=options.stage2, grid=options.grid,
+                                   weighting=options.weighting, alpha=options.alpha)
+        result = Result(found, identifier, impostors)
+        inspector_value(result, board_value(result)["selected"])
+        return result
+
+    start = perf_counter()
+    answer()
+    first = perf_counter() - start
+    calls = {name: lambda choices=choices: answer(**choices) for name, choices in CASES.items()}
+    timings = time_in_turn(calls, repeats)
+    return {
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+        "gallery": f"{len(identifier.gallery)} photos, k = 100, device {identifier.backbone.device}",
+        "ready_s": round(ready, 2), "first_ms": round(1000 * first, 1),
+        "rows": [{"setting": name, **timing_columns(timing, timings[BASELINE])} for name, timing in timings.items()],
+        "steps_ms": {step: round(ms, 1) for step, ms in answer().found.timings_ms.items()},
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="benchmark identify", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--repeats", type=int, default=20, help="runs per setting; the median counts")
+    parsed = parser.parse_args(arguments)
+    result = run(parsed.repeats)
+    if parsed.json:
+        print(json.dumps(result, indent=1))
+        return
+    print(f"{result['machine']}; {result['gallery']}")
+    print(f"loaded and warmed up in {result['ready_s']} s; first answer {result['first_ms']} ms; "
+          f"peak memory {result['peak_memory_mb']} MB")
+    print(table(result["rows"]))
+    print("steps of the default: " + ", ".join(f"{step} {ms} ms" for step, ms in result["steps_ms"].items()))
+
+
+if __name__ == "__main__":
+    main()
