@@ -68,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gallery = Gallery.open(options.gallery, settings().backbone)
     pairs = min(options.pairs, len(gallery) - 1)
     if not options.json:
-        print(f"{pairs} pairs from {options.gallery.name}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+        print(f"{pairs} pairs from {options.gallery.name}, {torch.get_num_threads()} threads, "
+              f"torch {torch.__version__}")
     lines = []
     for grid in gallery.manifest.grids:
         faces = gallery.features(range(pairs + 1), grid)

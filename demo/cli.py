@@ -18,14 +18,14 @@ import demo
 from benchmarks import backbones as backbones_benchmark
 from benchmarks import identify as identify_benchmark
 from benchmarks import transport as transport_benchmark
-from demo.backbones import load_backbone, parse_grid
+from demo.backbones import Backbone, load_backbone, parse_grid
 from demo.checkpoints import check_file
 from demo.errors import DemoError
 from demo.evaluation import evaluate, leave_one_out, query_folder
 from demo.explain import board_figure, moved, save_figure
 from demo.faces import DETECTORS, OCCLUSIONS
 from demo.figures import board, crops_of
-from demo.gallery import Gallery, open_or_build
+from demo.gallery import Gallery, measure_impostors, open_or_build
 from demo.identify import STAGE2, Identifier, Options, json_text
 from demo.matching import SOLVERS, WEIGHTINGS, weighting_problems
 from demo.settings import settings
@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
                             help="query photos, one sub-folder per person (default: leave one out)")
     _add_method(evaluation, several=True)
     evaluation.add_argument("--json", action="store_true")
-    evaluation.set_defaults(run=_evaluate)
+    evaluation.set_defaults(run=_evaluate, face=1)
 
     weights = commands.add_parser("weights", help="which trained weights are here, and how to get the others")
     actions = weights.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -114,10 +114,19 @@ def _positive(text: str) -> int:
     return value
 
 
+def _option(text: str) -> tuple[str, str | bool]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError("is written NAME=VALUE")
+    return name, {"true": True, "false": False}.get(value, value)
+
+
 def _add_backbone(parser: argparse.ArgumentParser) -> None:
     chosen = settings()
     parser.add_argument("--backbone", default=chosen.backbone, help=f"default {chosen.backbone}")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="weights file of the backbone")
+    parser.add_argument("--backbone-option", action="append", default=[], type=_option, metavar="NAME=VALUE",
+                        help="further choice of the backbone, such as alignment=five-point, flip=true, compat=authors")
     parser.add_argument("--device", default=chosen.device, help="auto, cpu or cuda (default auto)")
     parser.add_argument("--detector", default="hog", choices=DETECTORS, help="face detector (default hog)")
 
@@ -160,8 +169,13 @@ def _progress(text: str):
     return update
 
 
+def _backbone(parsed) -> Backbone:
+    return load_backbone(parsed.backbone, weights=parsed.weights, device=parsed.device,
+                         **dict(parsed.backbone_option))
+
+
 def _identifier(parsed) -> Identifier:
-    backbone = load_backbone(parsed.backbone, weights=parsed.weights, device=parsed.device)
+    backbone = _backbone(parsed)
     gallery = open_or_build(parsed.gallery, backbone, settings().cache, detector=parsed.detector,
                             progress=_progress("Indexing"))
     return Identifier(backbone, gallery)
@@ -203,9 +217,10 @@ def _identify(parsed) -> None:
 
 
 def _gallery_build(parsed) -> None:
-    backbone = load_backbone(parsed.backbone, weights=parsed.weights, device=parsed.device)
+    backbone = _backbone(parsed)
     gallery = Gallery.build(parsed.folder, backbone, parsed.out, name=parsed.name, detector=parsed.detector,
                             progress=_progress("Indexing"))
+    measure_impostors(gallery, backbone, lambda jobs: tqdm(jobs, desc="Strangers", unit="photo", file=sys.stderr))
     print(f"{gallery.name}: {len(gallery)} photos of {len(gallery.people)} people, in {gallery.folder}.")
     for failure in gallery.manifest.failures:
         print(f"left out {failure.path}: {failure.reason}")

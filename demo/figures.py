@@ -71,7 +71,7 @@ def sentence(found: Identification) -> str:
     if found.stage2:
         before = next(match.rank for match in found.stage1 if match.identity == best.identity)
         text += " It was also first before re-ranking." if before == 1 else (
-            f" Before re-ranking, {best.identity} was {ordinal(before)}.")
+            f" Before re-ranking, the nearest photo of {best.identity} was {ordinal(before)}.")
     return text
 
 

@@ -178,6 +178,15 @@ def test_a_link_reopens_the_view(visit):
     sentence(page, "Nearest")
 
 
+def test_a_backbone_that_is_not_ready_says_how_to_get_it(visit):
+    page = visit("/?backbone=facenet&grid=3x3")
+    page.locator("#board .problem", has_text="weights get facenet").wait_for()
+    page.locator("#examples button").nth(1).click()  # the page goes on working
+    page.locator("#board .problem").wait_for()
+    page = visit("/galleries")
+    page.locator("#backbones", has_text="resnet18_110.pth").wait_for()
+
+
 def test_names_are_text_never_markup(visit, engine, identifier, monkeypatch):
     entries = identifier.gallery.entries
     shared = engine.identifier("synthetic-people", "dlib").gallery

@@ -145,7 +145,7 @@ const render = () => {
       "aria-controls": "inspector-panel", tabindex: name === view ? 0 : -1,
       onclick: () => { view = name; render(); element.querySelector(`#view-${name}`).focus(); },
     }, title)));
-  target.append(el("h3", {}, value.title), el("p", { class: "hint" }, value.subtitle), tabs, panel);
+  target.append(el("h3", {}, value.title), tabs, panel);
   if (patch && view !== "numbers" && view !== "lines") paint(value, patch.side, Math.min(patch.index, value.u.length - 1));
 };
 watch("value", render);

@@ -1,7 +1,7 @@
 """Entropic optimal transport (Sinkhorn) in torch, on any device: ours, and the published code's for comparison.
 
-Entropy spreads the flow and, at the paper's epsilon of 0.05, raises the cost (by a quarter on faces is common): this is
-an approximation of the Earth Mover's Distance: it approaches it as epsilon falls.
+Entropy spreads the flow and raises the cost, by a quarter on faces at the paper's epsilon of 0.05. So this is an
+approximation of the Earth Mover's Distance, which it approaches as epsilon falls.
 """
 
 from __future__ import annotations

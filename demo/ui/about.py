@@ -19,7 +19,7 @@ STEPS = (
     ("1. Rank", "The query's embedding is compared with every gallery photo by cosine distance. Under a mask, the "
                 "nearest is often somebody else, as here."),
     ("2. Cut into patches", "The network's feature maps give a grid of patches, here 8 × 8."),
-    ("3. Weigh", "Each patch counts as much as it has in common with the other face; the mask's patches count little."),
+    ("3. Weigh", "Each patch counts as much as it has in common with the other face as a whole."),
     ("4. Move, and rank again", "The Earth Mover's Distance is the least cost of moving one face's weights onto the "
                                 "other's. The first 100 are re-ordered by 0.7 × that + 0.3 × the cosine distance."),
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from demo.backbones import BackboneInfo, grid_name
 from demo.errors import DemoError
 from demo.gallery import Gallery, check_name, list_photos, unpack_archive
 from demo.ui.engine import Engine
@@ -37,6 +38,8 @@ class GalleriesPage:
         chosen.input(self.show, chosen, [facts, number], queue=False, **PRIVATE).then(
             self.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
         number.release(self.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
+        gr.Markdown("## Backbones\n" + "\n".join(_backbone_line(info) for info in engine.backbones()),
+                    elem_id="backbones")
         if engine.settings.edit_galleries:
             self._editing(table, chosen, facts, number, sheet)
         else:
@@ -149,6 +152,13 @@ class GalleriesPage:
         self.engine.forget(name)
         names = self.engine.gallery_names()
         return f"{name} is deleted.", gr.Dropdown(names, value=names[0])
+
+
+def _backbone_line(info: BackboneInfo) -> str:
+    shapes = zip(info.grids, info.channels, strict=True)
+    grids = ", ".join(f"{grid_name(grid)} × {channels}" for grid, channels in shapes)
+    state = "ready" if info.ready else f"not ready. {info.why_not}"
+    return f"- **{info.title}** (`{info.name}`; patches {grids}; licence: {info.licence}): {state}"
 
 
 def _plain(text: str) -> str:

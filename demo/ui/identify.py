@@ -122,7 +122,7 @@ class IdentifyPage:
             log.exception("identification failed, code %s", code)
             return (self._problem(f"Something went wrong on our side (code {code}). Please try another photo.", None),
                     None, gr.Row(visible=False), "", "", None)
-        command = reproduce(result.found, values["gallery"])
+        command = reproduce(result.found, f"galleries/{values['gallery']}")
         return value, first, gr.Row(visible=True), details_text(result), command, result
 
     def _problem(self, text: str, photo) -> dict:

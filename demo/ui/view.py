@@ -163,7 +163,7 @@ def inspector_value(result: Result, row: int) -> dict:
     value = {
         "result": result.token, "row": row, "name": match.identity, "cosine": match.cosine, "patch": match.patch,
         "alpha": options.alpha, "grid": list(grid), "title": _title(match, bool(found.stage2)),
-        "subtitle": match.path, "terms": _terms(match, result),
+        "terms": _terms(match, result),
     }
     if slot is None:
         return value
@@ -194,10 +194,10 @@ def inspector_value(result: Result, row: int) -> dict:
 
 def _title(match: Match, reranked: bool) -> str:
     if not reranked:
-        return f"{match.identity}: {ordinal(match.rank)}"
+        return f"{match.path}: {ordinal(match.rank)}"
     if not match.moved:
-        return f"{match.identity}: {ordinal(match.rank)} before and after re-ranking"
-    return f"{match.identity}: {ordinal(match.stage1_rank)} before, {ordinal(match.rank)} after re-ranking"
+        return f"{match.path}: {ordinal(match.rank)} before and after re-ranking"
+    return f"{match.path}: {ordinal(match.stage1_rank)} before, {ordinal(match.rank)} after re-ranking"
 
 
 def _terms(match: Match, result: Result) -> list[list[str]]:

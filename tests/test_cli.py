@@ -1,0 +1,132 @@
+"""The command line, called in this process with its real defaults."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import QUERIES, ROOT, real_photos
+from demo.cli import main
+from demo.errors import BadSetting
+from demo.settings import Settings
+
+PHOTO = str(QUERIES / "person-032" / "04.jpg")
+
+
+def ask(capsys, *arguments) -> tuple[int, str, str]:
+    status = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_identify_json_has_the_documented_shape(capsys):
+    status, out, _ = ask(capsys, "identify", PHOTO, "--occlude", "mask", "--style", "surgical-blue", "--json",
+                         "--top", 7)
+    data = json.loads(out)
+    assert status == 0 and len(data["stage1"]) == len(data["stage2"]) == 7
+    assert data["stage1"][0]["identity"] != "person-032" and data["stage2"][0]["identity"] == "person-032"
+    assert set(data["stage2"][0]) == {"rank", "identity", "path", "cosine", "emd", "combined"}
+    for match in data["stage2"]:
+        assert match["combined"] == pytest.approx(0.7 * match["emd"] + 0.3 * match["cosine"], abs=1e-6)
+
+
+def test_identify_writes_a_table_and_figures(capsys, tmp_path):
+    for name in ("board.png", "board.pdf"):
+        status, out, _ = ask(capsys, "identify", PHOTO, "--figure", tmp_path / name, "--identity", "person-032")
+        assert status == 0 and "Stage 2" in out and "person-032" in out
+    picture = np.asarray(Image.open(tmp_path / "board.png").convert("RGB"))
+    assert picture.shape[0] > 800 and picture.std() > 20
+    assert (tmp_path / "board.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_stage_1_alone(capsys):
+    _, out, _ = ask(capsys, "identify", PHOTO, "--stage2", "none", "--json")
+    data = json.loads(out)
+    assert data["stage2"] == [] and len(data["stage1"]) == 5
+
+
+def test_gallery_build_info_verify(capsys, people, tmp_path):
+    (people / "person-001" / "broken.jpg").write_text("no picture")
+    status, out, _ = ask(capsys, "gallery", "build", people, "--out", tmp_path / "out", "--name", "Four people")
+    assert status == 0 and "8 photos of 4 people" in out and "left out person-001/broken.jpg" in out
+    status, out, _ = ask(capsys, "gallery", "info", tmp_path / "out", "--json")
+    assert json.loads(out)["name"] == "Four people" and json.loads(out)["failures"] == 1
+    assert ask(capsys, "gallery", "verify", tmp_path / "out")[0] == 0
+    (people / "person-002" / "01.jpg").unlink()
+    status, out, _ = ask(capsys, "gallery", "verify", tmp_path / "out", "--json")
+    assert status == 1 and json.loads(out)["problems"] == ["person-002/01.jpg is gone."]
+    status, out, _ = ask(capsys, "identify", PHOTO, "--gallery", tmp_path / "out", "--json")
+    assert status == 0 and len(json.loads(out)["stage1"]) == 5
+
+
+def test_evaluate_leaves_one_out(capsys, people, tmp_path, monkeypatch):
+    (people / "person-004" / "02.jpg").unlink()  # a distractor now
+    index = tmp_path / "out"
+    ask(capsys, "gallery", "build", people, "--out", index)
+    status, out, _ = ask(capsys, "evaluate", "--gallery", index, "--json")
+    data = json.loads(out)
+    assert status == 0 and data["queries"] == 6 and data["gallery"] == 7 and data["skipped"] == []
+    assert set(data["stage1"]) == set(data["stage2"]) == {"P@1", "RP", "MAP@R"}
+    assert data["stage1"]["P@1"] == 100.0 and data["timings_ms"]["total"] > 0
+
+
+def test_evaluate_many_settings_against_queries(capsys, people, tmp_path):
+    index = tmp_path / "out"
+    ask(capsys, "gallery", "build", people, "--out", index)
+    few = tmp_path / "queries" / "person-002"
+    few.mkdir(parents=True)
+    (few / "04.jpg").write_bytes((QUERIES / "person-002" / "04.jpg").read_bytes())
+    status, out, _ = ask(capsys, "evaluate", "--gallery", index, "--queries", few.parent, "--occlude", "sunglasses",
+                         "--weighting", "all", "--grid", "all")
+    assert status == 0
+    for row in ("Stage 1", "Stage 2, apc, 8x8", "Stage 2, cc, 8x8", "Stage 2, lmk, 4x4", "Stage 2, sc-authors, 4x4"):
+        assert f"| {row} |" in out
+    assert "cc, 4x4" not in out  # 256 numbers against 128: not defined
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["identify", "/no/such.jpg"], "does not exist"),
+    (["identify", PHOTO, "--gallery", "/no/gallery"], "not a folder"),
+    (["identify", PHOTO, "--alpha", "2"], "alpha"),
+    (["identify", PHOTO, "--grid", "eight"], "ROWSxCOLS"),
+    (["identify", PHOTO, "--backbone", "arcface"], "resnet18_110.pth"),
+    (["identify", PHOTO, "--backbone-option", "colour=red"], "no option"),
+    (["identify", PHOTO, "--figure", "out.gif"], ".png"),
+    (["weights", "check", PHOTO], "checkpoint"),
+])
+def test_bad_input_is_told_in_one_sentence(capsys, arguments, words, monkeypatch, tmp_path):
+    monkeypatch.setattr("demo.settings.settings", lambda: Settings(weights=tmp_path))
+    status, _, err = ask(capsys, *arguments)
+    assert status == 2 and words in err.splitlines()[-1] and "Traceback" not in err
+
+
+def test_weights_list_names_every_file(capsys):
+    _, out, _ = ask(capsys, "weights", "list", "--json")
+    files = {file["name"]: file for file in json.loads(out)}
+    assert files["dlib"]["ready"] and {"arcface", "cosface", "facenet", "mtcnn"} <= set(files)
+    assert all(file["path"] or file["how"] for file in files.values())
+
+
+def test_real_faces_masked_queries_gain(capsys, tmp_path, monkeypatch):
+    """The claim on photographs of real people, where they are at hand."""
+    folder = real_photos("real-faces/lfw-10")
+    monkeypatch.setattr("demo.cli.settings", lambda: Settings(cache=tmp_path))
+    _, out, _ = ask(capsys, "evaluate", "--gallery", folder, "--occlude", "mask", "--json")
+    data = json.loads(out)
+    assert data["queries"] >= 95 and data["stage2"]["P@1"] >= data["stage1"]["P@1"]
+
+
+def test_settings_come_from_the_environment():
+    settings = Settings.from_environment({"DEMO_DEVICE": "cpu", "DEMO_KEEP_MINUTES": "5", "DEMO_EDIT_GALLERIES": "no"})
+    assert (settings.device, settings.keep_minutes, settings.edit_galleries) == ("cpu", 5, False)
+    for wrong in ({"DEMO_KEEP_MINUTES": "soon"}, {"DEMO_EDIT_GALLERIES": "perhaps"}):
+        with pytest.raises(BadSetting, match=next(iter(wrong))):
+            Settings.from_environment(wrong)
+
+
+def test_the_readme_names_every_command():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for command in ("identify", "gallery build", "gallery info", "gallery verify", "evaluate", "weights list",
+                    "weights get", "weights check", "benchmark"):
+        assert f"python -m demo {command}" in readme
