@@ -147,7 +147,8 @@ def _add_method(parser: argparse.ArgumentParser, several: bool = False) -> None:
     parser.add_argument("--stage2", choices=STAGE2, default=plain.stage2)
     parser.add_argument("--weighting", default=plain.weighting, choices=[*WEIGHTINGS, "all"] if several else WEIGHTINGS,
                         help=f"patch weighting (default {plain.weighting})")
-    parser.add_argument("--alpha", type=float, default=plain.alpha, help="share of the EMD (default 0.7)")
+    parser.add_argument("--alpha", type=float, default=plain.alpha,
+                        help="share of the Stage 2 distance (default: 0.7 for emd, the model's own for others)")
     parser.add_argument("--k", type=_positive, default=plain.k, help="candidates to re-rank (default 100)")
     parser.add_argument("--grid", default=None, help="patches, ROWSxCOLS (default: the backbone's finest)"
                         + (", or all" if several else ""))

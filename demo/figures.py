@@ -24,19 +24,19 @@ def crops_of(identifier: Identifier) -> Crops:
 def board(found: Identification, crops: Crops, top: int = 5) -> Board:
     """Both rankings with the flow pictures between them, as ``explain.board_figure`` takes them."""
     columns = [Column("Stage 1", [_cell(found, crops, match) for match in found.stage1[:top]], "cosine distance")]
-    if found.stage2:
-        final = found.stage2[:top]
-        grid = found.emd.grid
-        flows = [Cell(flow_picture(crops(match.row), flow_of(found, match), grid))
+    final = found.stage2[:top]
+    if found.emd is not None:
+        flows = [Cell(flow_picture(crops(match.row), flow_of(found, match), found.emd.grid))
                  for match in final if match.patch is not None]
-        columns += [Column("Flow", flows, "query rebuilt"),
-                    Column("Stage 2", [_cell(found, crops, match, reranked=True) for match in final],
-                           f"EMD, α = {found.options.alpha:g}")]
+        columns.append(Column("Flow", flows, "query rebuilt"))
+    if final:
+        columns.append(Column("Stage 2", [_cell(found, crops, match, reranked=True) for match in final],
+                              f"{found.options.stage2.upper()}, α = {found.options.alpha:g}"))
     return Board("Explainable face identification", _query_pictures(found), columns, sentence(found), caption(found))
 
 
 def pair(found: Identification, crops: Crops, match: Match, scale: tuple[float, float] | None = None) -> Pair:
-    """One candidate of Stage 2 beside the query, as ``explain.pair_figure`` takes it. scale: of the weights."""
+    """One candidate of an EMD re-ranking beside the query, as ``explain.pair_figure`` takes it. scale: weights."""
     slot = slot_of(found, match)
     emd = found.emd
     return Pair(
@@ -82,6 +82,8 @@ def caption(found: Identification) -> str:
     if found.emd is not None:
         words += [f"{options.weighting} weights", f"{grid_name(found.emd.grid)} patches", f"k = {options.k}",
                   f"{found.emd.solver} transport"]
+    elif found.stage2:
+        words += [f"{options.stage2.upper()} re-ranking", f"k = {options.k}"]
     if options.occlusion:
         words.append(f"{altered_title(found)}, seed {options.seed}")
     return "; ".join(words) + ". Smaller distances are nearer; a distance is no proof of identity."

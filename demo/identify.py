@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 import platform
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 import demo
 from demo.backbones import Backbone, Features, Grid, grid_name
+from demo.crossimage import METHODS, Comparison, load_method
 from demo.errors import BadSetting, NoFace
 from demo.faces import (
     NO_FACE,
@@ -33,15 +36,23 @@ from demo.faces import (
 from demo.gallery import Gallery
 from demo.matching import SOLVERS, WEIGHTINGS, EMDResult, combined, emd
 
-STAGE2 = {"emd": "Earth Mover's Distance", "none": "Stage 1 only"}
+#: Ways to re-rank: word → title. All but "emd" and "none" are cross-image models (``demo.crossimage.METHODS``).
+STAGE2 = {"emd": "Earth Mover's Distance (EMD)", "h2l": "Cross-image attention (H2L)",
+          "h2": METHODS["H2"].title, "h1": METHODS["H1"].title, "v": METHODS["V"].title, "none": "Stage 1 only"}
+#: Share of the EMD in Eq. 5.1, as in the paper.
+PAPER_ALPHA = 0.7
+#: Galleries up to this size are prepared for a cross-image model once; of larger ones only the candidates, each time.
+PREPARED_ROWS = 2000
 
 
 @dataclass(frozen=True)
 class Options:
     """Settings of an identification; the defaults are the papers'. ``check`` raises BadSetting.
 
-    stage2: "emd" or "none". weighting: a name of WEIGHTINGS. alpha: share of the patch distance in Eq. 5.1.
-    k: how many candidates Stage 2 re-orders. grid: patches as (rows, cols), None = the backbone's first.
+    stage2: a word of STAGE2. weighting, grid, solver: of "emd" only. weighting: a name of WEIGHTINGS.
+    alpha: share of the Stage 2 distance in Eq. 5.1; None = 0.7 for "emd", and for a cross-image model what was
+    chosen with its weights. k: how many candidates Stage 2 re-orders. grid: patches as (rows, cols), None = the
+    backbone's first.
     solver: a name of SOLVERS or "auto". occlusion, style, seed: how the query is altered first, if at all.
     detector: which face detector. face: which face of the photo, 0 = the largest.
     aligned: the photo is an aligned crop already, so no face is looked for.
@@ -49,7 +60,7 @@ class Options:
 
     stage2: str = "emd"
     weighting: str = "apc"
-    alpha: float = 0.7
+    alpha: float | None = None
     k: int = 100
     grid: Grid | None = None
     solver: str = "auto"
@@ -66,7 +77,7 @@ class Options:
                                    ("solver", self.solver, {"auto", *SOLVERS})):
             if value not in known:
                 raise BadSetting(f"Unknown {word} {value!r}: choose from {', '.join(known)}.")
-        if not 0 <= self.alpha <= 1:
+        if self.alpha is not None and not 0 <= self.alpha <= 1:
             raise BadSetting(f"alpha must lie between 0 and 1; got {self.alpha}.")
         if self.k < 1:
             raise BadSetting(f"k must be at least 1; got {self.k}.")
@@ -100,7 +111,7 @@ class Query:
 class Match:
     """One gallery photo in a ranking. Distances: smaller is nearer; None where Stage 2 did not measure it.
 
-    rank: from 1. row: in the gallery. cosine: 1 - cosine similarity. patch: the patch-wise distance (EMD).
+    rank: from 1. row: in the gallery. cosine: 1 - cosine similarity. patch: the Stage 2 distance (EMD, H2L, ...).
     combined: Eq. 5.1. stage1_rank: its rank before re-ranking.
     """
 
@@ -128,7 +139,7 @@ class Match:
 class Identification:
     """Everything an identification found. stage1, stage2: the whole gallery ranked (stage2 empty for "none").
 
-    emd: distances, flows and weights of the first k of stage1, in that order; None for "none".
+    emd: distances, flows and weights of the first k of stage1, in that order; None unless stage2 is "emd".
     timings_ms: step → milliseconds. truth: the query's identity, where the caller knows it.
     """
 
@@ -221,18 +232,20 @@ def prepare_query(photo, backbone: Backbone, options: Options, clock: Clock | No
 
 
 class Identifier:
-    """A backbone and a gallery, ready to identify. Keeps no state between calls, so threads may share one."""
+    """A backbone and a gallery, ready to identify. Calls leave no trace, so threads may share one."""
 
     def __init__(self, backbone: Backbone, gallery: Gallery):
         if gallery.manifest.weights_sha256 != backbone.weights_sha256:
             raise BadSetting(f"The gallery {gallery.name} was not built with the loaded {backbone.name} weights.")
         self.backbone = backbone
         self.gallery = gallery
+        self._lock = threading.Lock()
+        self._cross: dict[str, tuple[Comparison, Any]] = {}
 
     def identify(self, photo, *, stage2: str | None = "emd", truth: str | None = None, **options) -> Identification:
         """Identify the person in a photo (anything ``load_photo`` takes).
 
-        stage2: "emd", or None / "none" for Stage 1 only. truth: the identity, where known; it is only passed on.
+        stage2: a word of STAGE2; None and "none" are Stage 1 only. truth: the identity, where known, only passed on.
         options: the other fields of ``Options``. Raises BadPhoto, NoFace or BadSetting.
         """
         try:
@@ -261,26 +274,55 @@ class Identifier:
                 for rank, (row, cosine) in enumerate(pairs, start=1)
             )
         stage2, result = (), None
-        if options.stage2 == "emd":
+        if options.stage2 != "none":
+            options = replace(options, alpha=self.alpha(options))
             stage2, result = self._rerank(query, stage1, options, clock)
         return Identification(query, stage1, stage2, result, options, self.provenance(), clock.total(), truth)
 
     def _rerank(self, query: Query, stage1: tuple[Match, ...], options: Options,
-                clock: Clock) -> tuple[tuple[Match, ...], EMDResult]:
+                clock: Clock) -> tuple[tuple[Match, ...], EMDResult | None]:
         head, tail = stage1[:options.k], stage1[options.k:]
-        with clock.step("patches"):
-            candidates = self.gallery.features([match.row for match in head], options.grid)
-        with clock.step("emd"):
-            result = emd(query.features, candidates, options.weighting, options.solver, options.grid)
-            patch = result.distance.double().cpu()
-            cosine = torch.tensor([match.cosine for match in head], dtype=torch.float64)
-            mixed = combined(cosine, patch, options.alpha)
-            order = torch.sort(mixed, stable=True).indices.tolist()
+        rows, result = [match.row for match in head], None
+        if options.stage2 == "emd":
+            with clock.step("patches"):
+                candidates = self.gallery.features(rows, options.grid)
+            with clock.step("emd"):
+                result = emd(query.features, candidates, options.weighting, options.solver, options.grid)
+                patch = result.distance.double().cpu()
+        else:
+            comparison, prepared = self.comparison(options.stage2)
+            with clock.step("patches"):
+                candidates = (comparison.prepare(self.gallery.features(rows)) if prepared is None
+                              else prepared[torch.tensor(rows, device=self.backbone.device)])
+            with clock.step(options.stage2):
+                patch = comparison.distances(query.features, candidates).double().cpu()
+        cosine = torch.tensor([match.cosine for match in head], dtype=torch.float64)
+        mixed = combined(cosine, patch, options.alpha)
+        order = torch.sort(mixed, stable=True).indices.tolist()
         first = tuple(
             replace(head[slot], rank=rank, patch=float(patch[slot]), combined=float(mixed[slot]))
             for rank, slot in enumerate(order, start=1)
         )
         return first + tail, result
+
+    def comparison(self, stage2: str) -> tuple[Comparison, Any]:
+        """A cross-image model for this backbone and the whole gallery prepared for it (None for a large gallery).
+
+        Loaded and prepared on first use. WeightsMissing where no weights come for this backbone.
+        """
+        with self._lock:
+            if stage2 not in self._cross:
+                comparison = load_method(stage2.upper(), self.backbone)
+                small = len(self.gallery) <= PREPARED_ROWS
+                prepared = comparison.prepare(self.gallery.features(range(len(self.gallery)))) if small else None
+                self._cross[stage2] = comparison, prepared
+            return self._cross[stage2]
+
+    def alpha(self, options: Options) -> float:
+        """Share of the Stage 2 distance: the one asked for, or the method's own."""
+        if options.alpha is not None:
+            return options.alpha
+        return PAPER_ALPHA if options.stage2 == "emd" else self.comparison(options.stage2)[0].model.alpha
 
     def provenance(self) -> dict:
         """What the numbers were made with."""

@@ -11,14 +11,14 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
-import pytest  # noqa: E402
+import pytest
 
-from demo.backbones import load_backbone  # noqa: E402
-from demo.gallery import Gallery  # noqa: E402
-from demo.identify import Identifier  # noqa: E402
-from demo.settings import Settings  # noqa: E402
-from demo.ui.app import build, launch_options  # noqa: E402
-from demo.ui.engine import Engine  # noqa: E402
+from demo.backbones import load_backbone
+from demo.gallery import Gallery
+from demo.identify import Identifier
+from demo.settings import Settings
+from demo.ui.app import build, launch_options
+from demo.ui.engine import Engine
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLED = ROOT / "galleries" / "synthetic-people"

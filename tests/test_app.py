@@ -10,13 +10,15 @@ from conftest import QUERIES, ROOT
 from gradio_client import Client, handle_file
 from PIL import Image
 
+from demo.identify import Options
 from demo.settings import Settings
 from demo.ui.app import launch_options
 from demo.ui.engine import Engine
 from demo.ui.examples import EXAMPLES
 from demo.ui.form import defaults, link_of, options_of, values_from_link
 from demo.ui.galleries import GalleriesPage
-from demo.ui.view import Result, board_value, inspector_value, reproduce
+from demo.ui.inspect import inspector_value
+from demo.ui.view import Result, board_value, reproduce
 
 PHOTO = QUERIES / "person-002" / "04.jpg"
 
@@ -76,28 +78,48 @@ def result(identifier):
     return Result(identifier.identify(PHOTO, occlusion="mask", truth="person-002"), identifier)
 
 
-def test_board_holds_all_that_alpha_may_bring_up(result):
-    value = board_value(result)
+@pytest.fixture(scope="module")
+def both(identifier, result):
+    beside = identifier.rank(result.found.query, Options(stage2="h2l"), truth="person-002")
+    return Result(result.found, identifier, beside=beside)
+
+
+@pytest.mark.parametrize("stage", ["emd", "h2l"])
+def test_board_holds_all_that_alpha_may_bring_up(both, stage):
+    value = board_value(both)
     shown = {c["row"] for c in value["candidates"] if c["thumb"]}
-    measured = [c for c in value["candidates"] if c["patch"] is not None]
-    assert len(measured) == 100
+    measured = [c for c in value["candidates"] if stage in c["second"]]
+    assert len(measured) == 100 and [s["name"] for s in value["stages"]] == ["emd", "h2l"]
     for alpha in (0, 0.33, 0.7, 1):
-        nearest = sorted(measured, key=lambda c: alpha * c["patch"] + (1 - alpha) * c["cosine"])[:5]
+        nearest = sorted(measured, key=lambda c: alpha * c["second"][stage] + (1 - alpha) * c["cosine"])[:5]
         assert {c["row"] for c in nearest} <= shown
     json.dumps(value)
 
 
-def test_inspector_values_are_consistent(result):
-    row = result.found.stage2[0].row
-    value = inspector_value(result, row)
+def test_inspector_values_are_consistent(both):
+    row = both.found.stage2[0].row
+    value = inspector_value(both, row)
     assert sum(value["u"]) == pytest.approx(1) and sum(value["v"]) == pytest.approx(1)
     out = np.zeros(64)
     for i, _, mass in value["flow"]:
         out[i] += mass
     np.testing.assert_allclose(out, value["u"], atol=1e-4)
-    tail = result.found.ranking[-1].row
-    assert inspector_value(result, tail)["patch"] is None
+    attention = value["attention"]
+    for head in attention["heads"]:
+        for direction in ("forward", "backward"):
+            np.testing.assert_allclose(np.sum(head[direction], axis=1), attention["unit"], rtol=0.005)
+    received = np.mean(attention["heads"][0]["forward"], axis=0) / attention["unit"]
+    np.testing.assert_allclose(received, attention["receivedCandidate"], atol=1e-3)
+    assert [m["title"] for m in value["correlation"]] == ["CNN patches", "H2L patches"]
+    names = [term[0] for term in value["terms"]]
+    assert {"Earth Mover's Distance", "H2L distance", "Combined with EMD", "Combined with H2L"} <= set(names)
     json.dumps(value)
+
+
+def test_candidates_that_were_not_reranked_are_explained_too(identifier):
+    result = Result(identifier.identify(PHOTO, stage2="none"), identifier)
+    value = inspector_value(result, result.found.ranking[4].row)
+    assert value["live"] is None and len(value["flow"]) > 60 and "attention" in value
 
 
 def test_links_carry_settings_and_read_back(engine):

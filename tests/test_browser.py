@@ -131,6 +131,21 @@ def test_moving_alpha_reorders_the_board(visit):
         assert cells.first.get_attribute("data-row") == cells.last.get_attribute("data-row")
 
 
+def test_both_rerankings_stand_side_by_side(visit):
+    page = visit("/?stage2=both")
+    sentence(page, "person-032")
+    assert page.locator("#board th", has_text="Stage 2: H2L").count() == 1
+    assert page.locator("#board .cell").count() == 15
+    inspector = page.locator("#inspector")
+    inspector.get_by_role("tab", name="Attention").click()
+    inspector.locator(".patch[data-side=query]").nth(18).click()
+    assert re.search("row 3, column 3 looks", inspector.locator(".told").inner_text())
+    inspector.get_by_role("radio", name="head 2").check()
+    assert "head 2" in inspector.locator(".told").inner_text()
+    inspector.get_by_role("tab", name="Correlation").click()
+    assert inspector.locator(".maps img").count() == 6
+
+
 def test_bad_photos_are_explained(visit, tmp_path):
     page = visit()
     sentence(page, "Nearest")

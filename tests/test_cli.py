@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from conftest import QUERIES, ROOT, real_photos
 from PIL import Image
 
-from conftest import QUERIES, ROOT, real_photos
 from demo.cli import main
 from demo.errors import BadSetting
 from demo.settings import Settings

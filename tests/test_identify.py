@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import QUERIES, ROOT
 
-from demo.errors import BadPhoto, BadSetting, NoFace
+from demo.errors import BadPhoto, BadSetting, NoFace, WeightsMissing
 from demo.evaluation import evaluate, leave_one_out, query_folder
 from demo.faces import align, find_face, load_photo, occlude
 from demo.gallery import Gallery, load_impostors, measure_impostors
@@ -79,6 +79,27 @@ def test_without_stage_2(identifier):
     for none in (None, "none"):
         found = identifier.identify(PHOTO, stage2=none)
         assert found.stage2 == () and found.emd is None and found.ranking == found.stage1
+
+
+def test_h2l_reranks_with_its_own_alpha(identifier, bundled):
+    found = identifier.identify(PHOTO, occlusion="mask", seed=3, stage2="h2l")
+    comparison, _ = identifier.comparison("h2l")
+    assert found.options.alpha == comparison.model.alpha and found.emd is None
+    match = found.stage2[0]
+    assert match.combined == pytest.approx(match.patch * found.options.alpha
+                                           + match.cosine * (1 - found.options.alpha), abs=1e-6)
+    candidate = bundled.features([match.row])
+    forward = comparison.model.compare_features(found.query.features, candidate).similarity
+    backward = comparison.model.compare_features(candidate, found.query.features).similarity
+    assert match.patch == pytest.approx(1 - float(forward + backward) / 2, abs=1e-4)
+    data = found.as_json(1)
+    assert set(data["stage2"][0]) == {"rank", "identity", "path", "cosine", "h2l", "combined"}
+    assert data["settings"]["stage2"] == "h2l"
+
+
+def test_models_without_weights_say_so(identifier):
+    with pytest.raises(WeightsMissing, match="H1"):
+        identifier.identify(PHOTO, stage2="h1")
 
 
 def test_the_query_shows_what_was_drawn(masked):

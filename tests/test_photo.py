@@ -207,7 +207,8 @@ def test_truncated_files(kind):
 
 @pytest.mark.parametrize("array", [
     np.zeros((20, 20, 2), np.uint8), np.zeros(400, np.uint8), np.zeros((2, 20, 20, 3), np.uint8),
-    np.zeros((20, 20), int), np.full((20, 20), np.nan), np.full((20, 20, 3), 200.0), np.zeros((20, 20), object), np.zeros((0, 20, 3), np.uint8),
+    np.zeros((20, 20), int), np.full((20, 20), np.nan), np.full((20, 20, 3), 200.0),
+    np.zeros((20, 20), object), np.zeros((0, 20, 3), np.uint8),
 ])
 def test_arrays_that_are_no_photos(array):
     reason(array)

@@ -1,14 +1,14 @@
 // The query, the verdict and the two rankings side by side. The value is built by demo/ui/view.py.
 const root = () => element.querySelector(".board-root");
-let alpha = null;
+let alphas = {}; // stage → α; the inspector's slider moves the first stage's
 
-const order = (value) => {
-  const first = value.candidates.filter((c) => c.patch !== null);
-  const rest = value.candidates.filter((c) => c.patch === null);
-  const mixed = (c) => alpha * c.patch + (1 - alpha) * c.cosine;
-  first.sort((a, b) => mixed(a) - mixed(b) || a.rank - b.rank);
-  return [...first, ...rest].map((c, slot) => ({
-    ...c, combined: c.patch === null ? null : mixed(c), moved: c.rank - slot - 1, place: slot + 1,
+const order = (value, stage) => {
+  const alpha = alphas[stage];
+  const measured = value.candidates.filter((c) => stage in c.second);
+  const mixed = (c) => alpha * c.second[stage] + (1 - alpha) * c.cosine;
+  measured.sort((a, b) => mixed(a) - mixed(b) || a.rank - b.rank);
+  return [...measured, ...value.candidates.filter((c) => !(stage in c.second))].map((c, slot) => ({
+    ...c, combined: stage in c.second ? mixed(c) : null, moved: c.rank - slot - 1,
   }));
 };
 
@@ -46,19 +46,22 @@ const select = (value, row) => {
 
 const rankings = (value) => {
   const first = value.candidates.slice(0, value.top);
-  const second = value.stage2 === "none" ? [] : order(value).slice(0, value.top);
-  const head = el("tr", {}, el("th", { scope: "col" }, "Stage 1", el("small", {}, "cosine distance")),
-    second.length ? el("th", { scope: "col" }, "Flow", el("small", {}, "query rebuilt from the match")) : null,
-    second.length ? el("th", { scope: "col" }, "Stage 2", el("small", {}, `EMD and cosine, α = ${alpha.toFixed(2)}`)) : null);
+  const stages = value.stages.map((stage) => ({ ...stage, rows: order(value, stage.name).slice(0, value.top) }));
+  const flows = stages.find((stage) => stage.name === "emd");
+  const heading = (title, note, wide = true) =>
+    el("th", { scope: "col", class: wide ? null : "flow" }, title, el("small", {}, note));
+  const head = el("tr", {}, heading("Stage 1", "cosine distance"),
+    flows ? heading("Flow", "query rebuilt from the match", false) : null,
+    stages.map((stage) => heading(`Stage 2: ${stage.title}`, `with cosine, α = ${alphas[stage.name].toFixed(2)}`)));
   const rows = first.map((c, slot) => {
-    const other = second[slot];
+    const flow = flows?.rows[slot];
     return el("tr", {}, el("td", {}, cell(value, c, c.cosine, slot + 1, null)),
-      other ? el("td", { class: "flow" },
-        other.flow ? el("img", { src: other.flow, width: 96, alt:
-          `Flow picture: the query's patches replaced by the patches of ${other.name} that they flow to` }) : null) : null,
-      other ? el("td", {}, cell(value, other, other.combined ?? other.cosine, slot + 1, other.moved)) : null);
+      flow ? el("td", { class: "flow" }, flow.flow ? el("img", { src: flow.flow, width: 96, alt:
+        `Flow picture: the query's patches replaced by the patches of ${flow.name} that they flow to` }) : null) : null,
+      stages.map(({ rows: ranked }) => ranked[slot]).map((other) =>
+        el("td", {}, cell(value, other, other.combined ?? other.cosine, slot + 1, other.moved))));
   });
-  return el("table", { class: "ranks" },
+  return el("table", { class: `ranks stages-${stages.length}` },
     el("caption", { class: "sr" }, "The nearest gallery photos before and after re-ranking"),
     el("thead", {}, head), el("tbody", {}, rows));
 };
@@ -93,7 +96,7 @@ const render = () => {
       el("p", {}, value.error), value.photo ? el("img", { src: value.photo, alt: "The photo as given" }) : null));
     return;
   }
-  alpha = value.alpha;
+  alphas = Object.fromEntries(value.stages.map((stage) => [stage.name, stage.alpha]));
   if (value.link !== undefined) {
     const kept = new URLSearchParams(location.search).get("__theme");
     const query = new URLSearchParams(value.link);
@@ -112,7 +115,7 @@ const render = () => {
 const reorder = (event) => {
   const value = props.value;
   if (!value || value.error || event.detail.result !== value.result) return;
-  alpha = event.detail.alpha;
+  alphas[event.detail.stage] = event.detail.alpha;
   element.querySelector("table.ranks")?.replaceWith(rankings(value));
 };
 document.addEventListener("board-alpha", reorder);

@@ -8,7 +8,6 @@ normalised and projected, pre-LayerNorm, and a narrow output head that little da
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +17,8 @@ from demo.crossimage.transformer import Transformer, random_token
 
 #: Length of a centred, normalised patch before its projection (our mode): that of the learned positions' order.
 TOKEN_LENGTH = 8.0
+#: Training compares candidates by this many times the cosine.
+LOGIT_SCALE = 16.0
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ class Sizes:
     squeeze: int = 32
 
 
-class Half(NamedTuple):
-    """One face in its place of the pair: a special token and P patches. Depends on no other face.
+@dataclass(frozen=True)
+class Half:
+    """Faces in their place of the pair: a special token and P patches each. Depends on no other face.
 
     x: (B, 1 + P, dim) tokens with positions. qkv: (B, 1 + P, 3 * heads * dim_head) of the first layer.
     """
@@ -50,7 +52,11 @@ class Half(NamedTuple):
     x: Tensor
     qkv: Tensor
 
-    def __getitem__(self, index) -> Half:  # rows, not the tuple's fields
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index) -> Half:
+        """The faces at ``index`` (a slice or rows)."""
         return Half(self.x[index], self.qkv[index])
 
 
@@ -93,6 +99,10 @@ class OneImage(_Network):
         x, attention = self.transformer(x + self.pos_embedding[:, :x.shape[1]], keep=keep)
         return self.mlp_head(x[:, 0]), x[:, 1:], attention
 
+    def logit(self, first: Tensor, second: Tensor) -> Tensor:
+        """What training compares: (B, P, C) patches of both faces → (B,), larger for the same person."""
+        return LOGIT_SCALE * F.cosine_similarity(self.encode(first)[0], self.encode(second)[0])
+
 
 class V(OneImage):
     """V: a ViT on 112 x 112 RGB pixels, 0 to 255, in 14 x 14 patches of 8 x 8. Its LayerNorms are all applied.
@@ -126,15 +136,21 @@ class TwoImages(_Network):
         """Pairs through the transformer: (B, 2 + 2P, dim), attention [(B, heads, 2 + 2P, 2 + 2P)].
 
         Either half may hold one face for all pairs."""
-        pairs = max(len(first.x), len(second.x))
-        x, qkv = (torch.cat([a.expand(pairs, -1, -1), b.expand(pairs, -1, -1)], 1)
-                  for a, b in zip(first, second, strict=True))
-        return self.transformer(x, qkv, keep=keep)
+        pairs = max(len(first), len(second))
+
+        def joined(a: Tensor, b: Tensor) -> Tensor:
+            return torch.cat([a.expand(pairs, -1, -1), b.expand(pairs, -1, -1)], 1)
+
+        return self.transformer(joined(first.x, second.x), joined(first.qkv, second.qkv), keep=keep)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The patch tokens z1, z2 (B, P, dim) of both faces."""
         half = self.sizes.patches + 1
         return x[:, 1:half], x[:, half + 1:]
+
+    def meet(self, first: Tensor, second: Tensor) -> Tensor:
+        """(B, P, C) patches of both faces → (B, 2 + 2P, dim)."""
+        return self.attend(self.place(self.tokens(first), False), self.place(self.tokens(second), True))[0]
 
 
 class H2(TwoImages):
@@ -148,6 +164,11 @@ class H2(TwoImages):
     def logits(self, x: Tensor) -> Tensor:
         """(B, 2 + 2P, dim) → (B, 2)."""
         return self.fc(self.mlp_head(x[:, 0]))
+
+    def logit(self, first: Tensor, second: Tensor) -> Tensor:
+        """As ``OneImage.logit``: the log odds of "same"."""
+        logits = self.logits(self.meet(first, second))
+        return logits[:, 1] - logits[:, 0]
 
 
 class H2L(TwoImages):
@@ -170,6 +191,10 @@ class H2L(TwoImages):
         if self.sizes.faithful:
             return self.bn1(self.fc1(z1.flatten(1))), self.bn2(self.fc2(z2.flatten(1)))
         return self.fc1(self.squeeze(z1).flatten(1)), self.fc2(self.squeeze(z2).flatten(1))
+
+    def logit(self, first: Tensor, second: Tensor) -> Tensor:
+        """As ``OneImage.logit``."""
+        return LOGIT_SCALE * F.cosine_similarity(*self.outputs(self.meet(first, second)))
 
 
 #: The models of Tab 4.1 that have a transformer, by the paper's names.

@@ -4,6 +4,7 @@ Everything takes plain arrays (or torch tensors on the CPU) and gives uint8 RGB 
 Query patches are the rows of a flow, candidate patches its columns; patches are row-major over (rows, cols).
 """
 
+from demo.explain.attention import FaceMaps, maps_figure, paired_heat, patch_attention
 from demo.explain.board import Board, Cell, Column, board_figure, moved
 from demo.explain.flow import Flow, best_matches, flow_picture, strongest_flows
 from demo.explain.grids import enlarge
@@ -18,6 +19,7 @@ __all__ = [
     "Board",
     "Cell",
     "Column",
+    "FaceMaps",
     "Flow",
     "Pair",
     "Score",
@@ -29,8 +31,11 @@ __all__ = [
     "flow_lines",
     "flow_picture",
     "heatmap",
+    "maps_figure",
     "moved",
     "pair_figure",
+    "paired_heat",
+    "patch_attention",
     "patch_grid",
     "percent",
     "save_figure",

@@ -76,10 +76,11 @@ def measure_impostors(gallery: Gallery, backbone: Backbone, progress=iter) -> No
 
 
 def load_impostors(gallery: Gallery, *, occlusion: str | None, stage2: str, weighting: str, grid: Grid | None,
-                   alpha: float) -> Impostors | None:
+                   alpha: float | None) -> Impostors | None:
     """The yardstick for these settings, or None where it was not measured for them."""
     file = Path(gallery.folder) / FILE
-    if not file.is_file() or (stage2 == "emd" and weighting != WEIGHTING):
+    measured = stage2 == "none" or (stage2 == "emd" and weighting == WEIGHTING)
+    if not file.is_file() or not measured:
         return None
     pairs = load_file(file).get(_key(occlusion, grid if stage2 == "emd" and grid else gallery.manifest.grids[0]))
     if pairs is None:

@@ -22,8 +22,9 @@ def figure_png(result: Result) -> bytes:
 def pages_pdf(result: Result) -> bytes:
     """The rankings on the first page, then a page per re-ranked match."""
     pages = [board_figure(board(result.found, result.crop, TOP))]
-    pages += [pair_figure(pair(result.found, result.crop, match, result.scale), colormap=result.colormap)
-              for match in result.found.stage2[:TOP] if match.patch is not None]
+    if result.found.emd is not None:
+        pages += [pair_figure(pair(result.found, result.crop, match, result.scale), colormap=result.colormap)
+                  for match in result.found.stage2[:TOP] if match.patch is not None]
     return to_pdf(pages, title="Explainable face identification")
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from demo.backbones import Backbone, BackboneInfo, available, load_backbone
-from demo.errors import BadGallery, DemoError
+from demo.errors import BadGallery, DemoError, WeightsMissing
 from demo.gallery import Gallery, list_photos, measure_impostors, open_or_build
 from demo.gallery.build import Progress
 from demo.identify import Identifier, Options
@@ -123,6 +124,8 @@ class Engine:
         warm_up()
         identifier = self.identifier(self.settings.gallery, self.settings.backbone)
         identifier.identify(identifier.gallery.photo_file(0), **vars(Options()))
+        with suppress(WeightsMissing):
+            identifier.comparison("h2l")
 
     def warm_up_in_background(self) -> None:
         """``warm_up`` in a thread, so that the page is served meanwhile; a problem is logged, not fatal."""

@@ -11,7 +11,7 @@ import gradio as gr
 from demo.backbones import grid_name, parse_grid
 from demo.explain import COLORMAPS
 from demo.faces import DETECTORS, OCCLUSIONS
-from demo.identify import STAGE2, Options
+from demo.identify import PAPER_ALPHA, Options
 from demo.matching import SOLVERS, WEIGHTINGS, weighting_problems
 from demo.ui.components import ExampleStrip, PhotoInput
 from demo.ui.engine import Engine
@@ -19,6 +19,9 @@ from demo.ui.examples import EXAMPLES, FIRST
 from demo.ui.view import photo_thumb
 
 UNALTERED, ANY_STYLE = "none", "any"
+#: Both ways to re-rank beside each other.
+BOTH = "both"
+RERANKINGS = {"emd": "EMD", "h2l": "H2L", BOTH: "Both", "none": "Stage 1 only"}
 
 
 def defaults(engine: Engine) -> dict:
@@ -28,7 +31,7 @@ def defaults(engine: Engine) -> dict:
     return {
         "occlude": UNALTERED, "style": ANY_STYLE, "seed": plain.seed, "gallery": engine.settings.gallery,
         "backbone": backbone, "stage2": plain.stage2, "weighting": plain.weighting,
-        "grid": grid_name(engine.info(backbone).grids[0]), "alpha": plain.alpha, "k": plain.k, "solver": plain.solver,
+        "grid": grid_name(engine.info(backbone).grids[0]), "alpha": PAPER_ALPHA, "k": plain.k, "solver": plain.solver,
         "detector": plain.detector, "aligned": plain.aligned, "colours": COLORMAPS[0],
     }
 
@@ -37,7 +40,8 @@ def options_of(values: Mapping, face: int = 0) -> Options:
     """The form's choices as Options."""
     altered = values["occlude"] != UNALTERED
     return Options(
-        stage2=values["stage2"], weighting=values["weighting"], alpha=float(values["alpha"]), k=int(values["k"]),
+        stage2="emd" if values["stage2"] == BOTH else values["stage2"], weighting=values["weighting"],
+        alpha=None if values["stage2"] == "h2l" else float(values["alpha"]), k=int(values["k"]),
         grid=parse_grid(values["grid"]), solver=values["solver"], occlusion=values["occlude"] if altered else None,
         style=values["style"] if altered and values["style"] != ANY_STYLE else None, seed=int(values["seed"] or 0),
         detector=values["detector"], face=int(face), aligned=bool(values["aligned"]),
@@ -122,8 +126,9 @@ class Form:
                                          elem_id="gallery")
         choices["backbone"] = gr.Dropdown(_backbone_choices(engine), value=standard["backbone"], label="Backbone",
                                           elem_id="backbone")
-        choices["stage2"] = gr.Radio([(title, name) for name, title in STAGE2.items()], value=standard["stage2"],
-                                     label="Re-ranking", elem_id="stage2")
+        choices["stage2"] = gr.Radio([(title, name) for name, title in RERANKINGS.items()], value=standard["stage2"],
+                                     label="Re-ranking", elem_id="stage2",
+                                     info="EMD: Earth Mover's Distance of patches. H2L: cross-image attention.")
         with gr.Accordion("Method settings", open=False, elem_id="settings"):
             choices |= _method_choices(engine, standard)
         with gr.Row(elem_classes="tight"):
@@ -167,8 +172,8 @@ def _method_choices(engine: Engine, standard: dict) -> dict:
                                  value=standard["weighting"], label="Patch weighting", elem_id="weighting"),
         "grid": gr.Dropdown(list(dict.fromkeys(grid_name(grid) for info in engine.backbones() for grid in info.grids)),
                             value=standard["grid"], label="Patch grid", elem_id="grid"),
-        "alpha": gr.Slider(0, 1, standard["alpha"], step=0.05, label="α, share of the EMD",
-                           info="0 keeps Stage 1; the papers use 0.7", elem_id="alpha"),
+        "alpha": gr.Slider(0, 1, standard["alpha"], step=0.05, label="α, share of EMD",
+                           info="0 keeps Stage 1; the paper uses 0.7. H2L has its own.", elem_id="alpha"),
         "k": gr.Slider(5, 300, standard["k"], step=5, label="k, candidates to re-rank", elem_id="k"),
         "solver": gr.Dropdown(["auto", *SOLVERS], value=standard["solver"], label="Transport solver",
                               elem_id="solver"),

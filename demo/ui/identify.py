@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from dataclasses import replace
 from io import BytesIO
 
 import gradio as gr
@@ -18,6 +19,7 @@ from demo.ui.downloads import DOWNLOADS, figure_png, make_download
 from demo.ui.engine import Engine
 from demo.ui.examples import EXAMPLES, FIRST
 from demo.ui.form import (
+    BOTH,
     UNALTERED,
     Form,
     defaults,
@@ -27,7 +29,8 @@ from demo.ui.form import (
     style_choices,
     values_from_link,
 )
-from demo.ui.view import TOP, Result, board_value, details_text, inspector_value, photo_value, reproduce
+from demo.ui.inspect import inspector_value
+from demo.ui.view import TOP, Result, board_value, details_text, photo_value, reproduce
 
 log = logging.getLogger("demo")
 
@@ -101,8 +104,11 @@ class IdentifyPage:
             lambda done, total, path: progress((done, total), desc=f"Indexing {values['gallery']}", unit="photos"))
         found = identifier.identify(photo, truth=truth, **vars(options))
         impostors = load_impostors(identifier.gallery, occlusion=options.occlusion, stage2=options.stage2,
-                                   weighting=options.weighting, grid=options.grid, alpha=options.alpha)
-        return Result(found, identifier, impostors, values["colours"])
+                                   weighting=options.weighting, grid=options.grid, alpha=found.options.alpha)
+        beside = None
+        if values["stage2"] == BOTH:
+            beside = identifier.rank(found.query, replace(options, stage2="h2l", alpha=None), truth=truth)
+        return Result(found, identifier, impostors, values["colours"], beside)
 
     def run(self, photo: str | None, example: str, face: int, *choices, progress=gr.Progress()):  # noqa: B008
         """The form → what the page shows."""

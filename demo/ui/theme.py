@@ -16,4 +16,7 @@ THEME = gr.themes.Default(primary_hue="indigo", secondary_hue="indigo", neutral_
     button_primary_background_fill="*primary_600", button_primary_background_fill_hover="*primary_700",
     button_primary_background_fill_dark="*primary_600", button_primary_background_fill_hover_dark="*primary_700",
     button_primary_text_color="white",
+    link_text_color="*primary_700", link_text_color_hover="*primary_800", link_text_color_visited="*primary_700",
+    link_text_color_dark="*primary_300", link_text_color_hover_dark="*primary_200",
+    link_text_color_visited_dark="*primary_300",
 )

@@ -1,4 +1,4 @@
-"""An identification as the page shows it: plain values for the Board and the Inspector. No gradio here."""
+"""An identification as the page shows it: plain values for the Board. No gradio here."""
 
 from __future__ import annotations
 
@@ -14,24 +14,18 @@ import numpy as np
 
 from demo.backbones import grid_name
 from demo.explain import (
-    colour_bar,
-    flow_lines,
     flow_picture,
-    heatmap,
     patch_grid,
-    percent,
     shared_scale,
-    strongest_flows,
     to_png,
 )
 from demo.faces import load_photo
-from demo.figures import altered_title, ordinal, sentence
+from demo.figures import altered_title, flow_of, sentence, slot_of
 from demo.gallery import Impostors
 from demo.identify import Identification, Identifier, Match
-from demo.matching import WEIGHTINGS
 
 TOP = 5
-LINES = 12
+STAGE_TITLES = {"emd": "EMD", "h2l": "H2L"}
 #: Longest side of the photos that are sent to the page.
 SHOWN = 480
 
@@ -41,13 +35,15 @@ class Result:
     """An identification together with what its pictures need. One per visitor and run.
 
     found: the answer. identifier: what gave it. impostors: how near strangers come under the same settings,
-    or None where that is not measured. colormap: of the heat maps.
+    or None where that is not measured. colormap: of the heat maps. beside: the same query re-ranked by H2L, where
+    both were asked for.
     """
 
     found: Identification
     identifier: Identifier
     impostors: Impostors | None = None
     colormap: str = "viridis"
+    beside: Identification | None = None
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     _crops: dict[int, np.ndarray] = field(default_factory=dict)
 
@@ -58,59 +54,61 @@ class Result:
         return self._crops[row]
 
     @cached_property
-    def slots(self) -> dict[int, int]:
-        """Gallery row → its place in the arrays of ``found.emd``."""
-        if self.found.emd is None:
-            return {}
-        return {match.row: slot for slot, match in enumerate(self.found.stage1[:len(self.found.emd.distance)])}
+    def stages(self) -> dict[str, dict[int, Match]]:
+        """Every Stage 2 that was run: word → gallery row → its match, of the re-ranked ones."""
+        runs = [run for run in (self.found, self.beside) if run is not None and run.stage2]
+        return {run.options.stage2: {m.row: m for m in run.stage2 if m.patch is not None} for run in runs}
 
     @cached_property
     def shown_rows(self) -> list[int]:
-        """Gallery rows that can be among the first TOP for some α, so that moving α needs no server."""
+        """Gallery rows that can be among the first TOP of a stage for some α, so that moving α needs no server."""
         rows = [match.row for match in self.found.stage1[:TOP]]
-        if self.found.emd is not None:
-            cosine = np.array([match.cosine for match in self.found.stage1[:len(self.slots)]])
-            patch = self.found.emd.distance.cpu().numpy()
-            by_slot = list(self.slots)
+        for matches in self.stages.values():
+            by_rank = sorted(matches.values(), key=lambda match: match.stage1_rank)
+            cosine = np.array([match.cosine for match in by_rank])
+            patch = np.array([match.patch for match in by_rank])
             for alpha in np.linspace(0, 1, 101):
                 order = np.argsort(alpha * patch + (1 - alpha) * cosine, kind="stable")
-                rows += [by_slot[slot] for slot in order[:TOP]]
-        rows += [match.row for match in self.found.ranking[:TOP]]
+                rows += [by_rank[slot].row for slot in order[:TOP]]
+        rows += [match.row for run in (self.found, self.beside) if run for match in run.ranking[:TOP]]
         return list(dict.fromkeys(rows))
 
     @cached_property
     def scale(self) -> tuple[float, float]:
-        """One colour scale for the weights of all shown candidates."""
+        """One colour scale for the EMD weights of all shown candidates."""
         emd = self.found.emd
-        slots = [self.slots[row] for row in self.shown_rows if row in self.slots]
+        slots = [slot_of(self.found, match) for row in self.shown_rows if (match := self.stages["emd"].get(row))]
         return shared_scale([*emd.query_weights[slots].cpu().numpy(), *emd.candidate_weights[slots].cpu().numpy()])
 
 
 def board_value(result: Result) -> dict:
     """What the Board component shows."""
     found = result.found
-    grid = _grid(result)
-    emd = found.emd
+    grid = explained_grid(result)
     shown = set(result.shown_rows)
+    measured = {row for matches in result.stages.values() for row in matches}
+    emd_matches = result.stages.get("emd", {})
     candidates = []
-    measured = found.stage1[:max(len(result.slots), TOP)]
-    for match in measured:
-        slot = result.slots.get(match.row)
+    for match in found.stage1:
+        if match.row not in shown and match.row not in measured:
+            continue
         visible = match.row in shown
         flow = None
-        if visible and slot is not None:
-            flow = picture_url(flow_picture(result.crop(match.row), emd.flow[slot].cpu().numpy(), grid))
+        if visible and match.row in emd_matches:
+            flow = picture_url(flow_picture(result.crop(match.row), flow_of(found, match), grid))
         candidates.append({
             "row": match.row, "name": match.identity, "path": match.path, "rank": match.rank, "cosine": match.cosine,
-            "patch": None if slot is None else float(emd.distance[slot]),
+            "second": {stage: matches[match.row].patch for stage, matches in result.stages.items()
+                       if match.row in matches},
             "correct": None if found.truth is None else match.identity == found.truth,
-            "thumb": _jpeg(result.crop(match.row)) if visible else None,
-            "flow": flow,
+            "thumb": _jpeg(result.crop(match.row)) if visible else None, "flow": flow,
         })
     height, width = found.query.crop.shape[:2]
+    runs = {run.options.stage2: run for run in (found, result.beside) if run is not None and run.stage2}
     return {
-        "result": result.token, "alpha": found.options.alpha, "top": min(TOP, len(found.stage1)),
-        "stage2": found.options.stage2, "grid": list(grid), "crop": [width, height],
+        "result": result.token, "top": min(TOP, len(found.stage1)), "grid": list(grid), "crop": [width, height],
+        "stages": [{"name": name, "title": STAGE_TITLES[name], "alpha": run.options.alpha}
+                   for name, run in runs.items()],
         "query": _query_value(result, grid), "sentence": sentence(found), "verdict": verdict(result),
         "candidates": candidates, "selected": found.ranking[0].row,
     }
@@ -153,82 +151,15 @@ def verdict(result: Result) -> dict | None:
     return {"kind": kind, "text": text, "detail": detail}
 
 
-def inspector_value(result: Result, row: int) -> dict:
-    """What the Inspector component shows of one candidate."""
-    found = result.found
-    match = next(m for m in found.ranking if m.row == row)
-    slot = result.slots.get(row)
-    grid = _grid(result)
-    options = found.options
-    value = {
-        "result": result.token, "row": row, "name": match.identity, "cosine": match.cosine, "patch": match.patch,
-        "alpha": options.alpha, "grid": list(grid), "title": _title(match, bool(found.stage2)),
-        "terms": _terms(match, result),
-    }
-    if slot is None:
-        return value
-    emd = found.emd
-    query_crop, crop = found.query.crop, result.crop(row)
-    flow = emd.flow[slot].cpu().numpy()
-    u, v = (weights[slot].cpu().numpy() for weights in (emd.query_weights, emd.candidate_weights))
-    weighting = WEIGHTINGS[options.weighting]
-    strongest = strongest_flows(flow, LINES)
-    sources, targets = np.nonzero(flow > 1e-6)
-    low, high = result.scale
-    return value | {
-        "query": {"crop": picture_url(query_crop), "heat": _heat(result, query_crop, u)},
-        "candidate": {"crop": picture_url(crop), "heat": _heat(result, crop, v)},
-        "flowPicture": picture_url(flow_picture(crop, flow, grid)),
-        "flowPictureBright": picture_url(flow_picture(crop, flow, grid, dim=False)),
-        "lines": picture_url(flow_lines(query_crop, crop, flow, grid, LINES)),
-        "lineCount": len(strongest), "lineShare": float(sum(line.mass for line in strongest)),
-        "colourBar": picture_url(colour_bar(result.scale, colormap=result.colormap)),
-        "colourBarText": f"Colour bar: share of the weight from {percent(low)} to {percent(high)}",
-        "u": u.tolist(), "v": v.tolist(),
-        "flow": [[int(i), int(j), float(flow[i, j])] for i, j in zip(sources, targets, strict=True)],
-        "flowHint": "At each place stands the match's patch that receives most of that query patch's mass; "
-                    "the brighter, the more mass (the papers' Eq. 3.9).",
-        "weightsHint": f"{weighting.title}: {weighting.explanation} One colour scale serves all candidates shown.",
-    }
-
-
-def _title(match: Match, reranked: bool) -> str:
-    if not reranked:
-        return f"{match.path}: {ordinal(match.rank)}"
-    if not match.moved:
-        return f"{match.path}: {ordinal(match.rank)} before and after re-ranking"
-    return f"{match.path}: {ordinal(match.stage1_rank)} before, {ordinal(match.rank)} after re-ranking"
-
-
-def _terms(match: Match, result: Result) -> list[list[str]]:
-    """Rows of the score breakdown: name, number, note."""
-    options = result.found.options
-    terms = [["Cosine distance", f"{match.cosine:.4f}", "Stage 1: 1 − cosine similarity of the two embeddings"]]
-    if match.patch is None:
-        return terms
-    emd = result.found.emd
-    slot = result.slots[match.row]
-    flow = emd.flow[slot]
-    return [
-        *terms,
-        ["Earth Mover's Distance", f"{match.patch:.4f}",
-         f"Cheapest way to move the query's patch weights onto the match's: {options.weighting} weights, "
-         f"{grid_name(emd.grid)} grid, {emd.solver} solver"],
-        ["Combined", f"{match.combined:.4f}",
-         f"Eq. 5.1: {options.alpha:g} × {match.patch:.4f} + {1 - options.alpha:g} × {match.cosine:.4f}"],
-        ["Patch pairs with flow", str(int((flow > 1e-6).sum())), f"of {flow.numel()} possible"],
-        ["Rank", f"{match.stage1_rank} → {match.rank}", "before → after re-ranking"],
-    ]
-
-
 def reproduce(found: Identification, gallery: str, photo: str = "PHOTO") -> str:
     """The command line that gives the same answer."""
     options = found.options
     words = ["python", "-m", "demo", "identify", photo, "--gallery", gallery, "--backbone",
              found.provenance["backbone"], "--stage2", options.stage2]
     if options.stage2 != "none":
-        words += ["--weighting", options.weighting, "--alpha", f"{options.alpha:g}", "--k", str(options.k),
-                  "--grid", grid_name(found.emd.grid), "--solver", options.solver]
+        words += ["--alpha", f"{options.alpha:g}", "--k", str(options.k)]
+    if found.emd is not None:
+        words += ["--weighting", options.weighting, "--grid", grid_name(found.emd.grid), "--solver", options.solver]
     if options.occlusion:
         words += ["--occlude", options.occlusion, "--seed", str(options.seed)]
         words += ["--style", options.style] if options.style else []
@@ -266,12 +197,12 @@ def details_text(result: Result) -> str:
             f"PyTorch {used['torch']}, {used['device']}")
 
 
-def _grid(result: Result) -> tuple[int, int]:
-    return result.found.emd.grid if result.found.emd is not None else result.identifier.backbone.info.grids[0]
-
-
-def _heat(result: Result, crop: np.ndarray, weights: np.ndarray) -> str:
-    return picture_url(heatmap(crop, weights, _grid(result), scale=result.scale, colormap=result.colormap))
+def explained_grid(result: Result) -> tuple[int, int]:
+    """The patch grid that the pictures show."""
+    found = result.found
+    if found.emd is not None:
+        return found.emd.grid
+    return found.options.grid or result.identifier.backbone.info.grids[0]
 
 
 def _shrunk(photo: np.ndarray) -> np.ndarray:

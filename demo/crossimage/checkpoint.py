@@ -1,0 +1,199 @@
+"""Weights files → models: the published Face-ViT checkpoints, recognised by their tensors, and our own files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from demo.backbones import Backbone, BackboneInfo, load_backbone, pick_device
+from demo.backbones.arcface import INFO as FACE_CNN
+from demo.backbones.arcface import TEMPLATE as FACE_TEMPLATE
+from demo.backbones.arcface import ResNetFace18, to_gray
+from demo.backbones.published import signed
+from demo.crossimage.model import CrossImageModel
+from demo.crossimage.networks import NETWORKS, Sizes, V
+from demo.errors import BadWeights, WeightsMissing
+from demo.faces import Template
+from demo.faces.templates import COSFACE_POINTS, five_point
+from demo.settings import ASSETS
+from demo.weights import read_state, recognise, sha256, weights_file
+from demo.weights.checkpoint import State, fit
+
+#: Share of the model's distance in Eq. 5.1 with published weights.
+PAPER_ALPHA = 0.7
+_DIM_HEAD = 64
+_V_PATCH, _V_SIDE = 8, 112
+_LAYER = "transformer.layers."
+
+
+def load_h2l(weights: str | Path | None = None, *, device: str = "auto",
+             backbone: Backbone | None = None) -> CrossImageModel:
+    """A cross-image model ready to compare, on a device.
+
+    weights: None = those shipped for the default backbone; else a published Face-ViT checkpoint (H2L, H2, H1 or V;
+    depth, heads and output size are read off its tensors, and its own ``face_model`` is the face CNN), or a file
+    that ``save_model`` wrote. backbone: use this one, where it is the one our weights were trained on, instead of
+    loading it again. Raises WeightsMissing where there is no file and BadWeights where it is no such model.
+    """
+    path = Path(weights) if weights else shipped("H2L", "dlib")
+    state = read_state(path)
+    described = _description(path)
+    if described:
+        return _load_own(path, state, described, device, backbone)
+    return _load_published(path, state, pick_device(device))
+
+
+def shipped(kind: str, backbone: str) -> Path:
+    """The weights of a model that come with the app for a backbone; WeightsMissing where none do."""
+    path = ASSETS / f"{kind.lower()}-{backbone}.safetensors"
+    if not path.is_file():
+        raise WeightsMissing(f"No weights of Model {kind} come with the app for the {backbone} backbone: train some "
+                             "with 'python -m demo train-h2l', or give a published checkpoint.")
+    return path
+
+
+def save_model(path: Path, kind: str, network: nn.Module, backbone: Backbone, *, alpha: float) -> None:
+    """Write a network of our mode as safetensors, half precision, with all that ``load_h2l`` needs to know."""
+    tensors = {key: value.half().cpu().contiguous() for key, value in network.state_dict().items()}
+    described = {"kind": kind, "sizes": json.dumps(asdict(network.sizes)), "backbone": backbone.name,
+                 "backbone_sha256": backbone.weights_sha256, "alpha": str(alpha)}
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(save(tensors, metadata=described))
+    partial.replace(path)
+
+
+def _description(path: Path) -> dict[str, str] | None:
+    """What ``save_model`` wrote beside the tensors, or None for a file of another origin."""
+    try:
+        with safe_open(path, "pt") as file:
+            described = file.metadata() or {}
+    except SafetensorError:
+        return None
+    return described if {"kind", "sizes", "backbone", "backbone_sha256", "alpha"} <= described.keys() else None
+
+
+def _load_own(path: Path, state: State, described: dict[str, str], device: str,
+              backbone: Backbone | None) -> CrossImageModel:
+    if backbone is None:
+        backbone = load_backbone(described["backbone"], device=device)
+    if backbone.weights_sha256 != described["backbone_sha256"]:
+        raise BadWeights(f"{path.name} was trained on other weights of the {described['backbone']} backbone: use "
+                         f"those, or train it again.")
+    try:
+        with torch.device("meta"):
+            network = NETWORKS[described["kind"]](Sizes(**json.loads(described["sizes"])))
+        network.load_state_dict(state, assign=True)
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise BadWeights(f"{path.name} does not hold the network it says it holds: get it or train it again.") from None
+    return CrossImageModel(described["kind"], network, backbone, alpha=float(described["alpha"]), sha256=sha256(path))
+
+
+def _load_published(path: Path, state: State, device: torch.device) -> CrossImageModel:
+    kind = published_kind(state, path.name)
+    network = build_published(kind, state)
+    fit(network, _with_positions(kind, state), weights_file(kind.lower()), path.name)
+    digest = sha256(path)
+    if kind == "V":
+        backbone = _PixelBackbone(_V_INFO, _V_TEMPLATE, _PixelPatches(network), digest, device)
+    else:
+        info = replace(FACE_CNN, name=f"{kind.lower()}-cnn", title=f"Face CNN of Model {kind}")
+        backbone = _FaceCnn(info, FACE_TEMPLATE, network.face_model, f"{digest} face_model", device)
+        del network.face_model
+    return CrossImageModel(kind, network, backbone, alpha=PAPER_ALPHA, sha256=digest)
+
+
+def published_kind(state: State, filename: str) -> str:
+    """Which of the published models these tensors are: "V", "H1", "H2" or "H2L"; BadWeights for any other."""
+    def shape(key: str) -> tuple[int, ...]:
+        return tuple(state[key].shape) if key in state else ()
+
+    if not any(key.startswith(_LAYER) for key in state) or len(shape("cls_token")) != 3:
+        known = recognise(state)
+        what = f"it holds the weights of {weights_file(known).title}" if known else "it has no transformer"
+        raise BadWeights(f"{filename} is no Face-ViT checkpoint (V, H1, H2 or H2L): {what}.")
+    if "patch_to_embedding.weight" in state:
+        return "V"
+    if "sep" not in state and shape("pos_embedding")[1:2] == (129,) and not state.keys() & {"fc.weight", "fc1.weight"}:
+        return "H1"
+    if "sep" not in state:
+        raise BadWeights(f"{filename} has no SEP token: that variant of the published code never ran; choose a "
+                         "checkpoint of H2L.")
+    return "H2" if shape("fc.weight")[:1] == (2,) else "H2L"
+
+
+def build_published(kind: str, state: State) -> nn.Module:
+    """The network with its face CNN, without weights (on the meta device), in the sizes that the tensors show."""
+    try:
+        depth = 1 + max(int(key.split(".")[2]) for key in state if key.startswith(_LAYER))
+        attention = state[f"{_LAYER}0.0.fn.fn.to_qkv.weight"]
+        hidden = len(state[f"{_LAYER}0.1.fn.fn.net.0.weight"])
+        sizes = Sizes(depth=depth, heads=max(1, len(attention) // (3 * _DIM_HEAD)), dim=attention.shape[1],
+                      hidden=hidden, channels=attention.shape[1])
+    except (KeyError, ValueError, IndexError):
+        sizes = Sizes()  # what is missing is named when the tensors are fitted
+    if kind == "V":
+        count = (_V_SIDE // _V_PATCH) ** 2
+        sizes = replace(sizes, patches=count, channels=3 * _V_PATCH**2)
+    if kind == "H2L":
+        sizes = replace(sizes, output=len(state.get("fc1.weight", state.get("fc.weight", torch.empty(512, 0)))))
+    with torch.device("meta"):
+        network = NETWORKS[kind](sizes)
+        if kind != "V":
+            network.face_model = ResNetFace18()
+    return network
+
+
+def _with_positions(kind: str, state: State) -> State:
+    """The state with what two variants of the published training leave out: positions that were switched off are
+    zeros, and the one linear layer of "single MLP" serves both faces."""
+    state = dict(state)
+    dim = state["cls_token"].shape[2]
+    if kind in ("H2", "H2L"):
+        state.setdefault("pos_embedding", torch.zeros(1, 130, dim))
+    if kind == "H2L":
+        for name in [key for key in state if key.startswith(("fc.", "bn."))]:
+            layer, _, rest = name.partition(".")
+            value = state.pop(name)
+            state |= {f"{layer}1.{rest}": value, f"{layer}2.{rest}": value.clone()}
+    return state
+
+
+class _FaceCnn(Backbone):
+    """The face CNN that came with a transformer: gray, -1 to 1, as published."""
+
+    def prepare(self, crops: Tensor) -> Tensor:
+        return signed(to_gray(crops))
+
+
+class _PixelPatches(nn.Module):
+    """(B, 3, 112, 112) pixels → (V's embedding (B, dim), {(14, 14): pixels of each patch (B, 192, 14, 14)})."""
+
+    def __init__(self, network: V):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor, dict[tuple[int, int], Tensor]]:
+        side = x.shape[2] // _V_PATCH
+        cells = x.unflatten(3, (side, _V_PATCH)).unflatten(2, (side, _V_PATCH))  # B, c, row, y, column, x
+        patches = cells.permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
+        return self.network.encode(patches.flatten(2).transpose(1, 2))[0], {(side, side): patches}
+
+
+class _PixelBackbone(Backbone):
+    """Pixels in patches, for V, which has no CNN: RGB as it is, 0 to 255."""
+
+    def prepare(self, crops: Tensor) -> Tensor:
+        return crops.permute(0, 3, 1, 2).float()
+
+
+_V_TEMPLATE = Template("vit", (_V_SIDE, _V_SIDE), "Five points, 112 x 112", five_point(COSFACE_POINTS + [8, 0]))
+_V_INFO = BackboneInfo(
+    name="v-pixels", title="ViT on pixels", licence="No licence stated by its authors",
+    grids=((_V_SIDE // _V_PATCH,) * 2,), dim=512, channels=(3 * _V_PATCH**2,), input_size=(_V_SIDE, _V_SIDE),
+)

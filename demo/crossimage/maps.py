@@ -1,0 +1,132 @@
+"""What a cross-image model looks at: arrays over the patches of both faces. ``demo.explain.attention`` draws them.
+
+Every map lies on the face that it speaks of: ``first`` on the first face of the pair, ``second`` on the second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from demo.backbones import Features
+from demo.crossimage.model import CrossImageModel, PairOutput, pair_outputs
+from demo.errors import BadSetting
+
+
+@dataclass(frozen=True)
+class CrossAttention:
+    """Attention between the two faces of one pair, float64, for L layers and H heads.
+
+    forward: (L, H, P, P), rows patches of the first face, columns those of the second that they look at.
+    backward: (L, H, P, P), rows patches of the second face, columns those of the first. Every row sums to 1.
+    """
+
+    forward: np.ndarray
+    backward: np.ndarray
+
+    def choose(self, layer: int | None = None, head: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """forward and backward (P, P) of one layer and head; None averages over all. BadSetting where there is none."""
+        for name, number, count in (("layer", layer, self.forward.shape[0]), ("head", head, self.forward.shape[1])):
+            if number is not None and not 0 <= number < count:
+                raise BadSetting(f"There is no {name} {number}; choose one from 0 to {count - 1}.")
+        layers = slice(None) if layer is None else slice(layer, layer + 1)
+        heads = slice(None) if head is None else slice(head, head + 1)
+        return self.forward[layers, heads].mean((0, 1)), self.backward[layers, heads].mean((0, 1))
+
+
+def received(rows: np.ndarray) -> np.ndarray:
+    """(P, P) attention, rows summing to 1 → (P,) how much each column's patch is looked at, on average; sums to 1."""
+    return rows.mean(0)
+
+
+def cross_attention(output: PairOutput, *, pair: int = 0, reverse: PairOutput | None = None) -> CrossAttention:
+    """The attention that crosses from face to face, rows renormalised over the other face's patches.
+
+    CLS, SEP and the face's own patches are left out. reverse: the output for the same pair with the faces in the
+    other order; the maps are then means over both orders, as re-ranking's distances are. Raises BadSetting for a
+    model in which the faces do not meet.
+    """
+    forward, backward = _crossing(output, pair)
+    if reverse is not None:
+        back, forth = _crossing(reverse, pair)
+        forward, backward = (forward + forth) / 2, (backward + back) / 2
+    return CrossAttention(forward, backward)
+
+
+def _crossing(output: PairOutput, pair: int) -> tuple[np.ndarray, np.ndarray]:
+    """first → second and second → first, as the faces stand in this output."""
+    if not output.attention:
+        raise BadSetting("This model encodes each face alone, so no attention crosses from one to the other: choose "
+                         "H2 or H2L.")
+    first, second = _places(output.z1.shape[1])
+    layers = torch.stack([layer[pair].double().cpu() for layer in output.attention])
+    return _rows(layers[..., first, second]), _rows(layers[..., second, first])
+
+
+def _places(patches: int) -> tuple[slice, slice]:
+    """Where the patches of both faces stand in [CLS, first, SEP, second]."""
+    return slice(1, patches + 1), slice(patches + 2, 2 * patches + 2)
+
+
+def _rows(block: Tensor) -> np.ndarray:
+    """(..., P, P) with every row scaled to sum to 1; a row of zeros becomes uniform."""
+    total = block.sum(-1, keepdim=True)
+    return torch.where(total > 0, block / total.clamp(min=1e-300), 1 / block.shape[-1]).numpy()
+
+
+def rollout(output: PairOutput, *, pair: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Attention rollout (Abnar & Zuidema 2020): attention of all layers, skip connections included, multiplied up.
+
+    An extra, not in the papers. Returns forward and backward (P, P) as in ``CrossAttention``.
+    """
+    if not output.attention:
+        _crossing(output, pair)
+    total = torch.eye(output.attention[0].shape[-1], dtype=torch.float64)
+    for layer in output.attention:
+        mixed = (layer[pair].double().cpu().mean(0) + torch.eye(len(total), dtype=torch.float64)) / 2
+        total = mixed @ total
+    first, second = _places(output.z1.shape[1])
+    return _rows(total[first, second]), _rows(total[second, first])
+
+
+def relevance(model: CrossImageModel, first: Features, second: Features) -> tuple[np.ndarray, np.ndarray]:
+    """Which patches the similarity rests on: gradient-weighted attention (Chefer et al. 2021, generic relevance).
+
+    An extra, not in the papers. first, second: features of one face each. Per layer R += E_heads[max(0, dS/dA * A)] R
+    from R = 1, S the similarity; a patch's relevance is its mean over all tokens. Returns (P,) on each face,
+    each divided by its sum.
+    """
+    if not model.sees_pairs:
+        raise BadSetting("This model encodes each face alone, so no attention crosses from one to the other: choose "
+                         "H2 or H2L.")
+    network = model.network
+    with torch.enable_grad():
+        a, b = (model.patches(face[:1]).clone().requires_grad_() for face in (first, second))
+        x, attention = network.attend(network.place(network.tokens(a), False),
+                                      network.place(network.tokens(b), True), keep=True)
+        gradients = torch.autograd.grad(pair_outputs(network, x)[0].sum(), attention)
+    total = torch.eye(x.shape[1], dtype=torch.float64)
+    for weights, gradient in zip(attention, gradients, strict=True):
+        total = total + (weights * gradient).detach()[0].clamp(min=0).mean(0).double().cpu() @ total
+    looked_at = (total - torch.eye(len(total), dtype=torch.float64)).mean(0)
+    one, other = _places(network.sizes.patches)
+    return _rows(looked_at[one]), _rows(looked_at[other])
+
+
+def cross_correlation(first: Tensor, second: Tensor, *, authors_drawing: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Cross-correlation maps (Face-ViT, REFERENCE.md A8): cosine of each patch with the mean of the other face.
+
+    first, second: (B, P, C) patches of both faces: z1 and z2 of a PairOutput for V, H1, H2 and H2L, the backbone's
+    patches for C. Negative cosines count as 0; each map is divided by its sum. Returns float64 (B, P) on each face.
+    authors_drawing: swap the two, as the published scripts do, which draw each face's map on the other.
+    """
+    first, second = first.double(), second.double()
+    maps = []
+    for own, other in ((first, second), (second, first)):
+        mean = F.normalize(other.mean(1), dim=1)
+        maps.append(_rows(torch.einsum("bpc,bc->bp", F.normalize(own, dim=2), mean).clamp(min=0).cpu()))
+    return (maps[1], maps[0]) if authors_drawing else (maps[0], maps[1])

@@ -1,0 +1,76 @@
+"""Stage 2 by cross-image attention: one query against many candidates, of whom everything is prepared beforehand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from demo.backbones import Features
+from demo.crossimage.model import CrossImageModel, pair_outputs
+from demo.crossimage.networks import Half
+
+#: Pairs that go through the network together.
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What does not depend on the other face, of N faces.
+
+    first, second: their tokens and first-layer queries, keys and values as either face of a pair; None for
+    V and H1, where embedding (N, O) is all there is.
+    """
+
+    first: Half | None
+    second: Half | None
+    embedding: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.first if self.embedding is None else self.embedding)
+
+    def __getitem__(self, rows) -> Prepared:
+        """The faces at ``rows`` (a slice, list or tensor of rows)."""
+        return Prepared(*(part if part is None else part[rows]
+                          for part in (self.first, self.second, self.embedding)))
+
+
+class CrossReranker:
+    """Distances of a cross-image model from one query to prepared candidates.
+
+    both_orders: average over query first and candidate first (the network is not symmetric); False takes the
+    query first, as the papers do, in half the time.
+    """
+
+    def __init__(self, model: CrossImageModel, *, both_orders: bool = True):
+        self.model = model
+        self.both_orders = both_orders
+
+    @torch.inference_mode()
+    def prepare(self, features: Features) -> Prepared:
+        """Everything about these faces that no other face changes. Raises BadSetting for another backbone's."""
+        network, patches = self.model.network, self.model.patches(features)
+        if not self.model.sees_pairs:
+            return Prepared(None, None, network.encode(patches)[0])
+        tokens = network.tokens(patches)
+        return Prepared(network.place(tokens, False), network.place(tokens, True))
+
+    @torch.inference_mode()
+    def distances(self, query: Features, candidates: Prepared) -> Tensor:
+        """(k,) distances, 1 - similarity, of a query (features of one face) to k prepared candidates."""
+        asked = self.prepare(query[:1])
+        if asked.embedding is not None:
+            return 1 - F.cosine_similarity(asked.embedding, candidates.embedding)
+        parts = [self._similarity(asked, candidates[start:start + _BATCH])
+                 for start in range(0, len(candidates), _BATCH)]
+        return 1 - torch.cat(parts)
+
+    def _similarity(self, query: Prepared, candidates: Prepared) -> Tensor:
+        network = self.model.network
+        forward = pair_outputs(network, network.attend(query.first, candidates.second)[0])[0]
+        if not self.both_orders:
+            return forward
+        backward = pair_outputs(network, network.attend(candidates.first, query.second)[0])[0]
+        return (forward + backward) / 2

@@ -1,0 +1,148 @@
+"""Training: views are seeded, batches are right, a small run learns, resumes exactly, and its file loads again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from demo.crossimage import load_h2l, save_model
+from demo.crossimage.networks import Sizes
+from demo.crossimage.recipe import alpha_scores, cached_views, split_people, train_model
+from demo.crossimage.start import initialise
+from demo.crossimage.train import NETWORKS, Batches, Training, train
+from demo.crossimage.views import VIEWS, LabelledPhoto, ViewSet, photo_views
+from demo.errors import BadSetting, BadWeights
+from demo.faces import find_face, load_photo
+from demo.settings import ROOT
+
+SIZES = Sizes(heads=2, dim=16, dim_head=8, hidden=24, output=12, patches=9, channels=16, faithful=False, squeeze=6)
+SMALL = Training(steps=60, queries=8, hard=2, random=1, pool=8, save_every=20)
+PEOPLE = ROOT / "galleries" / "synthetic-people"
+
+
+@pytest.fixture(scope="module")
+def views() -> ViewSet:
+    """24 people, two photos of six views each: a pattern per person, other patches overwritten in every view."""
+    generator = torch.Generator().manual_seed(3)
+    person = torch.arange(24).repeat_interleave(12) * 2
+    patches = torch.randn(24, 9, 16, generator=generator)[person // 2]
+    hidden = torch.rand(len(person), 9, generator=generator) < 0.5
+    patches = torch.where(hidden[..., None], 3 * torch.randn(patches.shape, generator=generator), patches)
+    patches = patches + 0.7 * torch.randn(patches.shape, generator=generator)
+    return ViewSet(patches.mean(1), patches.half(), person, torch.arange(48).repeat_interleave(6),
+                   torch.tensor([True, True, False, False, False, False] * 48))
+
+
+def test_views_are_seeded_and_differ(backbone):
+    photo = load_photo(PEOPLE / "person-001" / "01.jpg")
+    face = find_face(photo)
+    one, same, other = (photo_views(photo, face, backbone, seed=seed) for seed in (4, 4, 5))
+    assert len(one) == len(VIEWS) and all(crop.shape == (150, 150, 3) and crop.dtype == np.uint8 for crop in one)
+    assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
+    assert np.array_equal(one[0], other[0])  # the plain crop
+    assert not any(np.array_equal(a, b) for a, b in zip(one[1:], other[1:], strict=True))
+
+
+def test_batches_hold_one_of_the_same_person_and_never_a_mirror_image(views):
+    mirrored = replace(views, person=views.person + torch.arange(len(views)) % 2)
+    batches = Batches(mirrored, SMALL)
+    for step in range(20):
+        queries, candidates = batches.at(step)
+        assert candidates.shape == (8, 4)
+        assert (mirrored.person[candidates[:, 0]] == mirrored.person[queries]).all()
+        assert (mirrored.person[candidates[:, 1:]] // 2 != mirrored.person[queries, None] // 2).all()
+        assert mirrored.plain[candidates].all() and (candidates[:, 0] != queries).all()
+    assert all(torch.equal(a, b) for a, b in zip(batches.at(3), Batches(mirrored, SMALL).at(3), strict=True))
+
+
+def test_hard_negatives_are_the_nearest_strangers(views):
+    batches = Batches(views, SMALL)
+    unit = torch.nn.functional.normalize(views.embedding, dim=1)
+    stranger = views.plain & (views.person != views.person[7])
+    nearest = (unit @ unit[7]).masked_fill(~stranger, -2).argsort(descending=True)[:8]
+    assert set(batches.hard[7].tolist()) == set(nearest.tolist())
+
+
+@pytest.mark.parametrize("kind", ["H1", "H2", "H2L"])
+def test_training_lowers_the_loss(kind, views, tmp_path):
+    _, losses = train(kind, views, tmp_path / "c", sizes=SIZES, training=replace(SMALL, rate=5e-3))
+    assert len(losses) == 60 and np.mean(losses[-15:]) < np.mean(losses[:15])
+
+
+def test_a_resumed_training_ends_where_an_unbroken_one_does(views, tmp_path):
+    whole, losses = train("H2L", views, tmp_path / "whole", sizes=SIZES, training=SMALL)
+
+    class StopError(Exception):
+        pass
+
+    def stop(step, steps, loss):
+        if step == 45:
+            raise StopError
+
+    with pytest.raises(StopError):
+        train("H2L", views, tmp_path / "broken", sizes=SIZES, training=SMALL, progress=stop)
+    seen = []
+    resumed, again = train("H2L", views, tmp_path / "broken", sizes=SIZES, training=SMALL,
+                           progress=lambda step, steps, loss: seen.append(step))
+    assert seen[0] == 41
+    np.testing.assert_allclose(again, losses, rtol=1e-5)
+    for key, value in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[key], value, rtol=1e-4, atol=1e-6)
+    with pytest.raises(BadSetting, match="other settings"):
+        train("H2L", views, tmp_path / "broken", sizes=SIZES, training=replace(SMALL, seed=1))
+
+
+def test_the_start_already_tells_people_apart(views):
+    torch.manual_seed(0)
+    network = NETWORKS["H2L"](SIZES)
+    a, b = views.patches[0].float()[None], views.patches[6].float()[None]
+    strangers = views.patches[12::6].float()
+    initialise(network, views)
+    with torch.no_grad():
+        assert network.logit(a, b) > network.logit(a.expand(len(strangers), -1, -1), strangers).quantile(0.8)
+
+
+def test_too_few_people_are_refused(views, tmp_path):
+    few = ViewSet(*(value[:12] for value in vars(views).values()))
+    with pytest.raises(BadSetting, match="people"):
+        train("H2L", few, tmp_path / "c", sizes=SIZES, training=SMALL)
+
+
+def test_people_are_split_by_name():
+    names = ("person-001", "person-070", "person-099", "ffhq-0449", "ffhq-0450")
+    photos = [LabelledPhoto(name, ROOT) for name in names]
+    kept, held = split_people(photos, ["person-070", "ffhq-0450"])
+    assert [photo.identity for photo in kept] == ["person-001", "ffhq-0449"]
+    assert [photo.identity for photo in held] == ["person-070", "person-099", "ffhq-0450"]
+
+
+def test_photos_become_a_file_that_load_h2l_takes(backbone, tmp_path):
+    photos = [LabelledPhoto(name, PEOPLE / name / f"0{m}.jpg")
+              for name in ("person-001", "person-002", "person-003", "person-004") for m in (1, 2)]
+    small = Training(steps=2, queries=2, hard=1, random=1)
+    sizes = Sizes(heads=2, dim=128, dim_head=16, hidden=32, output=8, faithful=False, squeeze=2)
+    out = tmp_path / "h2l.safetensors"
+    losses = train_model(photos, out, backbone=backbone, work=tmp_path / "work", alpha=0.25, sizes=sizes,
+                         training=small)
+    assert len(losses) == 2
+    model = load_h2l(out, backbone=backbone)
+    assert (model.kind, model.alpha, model.network.sizes.output) == ("H2L", 0.25, 8)
+    made = []
+    views = cached_views(photos, backbone, tmp_path / "work", progress=lambda *done: made.append(done))
+    assert not made and len(views) == 2 * len(VIEWS) * len(photos)  # read, not made again
+    scores = alpha_scores(model, views)
+    assert len(scores) == 11 and all(0 <= score <= 100 for score in scores.values())
+
+
+def test_a_file_for_other_backbone_weights_is_refused(backbone, tmp_path):
+    network = NETWORKS["H2L"](replace(SIZES, channels=128, patches=64))
+    save_model(tmp_path / "h2l.safetensors", "H2L", network, backbone, alpha=0.5)
+
+    class Other:
+        weights_sha256 = "0" * 64
+
+    with pytest.raises(BadWeights, match="other weights"):
+        load_h2l(tmp_path / "h2l.safetensors", backbone=Other())
