@@ -10,29 +10,29 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 from tqdm import tqdm
 
 import demo
-from benchmarks import backbones as backbones_benchmark
-from benchmarks import identify as identify_benchmark
-from benchmarks import transport as transport_benchmark
 from demo.backbones import Backbone, load_backbone, parse_grid
 from demo.checkpoints import check_file
 from demo.errors import DemoError
 from demo.evaluation import evaluate, leave_one_out, query_folder
-from demo.explain import board_figure, moved, save_figure
+from demo.explain import board_figure, moved, pair_figure, save_figure
 from demo.faces import DETECTORS, OCCLUSIONS
-from demo.figures import board, crops_of
+from demo.figures import board, crops_of, verified_pair
 from demo.gallery import Gallery, measure_impostors, open_or_build
 from demo.identify import STAGE2, Identifier, Options, json_text
 from demo.matching import SOLVERS, WEIGHTINGS, weighting_problems
 from demo.settings import settings
+from demo.thresholds import measure_pairs
+from demo.verify import WORDS, agreement, verify
 from demo.weights import FILES, get, progress_bar, status
 
-BENCHMARKS = {"identify": identify_benchmark.main, "transport": transport_benchmark.main,
-              "backbones": backbones_benchmark.main}
+#: Modules of the benchmarks folder; imported when asked for, since no other command needs them.
+BENCHMARKS = ("identify", "transport", "backbones")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,6 +62,15 @@ def _parser() -> argparse.ArgumentParser:
     identify.add_argument("--figure", type=Path, metavar="OUT.png", help="draw both rankings (.png or .pdf)")
     identify.add_argument("--json", action="store_true", help="print the whole answer as JSON")
     identify.set_defaults(run=_identify)
+
+    compare = commands.add_parser("compare", help="are two photos of one person? every method's verdict")
+    compare.add_argument("photo", metavar="PHOTO", help="the photo that --occlude, --style and --face are about")
+    compare.add_argument("second", metavar="PHOTO", help="the other photo, of which the largest face is taken as it is")
+    _add_source(compare)
+    _add_query(compare)
+    compare.add_argument("--figure", type=Path, metavar="OUT.png", help="draw the pair and its EMD (.png or .pdf)")
+    compare.add_argument("--json", action="store_true", help="print the whole answer as JSON")
+    compare.set_defaults(run=_compare)
 
     gallery = commands.add_parser("gallery", help="build, describe or check a gallery")
     actions = gallery.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -138,12 +147,18 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     _add_backbone(parser)
 
 
+def _add_query(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    parser.add_argument("--occlude", choices=OCCLUSIONS, help="alter the (first) photo before anything else")
+    parser.add_argument("--style", help="style of the occlusion (default: drawn by seed)")
+    parser.add_argument("--seed", type=int, default=Options().seed)
+    parser.add_argument("--aligned", action="store_true", help="photos are aligned crops: look for no face")
+    if not several:
+        parser.add_argument("--face", type=_positive, default=1, help="which face of the photo, 1 = the largest")
+
+
 def _add_method(parser: argparse.ArgumentParser, several: bool = False) -> None:
     plain = Options()
-    parser.add_argument("--occlude", choices=OCCLUSIONS, help="alter the query first")
-    parser.add_argument("--style", help="style of the occlusion (default: drawn by seed)")
-    parser.add_argument("--seed", type=int, default=plain.seed)
-    parser.add_argument("--aligned", action="store_true", help="the photo is an aligned crop: look for no face")
+    _add_query(parser, several)
     parser.add_argument("--stage2", choices=STAGE2, default=plain.stage2)
     parser.add_argument("--weighting", default=plain.weighting, choices=[*WEIGHTINGS, "all"] if several else WEIGHTINGS,
                         help=f"patch weighting (default {plain.weighting})")
@@ -153,8 +168,6 @@ def _add_method(parser: argparse.ArgumentParser, several: bool = False) -> None:
     parser.add_argument("--grid", default=None, help="patches, ROWSxCOLS (default: the backbone's finest)"
                         + (", or all" if several else ""))
     parser.add_argument("--solver", default=plain.solver, choices=["auto", *SOLVERS])
-    if not several:
-        parser.add_argument("--face", type=_positive, default=1, help="which face of the photo, 1 = the largest")
 
 
 def _progress(text: str):
@@ -217,11 +230,34 @@ def _identify(parsed) -> None:
           + ", ".join(f"{step} {ms:.0f} ms" for step, ms in found.timings_ms.items()))
 
 
+def _compare(parsed) -> None:
+    first = Options(occlusion=parsed.occlude, style=parsed.style, seed=parsed.seed, detector=parsed.detector,
+                    face=parsed.face - 1, aligned=parsed.aligned)
+    second = Options(detector=parsed.detector, aligned=parsed.aligned)
+    found = verify(parsed.photo, parsed.second, _identifier(parsed), first, second)
+    if parsed.figure:
+        save_figure(pair_figure(verified_pair(found)), parsed.figure)
+        print(f"Figure written to {parsed.figure}.", file=sys.stderr)
+    if parsed.json:
+        print(json_text(found.as_json()))
+        return
+    print(agreement(found))
+    for judged in found.judgements:
+        line = judged.threshold
+        said = ("no threshold was measured for such photos" if line is None else
+                f"{WORDS[judged.verdict]:<16}  threshold {line.value:.3f}, uncertain {line.lower:.3f} to {line.upper:.3f}")
+        print(f"{judged.title:<30} {judged.distance:.3f}  {said}")
+    for source in dict.fromkeys(judged.threshold.source for judged in found.judgements if judged.threshold):
+        print(source)
+    print("Distances: smaller is nearer; a distance is no proof of identity.")
+
+
 def _gallery_build(parsed) -> None:
     backbone = _backbone(parsed)
     gallery = Gallery.build(parsed.folder, backbone, parsed.out, name=parsed.name, detector=parsed.detector,
                             progress=_progress("Indexing"))
     measure_impostors(gallery, backbone, lambda jobs: tqdm(jobs, desc="Strangers", unit="photo", file=sys.stderr))
+    measure_pairs(gallery, backbone, lambda jobs: tqdm(jobs, desc="Pairs", file=sys.stderr))
     print(f"{gallery.name}: {len(gallery)} photos of {len(gallery.people)} people, in {gallery.folder}.")
     for failure in gallery.manifest.failures:
         print(f"left out {failure.path}: {failure.reason}")
@@ -294,4 +330,5 @@ def _weights_check(parsed) -> None:
 
 
 def _benchmark(parsed) -> None:
-    BENCHMARKS[parsed.what](["--repeats", str(parsed.repeats), *(["--json"] if parsed.json else [])])
+    benchmark = import_module(f"benchmarks.{parsed.what}")
+    benchmark.main(["--repeats", str(parsed.repeats), *(["--json"] if parsed.json else [])])

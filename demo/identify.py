@@ -20,8 +20,8 @@ import torch
 
 import demo
 from demo.backbones import Backbone, Features, Grid, grid_name
-from demo.crossimage import METHODS, Comparison, load_method
-from demo.errors import BadSetting, NoFace
+from demo.crossimage import METHODS, Comparison, CrossImageModel, load_method
+from demo.errors import BadSetting, NoFace, WeightsMissing
 from demo.faces import (
     NO_FACE,
     Alteration,
@@ -106,6 +106,15 @@ class Query:
         """The photo as the matcher meets it."""
         return self.photo if self.alteration is None else self.alteration.photo
 
+    def as_json(self, options: Options) -> dict:
+        """The photo and what was done to it, as plain data. options: those it was prepared with."""
+        return {
+            "width": self.photo.shape[1], "height": self.photo.shape[0], "faces": len(self.faces),
+            "face": options.face, "box": None if self.face is None else [round(float(x), 1) for x in self.face.box],
+            "aligned": options.aligned, "occlusion": options.occlusion,
+            "style": None if self.alteration is None else self.alteration.style, "seed": options.seed,
+        }
+
 
 @dataclass(frozen=True)
 class Match:
@@ -159,16 +168,9 @@ class Identification:
 
     def as_json(self, top: int | None = None) -> dict:
         """The answer as plain data; ``top`` keeps the first few of each ranking."""
-        options, query = self.options, self.query
-        face = query.face
+        options = self.options
         return {
-            "query": {
-                "width": query.photo.shape[1], "height": query.photo.shape[0], "faces": len(query.faces),
-                "face": options.face, "box": None if face is None else [round(float(x), 1) for x in face.box],
-                "aligned": options.aligned, "occlusion": options.occlusion,
-                "style": None if query.alteration is None else query.alteration.style,
-                "seed": options.seed, "identity": self.truth,
-            },
+            "query": {**self.query.as_json(options), "identity": self.truth},
             "stage1": [{"rank": m.rank, "identity": m.identity, "path": m.path, "cosine": m.cosine}
                        for m in self.stage1[:top]],
             "stage2": [{"rank": m.rank, "identity": m.identity, "path": m.path, "cosine": m.cosine,
@@ -317,6 +319,13 @@ class Identifier:
                 prepared = comparison.prepare(self.gallery.features(range(len(self.gallery)))) if small else None
                 self._cross[stage2] = comparison, prepared
             return self._cross[stage2]
+
+    def h2l(self) -> CrossImageModel | None:
+        """The H2L of this backbone, or None where no weights come for it."""
+        try:
+            return self.comparison("h2l")[0].model
+        except WeightsMissing:
+            return None
 
     def alpha(self, options: Options) -> float:
         """Share of the Stage 2 distance: the one asked for, or the method's own."""

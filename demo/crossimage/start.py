@@ -30,17 +30,23 @@ def initialise(network, views: ViewSet) -> None:
     network.patch_mean.copy_(patches.mean((0, 1)))
     network.project.weight.copy_(torch.eye(*network.project.weight.shape))
     network.project.bias.zero_()
-    for token in (network.cls_token, network.pos_embedding, getattr(network, "sep", network.cls_token)):
+    for attend, _ in network.transformer.layers:
+        queries, keys, _ = attend.fn.fn.to_qkv.weight.chunk(3)
+        torch.nn.init.orthogonal_(queries, _SHARPNESS)
+        keys.copy_(queries)
+    if isinstance(network, H2L):
+        _quiet(network)
+        _discriminant_outputs(network, TOKEN_LENGTH * F.normalize(patches - network.patch_mean, dim=2), views.person)
+
+
+def _quiet(network: H2L) -> None:
+    """Tokens and blocks that hardly change the patches at first. H1 and H2 read CLS, which has to hear of them."""
+    for token in (network.cls_token, network.sep, network.pos_embedding):
         token.mul_(_SMALL_TOKENS)
     for attend, feed in network.transformer.layers:
         for last in (attend.fn.fn.to_out[0], feed.fn.fn.net[3]):
             last.weight.mul_(_SMALL_LAYERS)
             last.bias.zero_()
-        queries, keys, _ = attend.fn.fn.to_qkv.weight.chunk(3)
-        torch.nn.init.orthogonal_(queries, _SHARPNESS)
-        keys.copy_(queries)
-    if isinstance(network, H2L):
-        _discriminant_outputs(network, TOKEN_LENGTH * F.normalize(patches - network.patch_mean, dim=2), views.person)
 
 
 def _discriminant_outputs(network: H2L, tokens: Tensor, person: Tensor) -> None:

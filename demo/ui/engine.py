@@ -18,6 +18,7 @@ from demo.gallery.build import Progress
 from demo.identify import Identifier, Options
 from demo.matching import warm_up
 from demo.settings import Settings
+from demo.thresholds import measure_pairs
 
 log = logging.getLogger("demo")
 
@@ -104,11 +105,12 @@ class Engine:
         return GalleryState(gallery, len({photo.identity for photo in photos}), len(photos), indexed)
 
     def build(self, gallery: str, backbone: str, progress: Progress | None = None, measure=iter) -> Gallery:
-        """Index a gallery again (only new and changed photos are computed) and measure its strangers."""
+        """Index a gallery again (only new and changed photos are computed) and measure its strangers and pairs."""
         network = self.backbone(backbone)
         with self._lock("identifier", gallery, backbone):
             built = Gallery.build(self.folder(gallery), network, progress=progress)
             measure_impostors(built, network, progress=measure)
+            measure_pairs(built, network, progress=measure)
             self._identifiers[gallery, backbone] = Identifier(network, built)
         return built
 
