@@ -18,12 +18,15 @@ from tqdm import tqdm
 import demo
 from demo.backbones import Backbone, load_backbone, parse_grid
 from demo.checkpoints import check_file
+from demo.crossimage.recipe import split_people, train_model
+from demo.crossimage.train import Training
+from demo.crossimage.views import LabelledPhoto
 from demo.errors import DemoError
 from demo.evaluation import evaluate, leave_one_out, query_folder
 from demo.explain import board_figure, moved, pair_figure, save_figure
 from demo.faces import DETECTORS, OCCLUSIONS
 from demo.figures import board, crops_of, verified_pair
-from demo.gallery import Gallery, measure_impostors, open_or_build
+from demo.gallery import PHOTO_SUFFIXES, Gallery, list_photos, measure_impostors, open_or_build
 from demo.identify import STAGE2, Identifier, Options, json_text
 from demo.matching import SOLVERS, WEIGHTINGS, weighting_problems
 from demo.settings import settings
@@ -107,6 +110,23 @@ def _parser() -> argparse.ArgumentParser:
     check = actions.add_parser("check", help="which network a file holds, and whether it is whole")
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(run=_weights_check)
+
+    train = commands.add_parser("train-h2l", help="train the cross-image re-ranker on a frozen backbone")
+    train.add_argument("--singles", type=Path, action="append", default=[], metavar="FOLDER",
+                       help="photos of different people, one each (may be given again)")
+    train.add_argument("--people", type=Path, action="append", default=[], metavar="FOLDER",
+                       help="one sub-folder per person (may be given again)")
+    train.add_argument("--hold-out", action="append", default=[], metavar="NAME",
+                       help="leave out the people from this name on, of those whose names begin alike")
+    train.add_argument("--out", type=Path, metavar="FILE",
+                       help="default: h2l-BACKBONE.safetensors in the weights folder")
+    train.add_argument("--work", type=Path, default=settings().cache / "train-h2l", metavar="DIR",
+                       help="views and checkpoints; a stopped training goes on from here")
+    train.add_argument("--steps", type=_positive, default=Training().steps)
+    train.add_argument("--seed", type=int, default=Training().seed)
+    train.add_argument("--alpha", type=float, default=0.4, help="share written into the file for Eq. 5.1 (default 0.4)")
+    _add_backbone(train)
+    train.set_defaults(run=_train_h2l)
 
     benchmark = commands.add_parser("benchmark", help="speed and memory on this machine")
     benchmark.add_argument("what", nargs="?", choices=BENCHMARKS, default="identify")
@@ -245,7 +265,8 @@ def _compare(parsed) -> None:
     for judged in found.judgements:
         line = judged.threshold
         said = ("no threshold was measured for such photos" if line is None else
-                f"{WORDS[judged.verdict]:<16}  threshold {line.value:.3f}, uncertain {line.lower:.3f} to {line.upper:.3f}")
+                f"{WORDS[judged.verdict]:<16}  threshold {line.value:.3f}, uncertain from {line.lower:.3f} "
+                f"to {line.upper:.3f}")
         print(f"{judged.title:<30} {judged.distance:.3f}  {said}")
     for source in dict.fromkeys(judged.threshold.source for judged in found.judgements if judged.threshold):
         print(source)
@@ -327,6 +348,33 @@ def _weights_check(parsed) -> None:
                  None: "the published file's hash is not known"}[checked.published]
     print(f"{checked.path.name}: {checked.file.title}, {checked.parameters:,} parameters, {checked.size:,} bytes")
     print(f"SHA-256 {checked.sha256}: {published}.")
+
+
+def _train_h2l(parsed) -> None:
+    photos = [LabelledPhoto(f"{folder.name}-{file.stem}", file) for folder in parsed.singles
+              for file in sorted(folder.iterdir()) if file.suffix.lower() in PHOTO_SUFFIXES]
+    photos += [LabelledPhoto(photo.identity, photo.file) for folder in parsed.people for photo in list_photos(folder)]
+    photos, held_out = split_people(photos, parsed.hold_out)
+    backbone = _backbone(parsed)
+    out = parsed.out or settings().weights / f"h2l-{backbone.name}.safetensors"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    bars = {name: tqdm(desc=name, file=sys.stderr) for name in ("Views", "Steps")}
+
+    def show(name: str):
+        def update(done: int, total: int, *rest) -> None:
+            bars[name].total, bars[name].n = total, done
+            bars[name].set_postfix_str(f"loss {rest[0]:.3f}" if rest and isinstance(rest[0], float) else "")
+
+        return update
+
+    losses = train_model(photos, out, backbone=backbone, work=parsed.work, alpha=parsed.alpha,
+                         training=Training(seed=parsed.seed, steps=parsed.steps), views_progress=show("Views"),
+                         progress=show("Steps"))
+    for bar in bars.values():
+        bar.close()
+    tenth = max(1, len(losses) // 10)
+    print(f"{out}: {len(photos)} photos, {len(held_out)} held out; mean loss {sum(losses[:tenth]) / tenth:.3f} in the "
+          f"first tenth of the steps, {sum(losses[-tenth:]) / tenth:.3f} in the last.")
 
 
 def _benchmark(parsed) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from demo.backbones import grid_name
 from demo.explain import Board, Cell, Column, Pair, Score, flow_picture, patch_grid
 from demo.faces import OCCLUSIONS
-from demo.identify import Identification, Identifier, Match
+from demo.identify import Identification, Identifier, Match, Query
 from demo.matching import WEIGHTINGS
 from demo.thresholds import WEIGHTING
 from demo.verify import SHORT, WORDS, Verification, agreement
@@ -56,14 +56,14 @@ def pair(found: Identification, crops: Crops, match: Match, scale: tuple[float, 
 def verified_pair(found: Verification) -> Pair:
     """Two compared photos as ``explain.pair_figure`` takes them: their EMD, every distance and every verdict."""
     weights = found.emd.query_weights[0].cpu().numpy(), found.emd.candidate_weights[0].cpu().numpy()
-    verdicts = "; ".join(f"{judged.method} {judged.distance:.3f}: {WORDS[judged.verdict]} (threshold "
-                         f"{judged.threshold.value:.3f})" for judged in found.judgements if judged.threshold)
+    verdicts = "; ".join(f"{SHORT[judged.method]} {WORDS[judged.verdict]}, threshold {judged.threshold.value:.3f}"
+                         for judged in found.judgements if judged.threshold)
     used = found.provenance
     return Pair(
         found.first.crop, found.second.crop, found.emd.grid, *weights, found.emd.flow[0].cpu().numpy(),
         scores=[Score(SHORT[judged.method], judged.distance) for judged in found.judgements],
         query_name="First photo", candidate_name="Second photo", measure=WEIGHTINGS[WEIGHTING].title,
-        title="Are these two photos of one person?", summary=f"{agreement(found)} {verdicts}.",
+        title="Are these two photos of one person?", summary=f"{agreement(found)} {verdicts}." if verdicts else agreement(found),
         caption=f"thresholds from gallery {used['gallery']}; backbone {used['backbone']} "
                 f"({used['weights_sha256'][:8]}); {grid_name(found.emd.grid)} patches. "
                 "Smaller distances are nearer; a distance is no proof of identity.",
@@ -104,13 +104,13 @@ def caption(found: Identification) -> str:
     elif found.stage2:
         words += [f"{options.stage2.upper()} re-ranking", f"k = {options.k}"]
     if options.occlusion:
-        words.append(f"{altered_title(found)}, seed {options.seed}")
+        words.append(f"{altered_title(found.query)}, seed {options.seed}")
     return "; ".join(words) + ". Smaller distances are nearer; a distance is no proof of identity."
 
 
-def altered_title(found: Identification) -> str:
-    """What was drawn over the query, in words."""
-    alteration = found.query.alteration
+def altered_title(query: Query) -> str:
+    """What was drawn over the photo, in words."""
+    alteration = query.alteration
     kind = OCCLUSIONS[alteration.kind]
     style = kind.styles.get(alteration.style)
     return f"{kind.title}, {style.lower()}" if style else kind.title
@@ -132,7 +132,7 @@ def _query_pictures(found: Identification) -> list[tuple[str, np.ndarray]]:
     query = found.query
     pictures = [("Original", query.photo)]
     if query.alteration is not None:
-        pictures.append((altered_title(found), query.altered))
+        pictures.append((altered_title(found.query), query.altered))
     grid = found.emd.grid if found.emd is not None else None
     pictures.append(("Aligned", patch_grid(query.crop, grid) if grid else query.crop))
     return pictures

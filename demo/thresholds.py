@@ -84,8 +84,9 @@ def set_threshold(genuine: Sequence[float], strangers: Sequence[float], source: 
     failing = 1 - np.searchsorted(own, steps, side="right") / len(own)
     best = int(np.abs(passing - failing).argmin())
     value = float(steps[best:best + 2].mean())
+    error = float(passing[best] + failing[best]) / 2
     ends = value, float(np.quantile(other, STRANGERS_PASS)), float(np.quantile(own, 1 - OWN_FAIL))
-    return Threshold(value, min(ends), max(ends), float(passing[best] + failing[best]) / 2, len(own), len(other), source)
+    return Threshold(value, min(ends), max(ends), error, len(own), len(other), source)
 
 
 def pair_methods(backbone: Backbone, model: CrossImageModel | None) -> dict[str, tuple[str, Distances]]:

@@ -8,7 +8,7 @@ from demo.backbones import grid_name
 from demo.errors import DemoError
 from demo.identify import Clock, Identifier, Options, Query, prepare_query
 from demo.matching import EMDResult, emd
-from demo.thresholds import WEIGHTING, Threshold, load_threshold, pair_methods
+from demo.thresholds import FEWEST, WEIGHTING, Threshold, load_threshold, pair_methods
 
 #: Method → title, in the order shown.
 TITLES = {"cosine": "Cosine distance", "emd": "Earth Mover's Distance (EMD)", "h2l": "Cross-image attention (H2L)"}
@@ -110,7 +110,8 @@ def agreement(found: Verification) -> str:
     """What the methods say together, in a sentence."""
     said = [judged.verdict for judged in found.judgements]
     if None in said:
-        return "Distances only: no threshold was measured for photos like these."
+        return (f"Distances only: the gallery {found.provenance['gallery']} has no thresholds for these photos. Index "
+                f"it again, with at least {FEWEST} pairs of photos of one person.")
     if len(set(said)) == 1:
         return f"Every method says: {WORDS[said[0]]}."
     parts = [f"{WORDS[verdict]} ({', '.join(SHORT[j.method] for j in group)})"

@@ -19,6 +19,7 @@ from demo.ui.form import defaults, link_of, options_of, values_from_link
 from demo.ui.galleries import GalleriesPage
 from demo.ui.inspect import inspector_value
 from demo.ui.view import Result, board_value, reproduce
+from demo.verify import verify
 
 PHOTO = QUERIES / "person-002" / "04.jpg"
 
@@ -30,7 +31,7 @@ def client(app_url):
 
 def test_only_named_endpoints_are_public(app):
     public = {fn.api_name for fn in app.fns.values() if fn.api_visibility == "public"}
-    assert public == {"identify"}
+    assert public == {"identify", "compare"}
 
 
 def test_computing_events_share_one_line(app):
@@ -57,6 +58,21 @@ def test_the_endpoint_explains_errors_in_a_sentence(client, tmp_path):
     Image.fromarray(np.full((300, 300, 3), 128, np.uint8)).save(wall)
     with pytest.raises(Exception, match="No face was found"):
         client.predict(photo=handle_file(wall), api_name="/identify")
+
+
+def test_the_compare_endpoint_answers_as_the_command_line_does(client, identifier):
+    other = QUERIES / "person-004" / "04.jpg"
+    answer, figure = client.predict(first=handle_file(PHOTO), second=handle_file(other), occlude="sunglasses", seed=2,
+                                    api_name="/compare")
+    expected = verify(PHOTO, other, identifier, Options(occlusion="sunglasses", seed=2), Options(seed=2)).as_json()
+    for key in ("first", "second"):
+        assert json.loads(answer)[key] == expected[key]
+    for method, judged in json.loads(answer)["methods"].items():
+        assert judged["distance"] == pytest.approx(expected["methods"][method]["distance"], abs=1e-5)
+        assert judged["verdict"] == expected["methods"][method]["verdict"]
+    assert Image.open(figure["path"] if isinstance(figure, dict) else figure).width > 600
+    with pytest.raises(Exception, match="Two photos are needed"):
+        client.predict(first=handle_file(PHOTO), second=None, api_name="/compare")
 
 
 def test_launch_options_keep_visitors_private():
@@ -150,13 +166,14 @@ def test_every_example_is_identified(identifier, example):
 def test_no_room_below_the_pages_knows_gradio():
     rooms = ("faces", "backbones", "matching", "gallery", "explain", "evaluation")
     files = [file for room in rooms for file in (ROOT / "demo" / room).rglob("*.py")]
-    files += [ROOT / "demo" / name for name in ("identify.py", "figures.py", "cli.py", "settings.py")]
+    files += [ROOT / "demo" / name for name in ("identify.py", "thresholds.py", "verify.py", "figures.py", "cli.py",
+                                                "settings.py")]
     assert [file for file in files if "import gradio" in file.read_text(encoding="utf-8")] == []
 
 
 def test_rooms_import_only_from_rooms_below():
     order = ["errors", "settings", "weights", "faces", "backbones", "matching", "gallery", "explain", "identify",
-             "figures", "evaluation", "ui", "cli", "__main__"]
+             "thresholds", "verify", "figures", "evaluation", "ui", "cli", "__main__"]
     wrong = []
     for file in (ROOT / "demo").rglob("*.py"):
         room = file.relative_to(ROOT / "demo").parts[0].removesuffix(".py")

@@ -212,15 +212,15 @@ def test_names_are_text_never_markup(visit, engine, identifier, monkeypatch):
     assert page.locator("#board img[src=x]").count() == 0
 
 
-@pytest.mark.parametrize("path", ["/", "/galleries", "/about"])
+@pytest.mark.parametrize("path", ["/", "/compare", "/galleries", "/about"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_serious_for_a_screen_reader(visit, path, theme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     page = visit(f"{path}?__theme={theme}")
     page.get_by_role("heading", level=1).first.wait_for()
-    if path == "/":
+    if path in ("/", "/compare"):
         page.locator("#inspector .faces").wait_for()
-        page.get_by_role("button", name="Method settings").click()
+        page.get_by_role("button", name="Method settings" if path == "/" else "Settings", exact=True).click()
     if path == "/galleries":
         page.locator("#contact-sheet img").first.wait_for()
     found = axe.Axe().run(page).response["violations"]
@@ -229,11 +229,11 @@ def test_nothing_serious_for_a_screen_reader(visit, path, theme):
     assert serious == []
 
 
-@pytest.mark.parametrize("path", ["/", "/galleries", "/about"])
+@pytest.mark.parametrize("path", ["/", "/compare", "/galleries", "/about"])
 def test_a_phone_needs_no_sideways_scrolling(visit, path):
     page = visit(path, size=(390, 844))
     page.get_by_role("heading", level=1).first.wait_for()
-    if path == "/":
+    if path in ("/", "/compare"):
         page.locator("#inspector .faces").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
@@ -242,6 +242,23 @@ def test_galleries_page_shows_what_is_loaded(visit):
     page = visit("/galleries")
     page.locator("#contact-sheet img").nth(20).wait_for()
     page.locator("#gallery-facts", has_text="288 photos of 96 people").wait_for()
+
+
+def test_two_photos_are_compared(visit):
+    page = visit("/compare")
+    rows = page.locator("#verdicts tbody tr")
+    rows.nth(2).wait_for()
+    assert [rows.nth(i).get_attribute("data-method") for i in range(3)] == ["cosine", "emd", "h2l"]
+    assert page.locator("#verdicts .said", has_text="same person").count() >= 1
+    assert "%" not in page.locator("#verdicts table").inner_text()  # no percentages of certainty
+    rows.nth(2).get_by_role("button", name="See why").click()
+    page.locator("#inspector .heads").wait_for()
+    page.locator("#inspector .patch[data-side=candidate]").nth(9).click()
+    assert page.locator("#inspector .told").inner_text().startswith("Second photo patch row 2, column 2 looks")
+    page.locator("#second-photo button[aria-label='Clear']").first.click()
+    page.locator("#verdicts .problem", has_text="Add two photos").wait_for()
+    page.locator("#second-photo input[type=file]").first.set_input_files(PHOTO)
+    page.locator("#verdicts .said", has_text="different people").first.wait_for()
 
 
 def test_the_example_files_are_all_synthetic():

@@ -8,6 +8,7 @@ from conftest import QUERIES, ROOT, real_photos
 from PIL import Image
 
 from demo.cli import main
+from demo.crossimage import load_h2l, shipped
 from demo.errors import BadSetting
 from demo.settings import Settings
 
@@ -106,6 +107,17 @@ def test_weights_list_names_every_file(capsys):
     files = {file["name"]: file for file in json.loads(out)}
     assert files["dlib"]["ready"] and {"arcface", "cosface", "facenet", "mtcnn"} <= set(files)
     assert all(file["path"] or file["how"] for file in files.values())
+
+
+def test_train_h2l_trains_and_the_app_finds_the_weights(capsys, people, tmp_path, monkeypatch):
+    weights = tmp_path / "weights"
+    for module in ("demo.cli", "demo.crossimage.checkpoint"):
+        monkeypatch.setattr(f"{module}.settings", lambda: Settings(weights=weights))
+    status, out, _ = ask(capsys, "train-h2l", "--people", people, "--steps", 2, "--work", tmp_path / "work",
+                         "--alpha", 0.6)
+    assert status == 0 and "8 photos, 0 held out" in out
+    assert shipped("H2L", "dlib") == weights / "h2l-dlib.safetensors"
+    assert load_h2l(shipped("H2L", "dlib"), device="cpu").alpha == 0.6
 
 
 def test_real_faces_masked_queries_gain(capsys, tmp_path, monkeypatch):

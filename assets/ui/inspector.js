@@ -32,14 +32,14 @@ const partners = (value) => {
 
 const face = (value, side) => {
   const [rows, columns] = gridOf(value);
-  const who = side === "query" ? "query" : value.name;
+  const who = side === "query" ? value.query.called : value.name;
   const weights = weightsOf(value, side);
   const source = view === "weights" ? value[side].weights : view === "attention" ? value.attention[side] : value[side].crop;
   const cells = weights.map((weight, index) =>
     el("button", {
       type: "button", class: "patch", tabindex: index === (patch?.side === side ? patch.index : 0) ? 0 : -1,
       "data-side": side, "data-index": index,
-      "aria-label": `Patch ${where(value, index)} of the ${side === "query" ? "query" : "match"}, ${share(weight)}`,
+      "aria-label": `Patch ${where(value, index)} of the ${value[side].called}, ${share(weight)}`,
       onclick: () => choose(value, side, index),
       onmouseenter: () => { if (!patch?.fixed) paint(value, side, index); },
     }));
@@ -51,7 +51,7 @@ const face = (value, side) => {
   return el("figure", { class: "face" },
     el("div", { class: "frame" },
       el("img", { src: source, alt: view === "flow" ? `Aligned face: ${who}` : `${VIEWS[view]} over the face of ${who}` }), grid),
-    el("figcaption", {}, side === "query" ? "Query" : value.name));
+    el("figcaption", {}, value[side].title));
 };
 
 const move = (event, value, side) => {
@@ -89,7 +89,8 @@ const paint = (value, side, index) => {
     if (here) button.tabIndex = at === index ? 0 : -1;
   }
   const weight = weightsOf(value, side)[index];
-  const name = `${side === "query" ? "Query" : "Match"} patch ${where(value, index)}`;
+  const called = value[side].called;
+  const name = `${called[0].toUpperCase()}${called.slice(1)} patch ${where(value, index)}`;
   const first = partners(value).slice(0, 4).map(([at, part]) => `${share(part)} ${view === "attention" ? "at" : side === "query" ? "to" : "from"} ${where(value, at)}`);
   element.querySelector(".told").textContent = view === "attention"
     ? `${name} looks, with ${value.attention.heads[head].name}, ${first.join("; ")}. It receives ${share(weight)} of the other face's attention.`
@@ -122,14 +123,14 @@ const numbers = (value) => {
 const bar = ({ picture, text }) => el("img", { class: "bar", src: picture, alt: text });
 
 const lines = (value) => el("div", {},
-  el("img", { class: "wide", src: value.lines, alt: `The ${value.lineCount} strongest flows drawn as lines from the query to ${value.name}` }),
+  el("img", { class: "wide", src: value.lines, alt: `The ${value.lineCount} strongest flows drawn as lines from the ${value.query.called} to ${value.name}` }),
   el("p", { class: "hint" }, `The ${value.lineCount} strongest flows carry ${share(value.lineShare)} of the mass.`));
 
 const correlation = (value) => el("div", {},
   el("div", { class: "maps" }, value.correlation.map((map) => el("section", {}, el("h4", {}, map.title),
     el("div", { class: "faces" }, ["query", "candidate"].map((side) => el("figure", { class: "face" },
-      el("img", { src: map[side], alt: `Correlation of ${map.title} over the face of ${side === "query" ? "the query" : value.name}`, style: { width: "100%", borderRadius: "8px" } }),
-      el("figcaption", {}, side === "query" ? "Query" : value.name)))), bar(map.bar)))),
+      el("img", { src: map[side], alt: `Correlation of ${map.title} over the face of ${side === "query" ? `the ${value.query.called}` : value.name}`, style: { width: "100%", borderRadius: "8px" } }),
+      el("figcaption", {}, value[side].title)))), bar(map.bar)))),
   el("p", { class: "hint" }, "How much each patch resembles the other face as a whole (cosine with its mean patch). Each map is drawn on the face it speaks of."));
 
 const heads = (value) => el("div", { class: "heads", role: "radiogroup", "aria-label": "Attention head" },
@@ -140,7 +141,7 @@ const heads = (value) => el("div", { class: "heads", role: "radiogroup", "aria-l
     } }), name)));
 
 const HINTS = {
-  flow: () => "At each place stands the match's patch that receives most of that query patch's mass; the brighter, the more mass (the papers' Eq. 3.9).",
+  flow: (value) => `At each place of the ${value.query.called} stands the patch of the ${value.candidate.called} that receives most of its mass; the brighter, the more mass (the papers' Eq. 3.9).`,
   weights: (value) => value.weightsHint,
   attention: () => "Colours: how much each patch is looked at from the other face, mean of all heads and of both orders of the faces. Choose a patch to see where it looks.",
 };
@@ -152,8 +153,8 @@ const body = (value) => {
     "Point at a patch, or choose one with the arrow keys, to see what it exchanges with the other face.");
   const middle = view !== "flow" ? null
     : el("figure", { class: "face" }, el("div", { class: "frame" }, el("img", { src: dimmed ? value.flowPicture : value.flowPictureBright, alt:
-        `The query rebuilt: at each patch, the patch of ${value.name} that receives most of its mass; brighter means more mass` })),
-      el("figcaption", {}, "Query rebuilt from the match"));
+        `The ${value.query.called} rebuilt: at each patch, the patch of ${value.name} that receives most of its mass; brighter means more mass` })),
+      el("figcaption", {}, `${value.query.title} rebuilt from the ${value.candidate.called}`));
   return el("div", {},
     el("div", { class: `faces ${view}` }, face(value, "query"), middle, face(value, "candidate")),
     view === "flow" ? el("label", { class: "toggle" }, el("input", {
@@ -190,5 +191,11 @@ const render = () => {
   target.append(el("h3", {}, value.title), tabs, panel);
   if (patch && GRIDDED.includes(view)) paint(value, patch.side, Math.min(patch.index, weightsOf(value, patch.side).length - 1));
 };
+// Another part of the page asks for a view.
+document.addEventListener("inspector-view", (event) => {
+  view = event.detail;
+  render();
+  element.scrollIntoView({ block: "nearest" });
+});
 watch("value", render);
 render();

@@ -21,7 +21,7 @@ from demo.crossimage.networks import NETWORKS, Sizes, V
 from demo.errors import BadWeights, WeightsMissing
 from demo.faces import Template
 from demo.faces.templates import COSFACE_POINTS, five_point
-from demo.settings import ASSETS
+from demo.settings import ASSETS, settings
 from demo.weights import read_state, recognise, sha256, weights_file
 from demo.weights.checkpoint import State, fit
 
@@ -50,12 +50,16 @@ def load_h2l(weights: str | Path | None = None, *, device: str = "auto",
 
 
 def shipped(kind: str, backbone: str) -> Path:
-    """The weights of a model that come with the app for a backbone; WeightsMissing where none do."""
-    path = ASSETS / f"{kind.lower()}-{backbone}.safetensors"
-    if not path.is_file():
-        raise WeightsMissing(f"No weights of Model {kind} come with the app for the {backbone} backbone: train some "
-                             "with 'python -m demo train-h2l', or give a published checkpoint.")
-    return path
+    """Weights of a model for a backbone: those trained here (weights folder), else those that come with the app.
+
+    WeightsMissing where there are none.
+    """
+    name = f"{kind.lower()}-{backbone}.safetensors"
+    for folder in (settings().weights, ASSETS):
+        if (folder / name).is_file():
+            return folder / name
+    raise WeightsMissing(f"No weights of Model {kind} come with the app for the {backbone} backbone: train some "
+                         "with 'python -m demo train-h2l', or give a published checkpoint.")
 
 
 def save_model(path: Path, kind: str, network: nn.Module, backbone: Backbone, *, alpha: float) -> None:

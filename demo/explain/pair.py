@@ -77,7 +77,7 @@ def pair_figure(pair: Pair, *, colormap: str = "viridis", lines: int = 12) -> Fi
     heat = [heatmap(crop, weights, pair.grid, scale=scale, colormap=colormap) for crop, weights in
             ((pair.query, pair.query_weights), (pair.candidate, pair.candidate_weights))]
     tiles = (pair.query_name, pair.query), (pair.candidate_name, pair.candidate), \
-        ("Weights of the query", heat[0]), ("Weights of the candidate", heat[1])
+        (f"Weights: {pair.query_name}", heat[0]), (f"Weights: {pair.candidate_name}", heat[1])
     for x, (label, picture) in zip(columns, tiles, strict=True):
         page.text(x, top + 0.14, label, 9, width=width, bold=True)
         page.picture(picture, (x, top + 0.3, width, _FACE))
@@ -104,7 +104,7 @@ def _draw_bar(page: Page, scale: Scale, colormap: str, at: tuple[float, float, f
 
 def _draw_flow(page: Page, pair: Pair, columns: list[float], y: float, width: float, lines: int) -> None:
     page.text(columns[0], y + 0.14, "Flow", 9, width=width, bold=True)
-    page.text(columns[0], y + 0.3 + _FACE + 0.12, "query rebuilt; bright: much mass", 7.5, width=width, colour=MUTED)
+    page.text(columns[0], y + 0.3 + _FACE + 0.12, f"{pair.query_name.lower()} rebuilt; bright: much mass", 7.5, width=width, colour=MUTED)
     page.picture(flow_picture(pair.candidate, pair.flow, pair.grid), (columns[0], y + 0.3, width, _FACE))
     shown = strongest_flows(pair.flow, lines)
     wide = columns[2] + width - columns[1]

@@ -7,6 +7,7 @@ import gradio as gr
 from demo.settings import ASSETS, Settings
 from demo.settings import settings as read_settings
 from demo.ui.about import AboutPage
+from demo.ui.compare import ComparePage
 from demo.ui.engine import Engine
 from demo.ui.galleries import GalleriesPage
 from demo.ui.identify import IdentifyPage
@@ -27,6 +28,9 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
         gr.Navbar(main_page_name="Identify")
         gr.HTML(HEADER)
         IdentifyPage(engine, app)
+    with app.route("Compare", "/compare") as compare:
+        gr.Navbar(main_page_name="Identify")
+        ComparePage(engine, compare)
     with app.route("Galleries", "/galleries") as galleries:
         gr.Navbar(main_page_name="Identify")
         GalleriesPage(engine, galleries)

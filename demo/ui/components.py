@@ -40,6 +40,12 @@ class Inspector(_Panel):
     script, root = "inspector.js", "inspector-root"
 
 
+class Verdicts(_Panel):
+    """Two photos and what every method says of them; ``demo.ui.verdicts.verdicts_value``."""
+
+    script, root = "verdicts.js", "verdicts-root"
+
+
 class ExampleStrip(_Panel):
     """Thumbnails to start from: {"examples": [{"name", "title", "thumb"}], "chosen": name}. Event: pick {name}."""
 

@@ -122,9 +122,9 @@ class Form:
             choices["style"] = gr.Dropdown([(title, name) for name, title in every.items()], value=ANY_STYLE,
                                            label="Style", visible=False, min_width=120, scale=2, elem_id="style")
             shuffle = gr.Button("Shuffle", size="md", min_width=90, scale=1, elem_id="shuffle", visible=False)
-        choices["gallery"] = gr.Dropdown(_gallery_choices(engine), value=standard["gallery"], label="Gallery",
+        choices["gallery"] = gr.Dropdown(gallery_choices(engine), value=standard["gallery"], label="Gallery",
                                          elem_id="gallery")
-        choices["backbone"] = gr.Dropdown(_backbone_choices(engine), value=standard["backbone"], label="Backbone",
+        choices["backbone"] = gr.Dropdown(backbone_choices(engine), value=standard["backbone"], label="Backbone",
                                           elem_id="backbone")
         choices["stage2"] = gr.Radio([(title, name) for name, title in RERANKINGS.items()], value=standard["stage2"],
                                      label="Re-ranking", elem_id="stage2",
@@ -202,10 +202,12 @@ def _weighting_choices(engine: Engine, backbone: str, grid: str, chosen: str) ->
                        value=chosen if chosen in offered else next(iter(offered)))
 
 
-def _gallery_choices(engine: Engine) -> list[tuple[str, str]]:
+def gallery_choices(engine: Engine) -> list[tuple[str, str]]:
+    """Every gallery as (what the menu shows, name)."""
     states = [engine.state(name) for name in engine.gallery_names()]
     return [(f"{state.name}: {state.photos} photos of {state.people} people", state.name) for state in states]
 
 
-def _backbone_choices(engine: Engine) -> list[tuple[str, str]]:
+def backbone_choices(engine: Engine) -> list[tuple[str, str]]:
+    """Every backbone as (what the menu shows, name)."""
     return [(f"{info.title}: {'ready' if info.ready else 'weights missing'}", info.name) for info in engine.backbones()]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from demo.backbones import Features, grid_name
 from demo.crossimage import CrossImageModel
 from demo.crossimage.maps import cross_attention, cross_correlation, received
-from demo.errors import WeightsMissing
 from demo.explain import (
     FaceMaps,
     colour_bar,
@@ -29,22 +30,42 @@ LINES = 12
 ATTENTION_UNIT = 10_000
 
 
+@dataclass(frozen=True)
+class Shown:
+    """Two faces to explain. crops: uint8 each. features: of one face each. emd, slot: their transport and where it
+    stands in it. titles: over the faces; called: in running text. scale: of the weights, None for their own."""
+
+    crops: tuple[np.ndarray, np.ndarray]
+    features: tuple[Features, Features]
+    emd: EMDResult
+    slot: int
+    weighting: str
+    model: CrossImageModel | None
+    titles: tuple[str, str]
+    called: tuple[str, str] = ("query", "match")
+    scale: tuple[float, float] | None = None
+    colormap: str = "viridis"
+
+
+def pair_views(shown: Shown) -> dict:
+    """The views of the Inspector for any two faces; title, terms and live are the caller's."""
+    return {"grid": list(shown.emd.grid), "name": shown.titles[1], **_emd_views(shown),
+            **(_cross_views(shown) if shown.model else {})}
+
+
 def inspector_value(result: Result, row: int) -> dict:
     """What the Inspector component shows of one candidate: numbers, and the views of every method that is ready."""
-    match = next(m for m in result.found.ranking if m.row == row)
-    grid = explained_grid(result)
-    pair = result.identifier.gallery.features([row], grid)
+    found = result.found
+    match = next(m for m in found.ranking if m.row == row)
+    pair = result.identifier.gallery.features([row], explained_grid(result))
     transported, slot = _transported(result, match, pair)
-    cross = _cross_model(result)
     terms, live = _terms(result, match, float(transported.distance[slot]), transported.solver)
-    value = {
-        "result": result.token, "row": row, "name": match.identity, "title": _title(match, bool(result.found.stage2)),
-        "grid": list(grid), "terms": terms, "live": live,
-        **_emd_views(result, row, transported, slot),
-    }
-    if cross is not None:
-        value |= _cross_views(result, row, cross)
-    return value
+    shown = Shown(
+        (found.query.crop, result.crop(row)), (found.query.features, result.identifier.gallery.features([row])),
+        transported, slot, found.options.weighting, result.identifier.h2l(), ("Query", match.identity),
+        scale=result.scale if found.emd is transported else None, colormap=result.colormap)
+    return {"result": result.token, "row": row, "title": _title(match, bool(found.stage2)), "terms": terms,
+            "live": live, **pair_views(shown)}
 
 
 def _transported(result: Result, match: Match, pair: Features) -> tuple[EMDResult, int]:
@@ -55,48 +76,42 @@ def _transported(result: Result, match: Match, pair: Features) -> tuple[EMDResul
     return emd(found.query.features, pair, options.weighting, options.solver, explained_grid(result)), 0
 
 
-def _cross_model(result: Result) -> CrossImageModel | None:
-    try:
-        return result.identifier.comparison("h2l")[0].model
-    except WeightsMissing:
-        return None
-
-
-def _emd_views(result: Result, row: int, emd_result: EMDResult, slot: int) -> dict:
-    grid = explained_grid(result)
-    query_crop, crop = result.found.query.crop, result.crop(row)
-    flow = emd_result.flow[slot].cpu().numpy()
-    u, v = (weights[slot].cpu().numpy() for weights in (emd_result.query_weights, emd_result.candidate_weights))
-    scale = result.scale if result.found.emd is emd_result else shared_scale([u, v])
+def _emd_views(shown: Shown) -> dict:
+    result, grid = shown.emd, shown.emd.grid
+    flow = result.flow[shown.slot].cpu().numpy()
+    u, v = (weights[shown.slot].cpu().numpy() for weights in (result.query_weights, result.candidate_weights))
+    scale = shown.scale or shared_scale([u, v])
     strongest = strongest_flows(flow, LINES)
     sources, targets = np.nonzero(flow > 1e-6)
-    weighting = WEIGHTINGS[result.found.options.weighting]
-
-    def heat(face: np.ndarray, weights: np.ndarray) -> str:
-        return picture_url(heatmap(face, weights, grid, scale=scale, colormap=result.colormap))
-
+    weighting = WEIGHTINGS[shown.weighting]
+    faces = {
+        side: {"crop": picture_url(crop), "title": title, "called": called,
+               "weights": picture_url(heatmap(crop, weights, grid, scale=scale, colormap=shown.colormap))}
+        for side, crop, title, called, weights in zip(("query", "candidate"), shown.crops, shown.titles, shown.called,
+                                                      (u, v), strict=True)
+    }
+    shared = " One colour scale serves all candidates shown." if shown.scale else ""
     return {
-        "query": {"crop": picture_url(query_crop), "weights": heat(query_crop, u)},
-        "candidate": {"crop": picture_url(crop), "weights": heat(crop, v)},
-        "flowPicture": picture_url(flow_picture(crop, flow, grid)),
-        "flowPictureBright": picture_url(flow_picture(crop, flow, grid, dim=False)),
-        "lines": picture_url(flow_lines(query_crop, crop, flow, grid, LINES)),
+        **faces,
+        "flowPicture": picture_url(flow_picture(shown.crops[1], flow, grid)),
+        "flowPictureBright": picture_url(flow_picture(shown.crops[1], flow, grid, dim=False)),
+        "lines": picture_url(flow_lines(*shown.crops, flow, grid, LINES)),
         "lineCount": len(strongest), "lineShare": float(sum(line.mass for line in strongest)),
-        "weightsBar": _bar(result, scale, "share of the weight"), "u": u.tolist(), "v": v.tolist(),
+        "weightsBar": _bar(shown, scale, "share of the weight"), "u": u.tolist(), "v": v.tolist(),
         "flow": [[int(i), int(j), float(flow[i, j])] for i, j in zip(sources, targets, strict=True)],
-        "weightsHint": f"{weighting.title}: {weighting.explanation} One colour scale serves all candidates shown.",
+        "weightsHint": f"{weighting.title}: {weighting.explanation}{shared}",
     }
 
 
-def _cross_views(result: Result, row: int, model: CrossImageModel) -> dict:
+def _cross_views(shown: Shown) -> dict:
     """Attention between the faces, averaged over both orders, and the correlation maps of the CNN and of the model."""
-    query_crop, crop = result.found.query.crop, result.crop(row)
-    query, candidate = result.found.query.features, result.identifier.gallery.features([row])
+    model = shown.model
+    query, candidate = (face.at(model.backbone.info.grids[0]) for face in shown.features)
     output, reverse = model.compare_features(query, candidate), model.compare_features(candidate, query)
     attention = cross_attention(output, reverse=reverse)
     mean_forward, mean_backward = attention.choose()
     looked_at = FaceMaps("Attention", received(mean_backward), received(mean_forward), output.grid)
-    heat = paired_heat(query_crop, crop, looked_at, colormap=result.colormap)
+    heat = paired_heat(*shown.crops, looked_at, colormap=shown.colormap)
     heads = [(name, *attention.choose(head=head)) for name, head in
              [("mean of the heads", None), *((f"head {head + 1}", head) for head in range(attention.forward.shape[1]))]]
     correlation = []
@@ -104,13 +119,13 @@ def _cross_views(result: Result, row: int, model: CrossImageModel) -> dict:
     for title, (first, second) in patches.items():
         on_query, on_candidate = cross_correlation(first, second)
         maps = FaceMaps(title, on_query[0], on_candidate[0], output.grid)
-        pictures = paired_heat(query_crop, crop, maps, colormap=result.colormap)
+        pictures = paired_heat(*shown.crops, maps, colormap=shown.colormap)
         correlation.append({"title": title, "query": picture_url(pictures[0]), "candidate": picture_url(pictures[1]),
-                            "bar": _bar(result, maps.colours, "share of the correlation")})
+                            "bar": _bar(shown, maps.colours, "share of the correlation")})
     return {
         "attention": {
             "query": picture_url(heat[0]), "candidate": picture_url(heat[1]), "grid": list(output.grid),
-            "bar": _bar(result, looked_at.colours, "share of the attention received"),
+            "bar": _bar(shown, looked_at.colours, "share of the attention received"),
             "heads": [{"name": name, "forward": _units(forward), "backward": _units(backward)}
                       for name, forward, backward in heads],
             "unit": ATTENTION_UNIT, "receivedQuery": looked_at.query.tolist(),
@@ -124,9 +139,9 @@ def _units(rows: np.ndarray) -> list[list[int]]:
     return np.rint(rows * ATTENTION_UNIT).astype(int).tolist()
 
 
-def _bar(result: Result, scale: tuple[float, float], label: str) -> dict:
+def _bar(shown: Shown, scale: tuple[float, float], label: str) -> dict:
     low, high = scale
-    return {"picture": picture_url(colour_bar(scale, colormap=result.colormap, label=label)),
+    return {"picture": picture_url(colour_bar(scale, colormap=shown.colormap, label=label)),
             "text": f"Colour bar: {label} from {percent(low)} to {percent(high)}"}
 
 

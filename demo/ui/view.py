@@ -125,7 +125,7 @@ def _query_value(result: Result, grid) -> dict:
     return {
         "original": _jpeg(_shrunk(query.photo)), "faces": faces, "face": options.face,
         "altered": _jpeg(_shrunk(altered.photo)) if altered else None,
-        "alteredTitle": altered_title(result.found) if altered else None,
+        "alteredTitle": altered_title(query) if altered else None,
         "crop": _jpeg(patch_grid(query.crop, grid, height=300)),
     }
 

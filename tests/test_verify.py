@@ -1,0 +1,150 @@
+"""Verification of pairs: thresholds against worked cases and brute force, verdicts, the shape of the answers."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import QUERIES
+
+from demo.cli import main
+from demo.errors import BadSetting, NoFace
+from demo.explain import pair_figure, to_png
+from demo.figures import verified_pair
+from demo.gallery import Gallery
+from demo.identify import Identifier, Options
+from demo.thresholds import FILE, KINDS, load_threshold, measure_pairs, pair_methods, set_threshold
+from demo.ui.verdicts import compare_command, compared_value, verdicts_value
+from demo.verify import TITLES, agreement, verify
+
+PHOTO = QUERIES / "person-032" / "04.jpg"
+MASK = Options(occlusion="mask", style="surgical-blue")
+
+
+@pytest.fixture(scope="module")
+def same_person(identifier, bundled):
+    return verify(PHOTO, bundled.photo_file(_row(bundled, "person-032")), identifier, MASK)
+
+
+def _row(gallery, identity) -> int:
+    return next(row for row, entry in enumerate(gallery.entries) if entry.identity == identity)
+
+
+def test_threshold_of_a_case_worked_by_hand():
+    # At 0.4 to 0.5: one of four strangers passes (0.3), one of four genuine pairs fails (0.6).
+    line = set_threshold([0.1, 0.2, 0.4, 0.6], [0.3, 0.5, 0.7, 0.9])
+    assert line.value == pytest.approx(0.45) and line.error == pytest.approx(0.25)
+    assert line.lower == pytest.approx(0.3 + 0.03 * 0.2) and line.upper == pytest.approx(0.4 + 0.85 * 0.2)
+    assert [line.verdict(d) for d in (0.2, 0.45, 0.7)] == ["same", "uncertain", "different"]
+
+
+def test_distances_that_do_not_overlap_leave_the_gap_uncertain():
+    line = set_threshold([0.1] * 50, [0.5] * 50)
+    assert (line.lower, line.value, line.upper, line.error) == pytest.approx((0.1, 0.3, 0.5, 0.0))
+    assert [line.verdict(d) for d in (0.05, 0.3, 0.6)] == ["same", "uncertain", "different"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_equal_error_rate_against_brute_force(seed):
+    rng = np.random.default_rng(seed)
+    own, other = rng.normal(0.3, 0.1, 90), rng.normal(0.5, 0.1, 200)
+    line = set_threshold(own, other)
+    every = np.linspace(0, 1, 20_001)
+    gaps = [abs(np.mean(other <= t) - np.mean(own > t)) for t in every]
+    assert abs(np.mean(other <= line.value) - np.mean(own > line.value)) <= min(gaps) + 1e-12
+    assert line.error == pytest.approx((np.mean(other <= line.value) + np.mean(own > line.value)) / 2)
+    assert line.lower <= line.value <= line.upper
+    assert np.mean(other < line.lower) <= 0.01 and np.mean(own > line.upper) <= 0.05 + 1 / len(own)
+
+
+def test_the_bundled_gallery_has_a_threshold_for_everything(identifier):
+    for method, (weights, _) in pair_methods(identifier.backbone, identifier.h2l()).items():
+        lines = {(one, two): load_threshold(identifier.gallery, method, weights, one, two)
+                 for one in (None, *KINDS[1:]) for two in (None, *KINDS[1:])}
+        assert all(line is not None and line.genuine >= 100 and line.strangers == 500 for line in lines.values())
+        assert lines["mask", None] == lines[None, "mask"]
+        assert lines[None, None].error < lines["mask", None].error
+        assert lines[None, None].error < 0.15 and "both unaltered" in lines[None, None].source
+
+
+def test_one_photo_twice_is_the_same_person(identifier):
+    found = verify(PHOTO, PHOTO, identifier)
+    assert {judged.method for judged in found.judgements} == set(TITLES)
+    assert all(judged.verdict == "same" for judged in found.judgements)
+    assert found.judgement("cosine").distance == pytest.approx(0, abs=1e-6)
+    assert found.judgement("emd").distance == pytest.approx(0, abs=1e-5)
+    assert agreement(found) == "Every method says: same person."
+
+
+def test_strangers_are_different(identifier):
+    found = verify(PHOTO, QUERIES / "person-004" / "04.jpg", identifier)
+    assert {judged.verdict for judged in found.judgements} <= {"different", "uncertain"}
+    assert found.judgement("emd").distance > found.judgement("emd").threshold.value
+
+
+def test_distances_are_those_of_an_identification(identifier, bundled, same_person):
+    row = _row(bundled, "person-032")
+    for stage2 in ("emd", "h2l"):
+        ranked = identifier.identify(PHOTO, stage2=stage2, k=288, occlusion="mask", style="surgical-blue")
+        match = next(m for m in ranked.stage2 if m.row == row)
+        assert same_person.judgement(stage2).distance == pytest.approx(match.patch, abs=2e-3)
+    assert same_person.judgement("cosine").distance == pytest.approx(match.cosine, abs=1e-3)
+
+
+def test_the_order_of_the_photos_does_not_matter(identifier, bundled, same_person):
+    other = verify(bundled.photo_file(_row(bundled, "person-032")), PHOTO, identifier, second_options=MASK)
+    for one, two in zip(same_person.judgements, other.judgements, strict=True):
+        assert one.distance == pytest.approx(two.distance, abs=1e-4) and one.threshold == two.threshold
+
+
+def test_json_has_the_documented_shape(same_person):
+    data = json.loads(json.dumps(same_person.as_json()))
+    assert set(data) == {"first", "second", "methods", "settings", "timings_ms"}
+    assert data["first"]["occlusion"] == "mask" and data["second"]["occlusion"] is None
+    assert list(data["methods"]) == ["cosine", "emd", "h2l"]
+    for answer in data["methods"].values():
+        assert set(answer) == {"distance", "verdict", "ms", "threshold"}
+        line = answer["threshold"]
+        assert line["lower"] <= line["value"] <= line["upper"] and "face mask" in line["source"]
+        assert answer["verdict"] in {"same", "uncertain", "different"}
+
+
+def test_the_command_line_says_the_same(capsys, bundled, same_person, tmp_path):
+    other = str(bundled.photo_file(_row(bundled, "person-032")))
+    arguments = ["compare", str(PHOTO), other, "--occlude", "mask", "--style", "surgical-blue"]
+    assert main([*arguments, "--json", "--figure", str(tmp_path / "pair.png")]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (tmp_path / "pair.png").stat().st_size > 50_000
+    for method, expected in same_person.as_json()["methods"].items():
+        assert answer["methods"][method]["distance"] == pytest.approx(expected["distance"], abs=1e-5)
+        assert answer["methods"][method]["threshold"] == expected["threshold"]
+    assert compare_command(same_person, "galleries/synthetic-people").endswith(
+        "--occlude mask --seed 0 --style surgical-blue")
+
+
+def test_a_bad_photo_is_named(identifier):
+    wall = np.full((300, 300, 3), 127, np.uint8)
+    with pytest.raises(NoFace, match="^Second photo: No face"):
+        verify(PHOTO, wall, identifier)
+    with pytest.raises(BadSetting, match="^First photo: .*beard"):
+        verify(PHOTO, PHOTO, identifier, Options(occlusion="beard"))
+
+
+def test_a_small_gallery_judges_nothing_but_still_measures(people, backbone):
+    built = Gallery.build(people, backbone)
+    measure_pairs(built, backbone)
+    assert (built.folder / FILE).is_file()  # 8 pairs of one person are too few for a threshold
+    found = verify(PHOTO, PHOTO, Identifier(backbone, built))
+    assert [judged.verdict for judged in found.judgements] == [None, None, None]
+    assert agreement(found).startswith("Distances only")
+    assert pair_figure(verified_pair(found)) and verdicts_value(found)["sources"] == []
+
+
+def test_page_values_are_plain_data(identifier, same_person):
+    value, views = verdicts_value(same_person), compared_value(same_person, identifier)
+    json.dumps([value, views])
+    assert [row["view"] for row in value["rows"]] == ["correlation", "flow", "attention"]
+    assert all(row["view"] in views or row["view"] == "flow" for row in value["rows"])
+    assert views["query"]["title"] == "First photo" and sum(views["u"]) == pytest.approx(1)
+    assert compare_command(replace(same_person, options=(MASK, MASK)), "g") == ""
+    assert len(to_png(pair_figure(verified_pair(same_person)))) > 50_000
