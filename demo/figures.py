@@ -12,7 +12,7 @@ from demo.faces import OCCLUSIONS
 from demo.identify import Identification, Identifier, Match, Query
 from demo.matching import WEIGHTINGS
 from demo.thresholds import WEIGHTING
-from demo.verify import SHORT, WORDS, Verification, agreement
+from demo.verify import SHORT, Verification, agreement
 
 #: Gives the aligned crop of a gallery row.
 Crops = Callable[[int], np.ndarray]
@@ -56,14 +56,15 @@ def pair(found: Identification, crops: Crops, match: Match, scale: tuple[float, 
 def verified_pair(found: Verification) -> Pair:
     """Two compared photos as ``explain.pair_figure`` takes them: their EMD, every distance and every verdict."""
     weights = found.emd.query_weights[0].cpu().numpy(), found.emd.candidate_weights[0].cpu().numpy()
-    verdicts = "; ".join(f"{SHORT[judged.method]} {WORDS[judged.verdict]}, threshold {judged.threshold.value:.3f}"
-                         for judged in found.judgements if judged.threshold)
+    lines = ", ".join(f"{SHORT[judged.method]} {judged.threshold.value:.3f}" for judged in found.judgements
+                      if judged.threshold)
     used = found.provenance
     return Pair(
         found.first.crop, found.second.crop, found.emd.grid, *weights, found.emd.flow[0].cpu().numpy(),
         scores=[Score(SHORT[judged.method], judged.distance) for judged in found.judgements],
         query_name="First photo", candidate_name="Second photo", measure=WEIGHTINGS[WEIGHTING].title,
-        title="Are these two photos of one person?", summary=f"{agreement(found)} {verdicts}." if verdicts else agreement(found),
+        title="Are these two photos of one person?",
+        summary=agreement(found) + (f" Thresholds: {lines}." if lines else ""),
         caption=f"thresholds from gallery {used['gallery']}; backbone {used['backbone']} "
                 f"({used['weights_sha256'][:8]}); {grid_name(found.emd.grid)} patches. "
                 "Smaller distances are nearer; a distance is no proof of identity.",

@@ -46,10 +46,10 @@ const render = () => {
       el("thead", {}, el("tr", {}, ["Method", "Distance", "Threshold", "Verdict"].map((title) =>
         el("th", { scope: "col" }, title)), el("td", {}))),
       el("tbody", {}, value.rows.map(verdictRow))),
-    el("p", { class: "hint" }, "Smaller distances are nearer. Below the shaded band: same person; above it: different people. A distance says how alike two pictures are to this network; it does not prove who someone is."),
+    el("p", { class: "hint" }, "Smaller distances are nearer. Left of the shaded band: same person; inside: uncertain; right of it: different people. A distance says how alike two pictures are to this network; it does not prove who someone is."),
     value.sources.length ? el("details", { class: "verdict" }, el("summary", {}, "Where the thresholds come from"),
       value.sources.map((source) => el("p", {}, source)),
-      el("p", {}, "The threshold (dark line) is the distance of equal error rate: as large a share of strangers lies below it as of one person's pairs above. The band reaches from where 1 % of the strangers would pass to where 5 % of one person's pairs would fail, and holds the threshold."),
+      el("p", {}, "The threshold (the line across the bar) is the distance of equal error rate: as large a share of strangers lies below it as of one person's pairs above. The band reaches from where 1 % of the strangers would pass to where 5 % of one person's pairs would fail, and holds the threshold."),
       el("ul", {}, value.rows.filter((row) => row.threshold).map((row) =>
         el("li", {}, `${row.title}: equal error rate ${row.threshold.error.toFixed(1)} %`)))) : null);
 };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -116,7 +117,7 @@ def flatten_map(feature_map: Tensor) -> Tensor:
     return feature_map.flatten(2).transpose(1, 2)
 
 
-class Backbone:
+class Backbone(ABC):
     """A trained network behind the common interface.
 
     A subclass module gives its BackboneInfo, its alignment Template, and a network whose ``forward``
@@ -141,9 +142,9 @@ class Backbone:
         """(width, height) of the crops that ``extract`` takes."""
         return self.info.input_size
 
+    @abstractmethod
     def prepare(self, crops: Tensor) -> Tensor:
         """uint8 (B, h, w, 3) RGB on the device → float input of the network."""
-        raise NotImplementedError
 
     @torch.inference_mode()
     def extract(self, crops: np.ndarray | Sequence[np.ndarray], *, batch: int = 32) -> Features:

@@ -104,7 +104,7 @@ def _draw_bar(page: Page, scale: Scale, colormap: str, at: tuple[float, float, f
 
 def _draw_flow(page: Page, pair: Pair, columns: list[float], y: float, width: float, lines: int) -> None:
     page.text(columns[0], y + 0.14, "Flow", 9, width=width, bold=True)
-    page.text(columns[0], y + 0.3 + _FACE + 0.12, f"{pair.query_name.lower()} rebuilt; bright: much mass", 7.5, width=width, colour=MUTED)
+    page.text(columns[0], y + 0.3 + _FACE + 0.12, "rebuilt; bright: much mass", 7.5, width=width, colour=MUTED)
     page.picture(flow_picture(pair.candidate, pair.flow, pair.grid), (columns[0], y + 0.3, width, _FACE))
     shown = strongest_flows(pair.flow, lines)
     wide = columns[2] + width - columns[1]

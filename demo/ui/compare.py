@@ -46,7 +46,7 @@ class ComparePage:
             with gr.Column(scale=1, min_width=330):
                 verdicts = Verdicts(elem_id="verdicts", label="Verdicts")
                 inspector = Inspector(elem_id="inspector", label="Inspector")
-                command = gr.Code(language="shell", label="The same answer on the command line", interactive=False,
+                command = gr.Code(language=None, label="The same answer on the command line", interactive=False,
                                   lines=1, wrap_lines=True, visible=False, elem_id="compare-command")
         run = {"fn": self.run, "inputs": list(form.values()), "outputs": [verdicts, inspector, command],
                "concurrency_id": HEAVY, "concurrency_limit": engine.settings.jobs, "api_visibility": "private",
