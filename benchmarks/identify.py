@@ -48,7 +48,7 @@ def run(repeats: int = 20) -> dict:
         options = Options(occlusion="mask", **choices)
         found = identifier.identify(PHOTO, **vars(options))
         impostors = load_impostors(identifier.gallery, occlusion="mask", stage2=options.stage2, grid=options.grid,
-                                   weighting=options.weighting, alpha=options.alpha)
+                                   weighting=options.weighting, alpha=found.options.alpha)
         result = Result(found, identifier, impostors)
         inspector_value(result, board_value(result)["selected"])
         return result

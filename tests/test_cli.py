@@ -140,5 +140,5 @@ def test_settings_come_from_the_environment():
 def test_the_readme_names_every_command():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for command in ("identify", "gallery build", "gallery info", "gallery verify", "evaluate", "weights list",
-                    "weights get", "weights check", "benchmark"):
+                    "weights get", "weights check", "benchmark", "compare", "train-h2l"):
         assert f"python -m demo {command}" in readme
