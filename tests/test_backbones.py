@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from demo.backbones import load_backbone
+from demo.backbones import available, load_backbone
 from demo.backbones.arcface import IRBlock, to_gray
 from demo.backbones.cosface import SphereBlock
 from demo.backbones.facenet import Residual
@@ -411,3 +411,13 @@ def test_inception_residual_by_hand(last, expected):
     block = Residual(1, 2, 0.5, torch.nn.Identity(), torch.nn.Identity(), last=last)
     set_all(block, **{"conv2d.weight": 2, "conv2d.bias": 0})
     assert block(torch.tensor([[[[1.0, -1.0]]]])).flatten().tolist() == expected
+
+
+def test_a_variant_is_a_backbone_of_its_own(tmp_path):
+    path = tmp_path / "facenet.pt"
+    torch.save(filled(facenet_shapes(), 3), path)
+    plain, variant = (load_backbone(name, weights=path, device="cpu") for name in ("facenet", "facenet-5pt"))
+    assert (plain.name, variant.name) == ("facenet", "facenet-5pt")
+    assert plain.template is TEMPLATES["facenet"] and variant.template is TEMPLATES["facenet-5pt"]
+    assert variant.weights_sha256 != plain.weights_sha256  # galleries of one are refused by the other
+    assert {"facenet", "facenet-5pt"} <= {info.name for info in available()}

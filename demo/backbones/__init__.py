@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -15,24 +17,42 @@ from demo.weights import dlib_model, find
 __all__ = ["Backbone", "BackboneInfo", "Features", "Grid", "available", "grid_name", "load_backbone",
            "parse_grid", "pick_device"]
 
-#: name → (module with INFO and load(weights, device, **options), function that locates its weights file).
+@dataclass(frozen=True)
+class _Choice:
+    """A network, or a variant of it under a name of its own.
+
+    module: has INFO and load(weights, device, **options). locate: finds its weights file. options: those of a
+    variant; title: of a variant.
+    """
+
+    module: ModuleType
+    locate: Callable[[], Path]
+    options: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
+
+    def info(self, name: str) -> BackboneInfo:
+        return replace(self.module.INFO, name=name, title=self.title) if self.options else self.module.INFO
+
+
 _BACKBONES = {
-    "dlib": (dlib_resnet, lambda: dlib_model(dlib_resnet.WEIGHTS)),
-    "arcface": (arcface, lambda: find("arcface")),
-    "cosface": (cosface, lambda: find("cosface")),
-    "facenet": (facenet, lambda: find("facenet")),
+    "dlib": _Choice(dlib_resnet, lambda: dlib_model(dlib_resnet.WEIGHTS)),
+    "arcface": _Choice(arcface, lambda: find("arcface")),
+    "cosface": _Choice(cosface, lambda: find("cosface")),
+    "facenet": _Choice(facenet, lambda: find("facenet")),
+    "facenet-5pt": _Choice(facenet, lambda: find("facenet"), {"alignment": "five-point"},
+                           "FaceNet, five-point alignment"),
 }
 
 
 def available() -> list[BackboneInfo]:
     """Every backbone, those whose weights are missing with ``ready=False`` and the reason."""
     infos = []
-    for module, locate in _BACKBONES.values():
+    for name, choice in _BACKBONES.items():
         try:
-            locate()
-            infos.append(module.INFO)
+            choice.locate()
+            infos.append(choice.info(name))
         except DemoError as error:
-            infos.append(replace(module.INFO, ready=False, why_not=str(error)))
+            infos.append(replace(choice.info(name), ready=False, why_not=str(error)))
     return infos
 
 
@@ -59,11 +79,13 @@ def load_backbone(name: str = "dlib", *, weights: str | Path | None = None, devi
     """
     if name not in _BACKBONES:
         raise BadSetting(f"Unknown backbone {name!r}: choose from {', '.join(_BACKBONES)}.")
-    module, locate = _BACKBONES[name]
-    path = Path(weights) if weights else locate()
+    choice = _BACKBONES[name]
+    path = Path(weights) if weights else choice.locate()
     try:
-        return module.load(path, pick_device(device), **options)
+        backbone = choice.module.load(path, pick_device(device), **{**choice.options, **options})
     except TypeError as error:
         if options and "keyword" in str(error):
             raise BadSetting(f"The {name} backbone has no option {', '.join(map(repr, options))}.") from None
         raise
+    backbone.info = choice.info(name)
+    return backbone
