@@ -12,7 +12,7 @@ from PIL import Image
 
 from demo.identify import Options
 from demo.settings import Settings
-from demo.ui.app import launch_options
+from demo.ui.app import build, launch_options
 from demo.ui.engine import Engine
 from demo.ui.examples import EXAMPLES
 from demo.ui.form import defaults, link_of, options_of, values_from_link
@@ -79,6 +79,13 @@ def test_launch_options_keep_visitors_private():
     options = launch_options(Settings())
     assert options["run_history"] is False and options["enable_monitoring"] is False
     assert "server_name" not in options and "share" not in options
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 60, 600])
+def test_files_are_gone_when_the_page_says_so(engine, minutes):
+    """A file just too young for one sweep waits for the next, and even then is not older than promised."""
+    every, age = build(Settings(keep_minutes=minutes), engine).delete_cache
+    assert min(every, age) > 0 and every + age <= 60 * minutes
 
 
 def test_the_engine_lists_and_refuses(engine):

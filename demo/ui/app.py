@@ -23,8 +23,9 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
     settings = settings or read_settings()
     engine = engine or Engine(settings)
     keep = settings.keep_minutes * 60
+    sweep = min(keep // 2, 600)  # seconds between sweeps; a file may have to wait for one beyond its age
     with gr.Blocks(title="Explainable face identification", analytics_enabled=False, fill_width=True,
-                   delete_cache=(min(keep, 600), keep)) as app:
+                   delete_cache=(sweep, keep - sweep)) as app:
         gr.Navbar(main_page_name="Identify")
         gr.HTML(HEADER)
         IdentifyPage(engine, app)
