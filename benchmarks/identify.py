@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.timing import table, time_in_turn, timing_columns
 from demo.gallery import load_impostors
-from demo.identify import Options
+from demo.query import Options
 from demo.settings import ASSETS, settings
 from demo.ui.engine import Engine
 from demo.ui.inspect import inspector_value

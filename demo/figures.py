@@ -9,8 +9,9 @@ import numpy as np
 from demo.backbones import grid_name
 from demo.explain import Board, Cell, Column, Pair, Score, flow_picture, patch_grid
 from demo.faces import OCCLUSIONS
-from demo.identify import Identification, Identifier, Match, Query
+from demo.identify import Identification, Identifier, Match
 from demo.matching import WEIGHTINGS
+from demo.query import Query
 from demo.thresholds import WEIGHTING
 from demo.verify import SHORT, Verification, agreement
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from demo.backbones import grid_name
 from demo.errors import DemoError
-from demo.identify import Clock, Identifier, Options, Query, prepare_query
+from demo.identify import Identifier
 from demo.matching import EMDResult, emd
+from demo.query import Clock, Options, Query, prepare_query
 from demo.thresholds import FEWEST, WEIGHTING, Threshold, load_threshold, pair_methods
 
 #: Method → title, in the order shown.

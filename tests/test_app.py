@@ -10,7 +10,7 @@ from conftest import QUERIES, ROOT
 from gradio_client import Client, handle_file
 from PIL import Image
 
-from demo.identify import Options
+from demo.query import Options
 from demo.settings import Settings
 from demo.ui.app import build, launch_options
 from demo.ui.engine import Engine

@@ -111,7 +111,7 @@ def test_weights_list_names_every_file(capsys):
 
 def test_train_h2l_trains_and_the_app_finds_the_weights(capsys, people, tmp_path, monkeypatch):
     weights = tmp_path / "weights"
-    for module in ("demo.cli", "demo.crossimage.checkpoint"):
+    for module in ("demo.cli.train", "demo.crossimage.checkpoint"):
         monkeypatch.setattr(f"{module}.settings", lambda: Settings(weights=weights))
     status, out, _ = ask(capsys, "train-h2l", "--people", people, "--steps", 2, "--work", tmp_path / "work",
                          "--alpha", 0.6)
@@ -123,7 +123,7 @@ def test_train_h2l_trains_and_the_app_finds_the_weights(capsys, people, tmp_path
 def test_real_faces_masked_queries_gain(capsys, tmp_path, monkeypatch):
     """The claim on photographs of real people, where they are at hand."""
     folder = real_photos("real-faces/lfw-10")
-    monkeypatch.setattr("demo.cli.settings", lambda: Settings(cache=tmp_path))
+    monkeypatch.setattr("demo.cli.arguments.settings", lambda: Settings(cache=tmp_path))
     _, out, _ = ask(capsys, "evaluate", "--gallery", folder, "--occlude", "mask", "--json")
     data = json.loads(out)
     assert data["queries"] >= 95 and data["stage2"]["P@1"] >= data["stage1"]["P@1"]

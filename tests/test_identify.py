@@ -11,8 +11,9 @@ from demo.errors import BadPhoto, BadSetting, NoFace, WeightsMissing
 from demo.evaluation import evaluate, leave_one_out, query_folder
 from demo.faces import align, find_face, load_photo, occlude
 from demo.gallery import Gallery, load_impostors, measure_impostors
-from demo.identify import Identifier, Options
+from demo.identify import Identifier
 from demo.matching import emd
+from demo.query import Options
 
 PHOTO = QUERIES / "person-002" / "04.jpg"
 

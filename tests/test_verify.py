@@ -12,7 +12,8 @@ from demo.errors import BadSetting, NoFace
 from demo.explain import pair_figure, to_png
 from demo.figures import verified_pair
 from demo.gallery import Gallery
-from demo.identify import Identifier, Options
+from demo.identify import Identifier
+from demo.query import Options
 from demo.thresholds import FILE, KINDS, load_threshold, measure_pairs, pair_methods, set_threshold
 from demo.ui.verdicts import compare_command, compared_value, verdicts_value
 from demo.verify import TITLES, agreement, verify

@@ -11,7 +11,8 @@ from demo.backbones import grid_name
 from demo.errors import DemoError
 from demo.evaluation.metrics import Scores, mean_scores, score_query
 from demo.gallery import Gallery, list_photos
-from demo.identify import Clock, Identifier, Options, prepare_query
+from demo.identify import Identifier
+from demo.query import Clock, Options, prepare_query
 
 #: Wraps the queries to show progress, as ``tqdm`` does.
 Progress = Callable[[Sequence], Iterable]

@@ -13,7 +13,8 @@ from demo.errors import DemoError
 from demo.explain import pair_figure, to_png
 from demo.faces import DETECTORS, OCCLUSIONS
 from demo.figures import verified_pair
-from demo.identify import Identifier, Options, json_text
+from demo.identify import Identifier, json_text
+from demo.query import Options
 from demo.settings import Settings
 from demo.ui.components import Inspector, PhotoInput, Verdicts
 from demo.ui.engine import Engine

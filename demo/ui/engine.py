@@ -15,8 +15,9 @@ from demo.backbones import Backbone, BackboneInfo, available, load_backbone
 from demo.errors import BadGallery, DemoError, WeightsMissing
 from demo.gallery import Gallery, list_photos, measure_impostors, open_or_build
 from demo.gallery.build import Progress
-from demo.identify import Identifier, Options
+from demo.identify import Identifier
 from demo.matching import warm_up
+from demo.query import Options
 from demo.settings import Settings
 from demo.thresholds import measure_pairs
 

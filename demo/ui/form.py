@@ -11,8 +11,9 @@ import gradio as gr
 from demo.backbones import grid_name, parse_grid
 from demo.explain import COLORMAPS
 from demo.faces import DETECTORS, OCCLUSIONS
-from demo.identify import PAPER_ALPHA, Options
+from demo.identify import PAPER_ALPHA
 from demo.matching import SOLVERS, WEIGHTINGS, weighting_problems
+from demo.query import Options
 from demo.ui.components import ExampleStrip, PhotoInput
 from demo.ui.engine import Engine
 from demo.ui.examples import EXAMPLES, FIRST

@@ -6,7 +6,8 @@ import shlex
 
 from demo.backbones import grid_name
 from demo.figures import altered_title
-from demo.identify import Identifier, Options, Query
+from demo.identify import Identifier
+from demo.query import Options, Query
 from demo.thresholds import WEIGHTING
 from demo.ui.inspect import Shown, pair_views
 from demo.ui.view import photo_value

@@ -1,0 +1,23 @@
+"""``benchmark``: speed and memory on this machine."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from demo.cli.arguments import positive
+
+#: Modules of the benchmarks folder; imported when asked for, since no other command needs them.
+BENCHMARKS = ("identify", "transport", "backbones")
+
+
+def add(commands) -> None:
+    benchmark = commands.add_parser("benchmark", help="speed and memory on this machine")
+    benchmark.add_argument("what", nargs="?", choices=BENCHMARKS, default="identify")
+    benchmark.add_argument("--repeats", type=positive, default=15, help="runs per measurement (default 15)")
+    benchmark.add_argument("--json", action="store_true")
+    benchmark.set_defaults(run=_benchmark)
+
+
+def _benchmark(parsed) -> None:
+    benchmark = import_module(f"benchmarks.{parsed.what}")
+    benchmark.main(["--repeats", str(parsed.repeats), *(["--json"] if parsed.json else [])])

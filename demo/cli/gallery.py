@@ -1,0 +1,63 @@
+"""``gallery``: build, describe and check galleries."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from demo.cli.arguments import add_backbone, backbone_of, photo_progress
+from demo.gallery import Gallery, measure_impostors
+from demo.identify import json_text
+from demo.thresholds import measure_pairs
+
+
+def add(commands) -> None:
+    gallery = commands.add_parser("gallery", help="build, describe or check a gallery")
+    actions = gallery.add_subparsers(dest="action", required=True, metavar="ACTION")
+    build = actions.add_parser("build", help="index a folder that has one sub-folder per person")
+    build.add_argument("folder", type=Path, metavar="FOLDER")
+    build.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: FOLDER/.index)")
+    build.add_argument("--name", help="what the gallery is called (default: the folder's name)")
+    add_backbone(build)
+    build.set_defaults(run=_gallery_build)
+    for word, run, text in (("info", _gallery_info, "what a gallery holds and what made it"),
+                            ("verify", _gallery_verify, "whether photos and index still belong together")):
+        action = actions.add_parser(word, help=text)
+        action.add_argument("folder", type=Path, metavar="DIR")
+        action.add_argument("--backbone", default=None)
+        action.add_argument("--json", action="store_true")
+        action.set_defaults(run=run)
+
+
+def _gallery_build(parsed) -> None:
+    backbone = backbone_of(parsed)
+    gallery = Gallery.build(parsed.folder, backbone, parsed.out, name=parsed.name, detector=parsed.detector,
+                            progress=photo_progress("Indexing"))
+    measure_impostors(gallery, backbone, lambda jobs: tqdm(jobs, desc="Strangers", unit="photo", file=sys.stderr))
+    measure_pairs(gallery, backbone, lambda jobs: tqdm(jobs, desc="Pairs", file=sys.stderr))
+    print(f"{gallery.name}: {len(gallery)} photos of {len(gallery.people)} people, in {gallery.folder}.")
+    for failure in gallery.manifest.failures:
+        print(f"left out {failure.path}: {failure.reason}")
+
+
+def _gallery_info(parsed) -> None:
+    gallery = Gallery.open(parsed.folder, parsed.backbone)
+    if parsed.json:
+        print(json_text(gallery.info()))
+        return
+    for key, value in gallery.info().items():
+        print(f"{key:>15}: {', '.join(value) if isinstance(value, list) else value}")
+    for failure in gallery.manifest.failures:
+        print(f"       left out: {failure.path}: {failure.reason}")
+
+
+def _gallery_verify(parsed) -> int:
+    gallery = Gallery.open(parsed.folder, parsed.backbone)
+    problems = gallery.verify()
+    if parsed.json:
+        print(json_text({"problems": problems}))
+    else:
+        print("\n".join(problems) or f"{gallery.name} is sound: {len(gallery)} photos, every hash as built.")
+    return 1 if problems else 0

@@ -1,0 +1,49 @@
+"""``identify``: who is in a photo?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from demo.cli.arguments import add_method, add_source, identifier_of, options_of, positive
+from demo.explain import board_figure, moved, save_figure
+from demo.figures import board, crops_of
+from demo.identify import json_text
+
+
+def add(commands) -> None:
+    identify = commands.add_parser("identify", help="who is this? two-stage identification of one photo")
+    identify.add_argument("photo", metavar="PHOTO")
+    add_source(identify)
+    add_method(identify)
+    identify.add_argument("--top", type=positive, default=5, help="how many matches to show (default 5)")
+    identify.add_argument("--identity", metavar="NAME", help="who it is, if known: marks right and wrong")
+    identify.add_argument("--figure", type=Path, metavar="OUT.png", help="draw both rankings (.png or .pdf)")
+    identify.add_argument("--json", action="store_true", help="print the whole answer as JSON")
+    identify.set_defaults(run=_identify)
+
+
+def _identify(parsed) -> None:
+    options = options_of(parsed)
+    identifier = identifier_of(parsed)
+    found = identifier.identify(parsed.photo, truth=parsed.identity, **vars(options))
+    if parsed.figure:
+        save_figure(board_figure(board(found, crops_of(identifier), parsed.top)), parsed.figure)
+        print(f"Figure written to {parsed.figure}.", file=sys.stderr)
+    if parsed.json:
+        print(json_text(found.as_json(parsed.top)))
+        return
+    faces = len(found.query.faces)
+    if faces > 1:
+        print(f"The photo shows {faces} faces; this is number {options.face + 1}, counted from the largest.")
+    print(f"{'Stage 1':<34}{'Stage 2' if found.stage2 else ''}")
+    for slot in range(min(parsed.top, len(found.stage1))):
+        first = found.stage1[slot]
+        line = f"{first.rank:>2}. {first.identity:<20.20} {first.cosine:.3f}"
+        if found.stage2:
+            second = found.stage2[slot]
+            line = (f"{line:<34}{second.rank:>2}. {second.identity:<20.20} {second.distance:.3f}  "
+                    f"{moved(second.rank, second.stage1_rank)}")
+        print(line)
+    print("Distances: smaller is nearer. Timings: "
+          + ", ".join(f"{step} {ms:.0f} ms" for step, ms in found.timings_ms.items()))
