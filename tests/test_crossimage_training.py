@@ -10,12 +10,13 @@ import torch
 
 from demo.crossimage import load_h2l, save_model
 from demo.crossimage.networks import Sizes
-from demo.crossimage.recipe import alpha_scores, cached_views, split_people, train_model
+from demo.crossimage.recipe import alpha_scores, cached_views, train_model
 from demo.crossimage.start import initialise
 from demo.crossimage.train import NETWORKS, Batches, Training, train
-from demo.crossimage.views import VIEWS, LabelledPhoto, ViewSet, photo_views
+from demo.crossimage.views import VIEWS, ViewSet, photo_views
 from demo.errors import BadSetting, BadWeights
 from demo.faces import find_face, load_photo
+from demo.faces.labelled import LabelledPhoto, split_people
 from demo.settings import ROOT
 
 SIZES = Sizes(heads=2, dim=16, dim_head=8, hidden=24, output=12, patches=9, channels=16, faithful=False, squeeze=6)

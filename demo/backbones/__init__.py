@@ -11,7 +11,8 @@ import torch
 
 from demo.backbones import arcface, cosface, dlib_resnet, facenet
 from demo.backbones.base import Backbone, BackboneInfo, Features, Grid, grid_name, parse_grid
-from demo.errors import BadSetting, DemoError
+from demo.backbones.tuned import read_tuned, tuned_from
+from demo.errors import BadSetting, BadWeights, DemoError
 from demo.weights import dlib_model, find
 
 __all__ = ["Backbone", "BackboneInfo", "Features", "Grid", "available", "grid_name", "load_backbone",
@@ -73,14 +74,18 @@ def load_backbone(name: str = "dlib", *, weights: str | Path | None = None, devi
                   **options) -> Backbone:
     """Load a backbone by name, ready to ``extract`` on a device.
 
-    weights: path of a weights file; by default it is looked for where ``demo.weights`` says.
+    weights: path of a weights file, or of what ``finetune`` made of that backbone; by default it is looked for where
+    ``demo.weights`` says.
     options: further choices of that backbone. Raises BadSetting for an unknown name or option, WeightsMissing
     where no file is found, and BadWeights where the file is not that network's.
     """
     if name not in _BACKBONES:
         raise BadSetting(f"Unknown backbone {name!r}: choose from {', '.join(_BACKBONES)}.")
     choice = _BACKBONES[name]
-    path = Path(weights) if weights else choice.locate()
+    tuned = Path(weights) if weights and (began := tuned_from(Path(weights))) else None
+    if tuned and began != name:
+        raise BadWeights(f"{tuned.name} is a fine-tuned {began} backbone, not {name}: choose backbone {began}.")
+    path = choice.locate() if tuned or not weights else Path(weights)
     try:
         backbone = choice.module.load(path, pick_device(device), **{**choice.options, **options})
     except TypeError as error:
@@ -88,4 +93,6 @@ def load_backbone(name: str = "dlib", *, weights: str | Path | None = None, devi
             raise BadSetting(f"The {name} backbone has no option {', '.join(map(repr, options))}.") from None
         raise
     backbone.info = choice.info(name)
+    if tuned:
+        read_tuned(tuned, backbone)
     return backbone

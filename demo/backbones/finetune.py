@@ -6,21 +6,20 @@ The result is a weights file of its own: features, and so galleries, made with i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from demo.backbones import load_backbone
 from demo.backbones.base import Backbone
-from demo.errors import BadSetting, BadWeights
-from demo.weights import read_state, sha256
+from demo.backbones.tuned import write_tuned
+from demo.errors import BadGallery, BadSetting, DemoError
+from demo.faces import align, alter, find_face, load_photo
+from demo.faces.labelled import LabelledPhoto
 
 #: Called after each batch with (batches done, batches in all, loss).
 Progress = Callable[[int, int, float], None]
@@ -42,6 +41,32 @@ class FineTuning:
     seed: int = 0
 
 
+def occluded_copies(photos: Sequence[LabelledPhoto], backbone: Backbone, occlusions: Sequence[str] = ("mask",), *,
+                    seed: int = 0, progress: Callable[[int, int], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(crops, label) to fine-tune on: each photo aligned as it is, and once more under every occlusion.
+
+    crops: uint8 (N, h, w, 3). label: (N,) whole numbers from 0, in the order of the names. Photos in which no face is
+    found are left out; BadGallery where none is left. progress: called with (photos done, photos in all).
+    """
+    crops, names = [], []
+    for number, photo in enumerate(photos):
+        try:
+            picture = load_photo(photo.file)
+            face = find_face(picture)
+            copies = [align(picture, face, backbone)]
+            copies += [alter(picture, face, kind, seed=seed * 1_000_003 + number).aligned(backbone)[0]
+                       for kind in occlusions]
+        except DemoError:
+            copies = []
+        crops += copies
+        names += [photo.identity] * len(copies)
+        if progress:
+            progress(number + 1, len(photos))
+    if not crops:
+        raise BadGallery("No face was found in any of the training photos: give other photos.")
+    return np.stack(crops), np.unique(names, return_inverse=True)[1]
+
+
 def arcface_loss(embedding: Tensor, people: Tensor, label: Tensor, *, margin: float, scale: float) -> Tensor:
     """ArcFace (Deng et al. 2019): cross-entropy with cos(angle + margin) for the right person.
 
@@ -58,7 +83,7 @@ def arcface_loss(embedding: Tensor, people: Tensor, label: Tensor, *, margin: fl
 
 def finetune(backbone: Backbone, crops: np.ndarray, label: np.ndarray, out: Path, *, checkpoint: Path,
              tuning: FineTuning | None = None, progress: Progress | None = None) -> list[float]:
-    """Fine-tune a copy of ``backbone`` and write ``out`` (safetensors, for ``load_finetuned``).
+    """Fine-tune a copy of ``backbone`` and write ``out`` (safetensors, for ``load_backbone(name, weights=out)``).
 
     crops: uint8 (N, h, w, 3) at the backbone's input size, plain and occluded. label: (N,) whole numbers from 0, the
     people. checkpoint: written after every epoch; where it is there already and was made with the same settings,
@@ -96,10 +121,7 @@ def finetune(backbone: Backbone, crops: np.ndarray, label: np.ndarray, out: Path
             torch.save({"settings": settings, "network": network.state_dict(), "people": people.detach(),
                         "optimiser": optimiser.state_dict(), "losses": losses}, partial)
             partial.replace(checkpoint)
-        partial = out.with_name(out.name + ".part")
-        tensors = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
-        partial.write_bytes(save(tensors, metadata={"finetuned": backbone.name}))
-        partial.replace(out)
+        write_tuned(out, backbone.name, network)
     finally:
         network.load_state_dict(before)
         network.requires_grad_(False)
@@ -114,7 +136,7 @@ def _epoch(backbone: Backbone, crops, target: Tensor, people: Tensor, optimiser,
     total = 0.0
     for number, rows in enumerate(batches, start=1):
         part = torch.from_numpy(np.ascontiguousarray(crops[rows.numpy()])).to(backbone.device)
-        embedding, _ = backbone.network(backbone.prepare(part))
+        embedding = backbone.embed(part)
         loss = arcface_loss(embedding, people, target[rows.to(target.device)], margin=tuning.margin,
                             scale=tuning.scale)
         optimiser.zero_grad()
@@ -126,22 +148,3 @@ def _epoch(backbone: Backbone, crops, target: Tensor, people: Tensor, optimiser,
             progress(epoch * len(batches) + number, tuning.epochs * len(batches), float(loss.detach()))
     return total / len(crops)
 
-
-def load_finetuned(path: str | Path, *, device: str = "auto") -> Backbone:
-    """The backbone that ``finetune`` wrote; its ``weights_sha256`` is the file's, so galleries are told apart.
-
-    Raises BadWeights for a file of another origin and WeightsMissing where the original backbone's weights are not
-    on this machine.
-    """
-    path = Path(path)
-    state = read_state(path)
-    try:
-        with safe_open(path, "pt") as file:
-            name = (file.metadata() or {})["finetuned"]
-        backbone = load_backbone(name, device=device)
-        backbone.network.load_state_dict(state)
-    except (SafetensorError, KeyError, BadSetting, RuntimeError):
-        raise BadWeights(f"{path.name} is no backbone fine-tuned here: make one with 'python -m demo finetune'."
-                         ) from None
-    backbone.weights_sha256 = sha256(path)
-    return backbone

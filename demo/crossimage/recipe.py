@@ -15,25 +15,13 @@ from demo.crossimage.checkpoint import load_h2l, save_model
 from demo.crossimage.model import CrossImageModel
 from demo.crossimage.networks import Sizes
 from demo.crossimage.rerank import CrossReranker
-from demo.crossimage.train import SIZES, Progress, Training, train
-from demo.crossimage.views import VIEWS, LabelledPhoto, ViewSet, make_views
+from demo.crossimage.train import RECIPES, SIZES, Progress, Training, train
+from demo.crossimage.views import VIEWS, ViewSet, make_views
 from demo.crossimage.views import Progress as ViewsProgress
+from demo.faces.labelled import LabelledPhoto
 
 #: Values of alpha that are tried.
 ALPHAS = tuple(step / 10 for step in range(11))
-
-
-def split_people(photos: Sequence[LabelledPhoto],
-                 first_held_out: Sequence[str]) -> tuple[list[LabelledPhoto], list[LabelledPhoto]]:
-    """(to train on, held out): of all identities that begin with the same letters up to the first digit, those from
-    ``first_held_out`` on, in alphabetical order, are held out. "person-070" holds out person-070, person-071, …"""
-    def stem(name: str) -> str:
-        return name[:next((at for at, letter in enumerate(name) if letter.isdigit()), len(name))]
-
-    def held(identity: str) -> bool:
-        return any(stem(identity) == stem(first) and identity >= first for first in first_held_out)
-
-    return [p for p in photos if not held(p.identity)], [p for p in photos if held(p.identity)]
 
 
 def cached_views(photos: Sequence[LabelledPhoto], backbone: Backbone, folder: Path, *, seed: int = 0,
@@ -62,7 +50,7 @@ def train_model(photos: Sequence[LabelledPhoto], out: Path, *, backbone: Backbon
     """
     rows, cols = backbone.info.grids[0]
     sizes = replace(sizes or SIZES, patches=rows * cols, channels=backbone.info.channels[0])
-    views = cached_views(photos, backbone, work, seed=(training or Training()).seed, progress=views_progress)
+    views = cached_views(photos, backbone, work, seed=(training or RECIPES[kind]).seed, progress=views_progress)
     network, losses = train(kind, views, work / f"{kind.lower()}-{out.stem}.checkpoint", sizes=sizes,
                             training=training, device=backbone.device, progress=progress)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from torch import Tensor
 from demo.backbones import Backbone
 from demo.errors import BadGallery, BadWeights, DemoError
 from demo.faces import Face, Window, align, alter, find_face, load_photo
+from demo.faces.labelled import LabelledPhoto
 
 #: Called with (photos done, photos in all).
 Progress = Callable[[int, int], None]
@@ -26,14 +27,6 @@ Progress = Callable[[int, int], None]
 VIEWS = ("plain", "plain", "plain", "mask", "mask", "sunglasses", "crop", "erase")
 #: Sides of a random crop over the side of the aligned square, and of an erased rectangle.
 _CROP_SIDE, _ERASED = (0.55, 0.9), (0.25, 0.55)
-
-
-@dataclass(frozen=True)
-class LabelledPhoto:
-    """A photo and whom it shows."""
-
-    identity: str
-    file: Path
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from demo.backbones.finetune import FineTuning, arcface_loss, finetune, load_finetuned
+from demo.backbones import load_backbone
+from demo.backbones.finetune import FineTuning, arcface_loss, finetune
+from demo.cli import main
 from demo.errors import BadSetting, BadWeights
+from demo.gallery import Gallery
+from demo.weights import sha256
 
 SMALL = FineTuning(epochs=3, batch=4)
 
@@ -36,7 +41,7 @@ def test_finetuning_lowers_the_loss_and_leaves_the_backbone_alone(backbone, face
     losses = finetune(backbone, *faces, tmp_path / "tuned.safetensors", checkpoint=tmp_path / "c", tuning=SMALL)
     assert len(losses) == 3 and losses[-1] < losses[0]
     assert torch.equal(backbone.extract(faces[0]).embedding, before)
-    tuned = load_finetuned(tmp_path / "tuned.safetensors", device="cpu")
+    tuned = load_backbone("dlib", weights=tmp_path / "tuned.safetensors", device="cpu")
     assert tuned.weights_sha256 != backbone.weights_sha256
     assert (tuned.extract(faces[0]).embedding - before).abs().max() > 1e-5
 
@@ -59,6 +64,21 @@ def test_an_interrupted_finetuning_goes_on(backbone, faces, tmp_path):
 def test_wrong_input_is_refused(backbone, faces, tmp_path):
     with pytest.raises(BadSetting, match="two people"):
         finetune(backbone, faces[0], np.zeros(12, int), tmp_path / "x", checkpoint=tmp_path / "c")
-    torch.save({"a": torch.zeros(2)}, tmp_path / "other.pth")
-    with pytest.raises(BadWeights, match="fine-tuned"):
-        load_finetuned(tmp_path / "other.pth")
+    for began, said in (("facenet", "choose backbone facenet"), ("dlib", "does not fit")):
+        save_file({"a": torch.zeros(2)}, tmp_path / "other.safetensors", metadata={"finetuned": began})
+        with pytest.raises(BadWeights, match=said):
+            load_backbone("dlib", weights=tmp_path / "other.safetensors")
+
+
+def test_the_command_makes_a_backbone_that_evaluate_takes(people, tmp_path, capsys):
+    """The whole way: photos and masked copies in, a weights file out, a gallery indexed with it."""
+    out = tmp_path / "tuned.safetensors"
+    asked = ["finetune", "--people", people, "--hold-out", "person-004", "--epochs", 2, "--batch", 4, "--out", out,
+             "--work", tmp_path / "work", "--device", "cpu"]
+    assert main(list(map(str, asked))) == 0
+    said = capsys.readouterr().out
+    assert "12 crops of 3 people, 2 photos held out" in said
+    gallery = Gallery.build(people, load_backbone("dlib", weights=out, device="cpu"), tmp_path / "index")
+    assert gallery.manifest.weights_sha256 == sha256(out)
+    assert main(["evaluate", "--gallery", str(tmp_path / "index"), "--weights", str(out), "--device", "cpu"]) == 0
+    assert main(["finetune", "--singles", str(tmp_path / "nowhere")]) == 2
