@@ -13,6 +13,14 @@ class NoFace(DemoError):
     """No face was found, so there is nothing to measure."""
 
 
+class FaceLost(NoFace):
+    """A face was found, and is found no more in the altered photo. photo: that one, uint8 (H, W, 3), to show it."""
+
+    def __init__(self, text: str, photo=None):
+        super().__init__(text)
+        self.photo = photo
+
+
 class BadSetting(DemoError):
     """A parameter is unknown, out of range, or does not fit the other choices."""
 
@@ -27,3 +35,19 @@ class BadWeights(DemoError):
 
 class BadGallery(DemoError):
     """A gallery folder or index cannot be used as it is."""
+
+
+class BadStudy(DemoError):
+    """A study's configuration, stimuli or database cannot be used as they are, or the step is not possible now."""
+
+
+class NotSaved(DemoError):
+    """An answer could not be made durable; nothing was recorded, and the same answer may be sent again."""
+
+
+class StaleTab(DemoError):
+    """The participant has opened the study again elsewhere; this tab's answers no longer count."""
+
+
+class UnknownParticipant(DemoError):
+    """No participant has this token: the link is incomplete, or the participant has withdrawn."""

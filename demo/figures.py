@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from demo.backbones import grid_name
-from demo.explain import Board, Cell, Column, Pair, Score, flow_picture, patch_grid
-from demo.faces import OCCLUSIONS
+from demo.backbones import Features, grid_name
+from demo.crossimage import PairMaps, cross_correlation, received
+from demo.explain import Board, Cell, Column, FaceMaps, Pair, Score, flow_picture, patch_grid, percent
 from demo.identify import Identification, Identifier, Match
 from demo.matching import WEIGHTINGS
-from demo.query import Query
+from demo.query import ALTERATIONS, Query
 from demo.thresholds import WEIGHTING
 from demo.verify import SHORT, Verification, agreement
 
+#: Ways to see what a cross-image model attends to, by the words of ``attention_maps``.
+ATTENTION = {"received": "H2L attention received", "rollout": "H2L rollout (extra)",
+             "relevance": "H2L relevance (extra)"}
 #: Gives the aligned crop of a gallery row.
 Crops = Callable[[int], np.ndarray]
 
@@ -38,7 +41,8 @@ def board(found: Identification, crops: Crops, top: int = 5) -> Board:
     return Board("Explainable face identification", _query_pictures(found), columns, sentence(found), caption(found))
 
 
-def pair(found: Identification, crops: Crops, match: Match, scale: tuple[float, float] | None = None) -> Pair:
+def pair(found: Identification, crops: Crops, match: Match, scale: tuple[float, float] | None = None,
+         maps: Sequence[FaceMaps] = ()) -> Pair:
     """One candidate of an EMD re-ranking beside the query, as ``explain.pair_figure`` takes it. scale: weights."""
     slot = slot_of(found, match)
     emd = found.emd
@@ -46,7 +50,7 @@ def pair(found: Identification, crops: Crops, match: Match, scale: tuple[float, 
         found.query.crop, crops(match.row), emd.grid, emd.query_weights[slot].cpu().numpy(),
         emd.candidate_weights[slot].cpu().numpy(), flow_of(found, match), scale,
         scores=(Score("Cosine distance", match.cosine), Score("EMD", match.patch),
-                Score(f"Combined, α = {found.options.alpha:g}", match.combined, total=True)),
+                Score(f"Combined, α = {found.options.alpha:g}", match.combined, total=True)), maps=maps,
         candidate_name=match.identity, measure=WEIGHTINGS[found.options.weighting].title,
         title=f"Query and {match.identity}",
         summary=f"{ordinal(match.stage1_rank)} before re-ranking, {ordinal(match.rank)} after.",
@@ -55,14 +59,16 @@ def pair(found: Identification, crops: Crops, match: Match, scale: tuple[float, 
 
 
 def verified_pair(found: Verification) -> Pair:
-    """Two compared photos as ``explain.pair_figure`` takes them: their EMD, every distance and every verdict."""
+    """Two compared photos as ``explain.pair_figure`` takes them: every method's distance, verdict and explanation."""
     weights = found.emd.query_weights[0].cpu().numpy(), found.emd.candidate_weights[0].cpu().numpy()
     lines = ", ".join(f"{SHORT[judged.method]} {judged.threshold.value:.3f}" for judged in found.judgements
                       if judged.threshold)
     used = found.provenance
     return Pair(
         found.first.crop, found.second.crop, found.emd.grid, *weights, found.emd.flow[0].cpu().numpy(),
-        scores=[Score(SHORT[judged.method], judged.distance) for judged in found.judgements],
+        scores=[Score(SHORT[judged.method] + (f": {judged.verdict}" if judged.verdict else ""), judged.distance)
+                for judged in found.judgements],
+        maps=further_maps(found.first.features, found.second.features, found.maps),
         query_name="First photo", candidate_name="Second photo", measure=WEIGHTINGS[WEIGHTING].title,
         title="Are these two photos of one person?",
         summary=agreement(found) + (f" Thresholds: {lines}." if lines else ""),
@@ -70,6 +76,29 @@ def verified_pair(found: Verification) -> Pair:
                 f"({used['weights_sha256'][:8]}); {grid_name(found.emd.grid)} patches. "
                 "Smaller distances are nearer; a distance is no proof of identity.",
     )
+
+
+def attention_maps(maps: PairMaps) -> dict[str, FaceMaps]:
+    """What a cross-image model attends to, by a word for each way to see it; the last two are not in the papers."""
+    forward, backward = maps.attention.choose()
+    looked_at = {"received": (received(backward), received(forward)),
+                 "rollout": tuple(received(rows) for rows in reversed(maps.rolled)), "relevance": maps.relevance}
+    return {word: FaceMaps(ATTENTION[word], *faces, maps.grid) for word, faces in looked_at.items()}
+
+
+def correlation_maps(first: Features, second: Features, maps: PairMaps | None) -> list[FaceMaps]:
+    """Cross-correlation of the backbone's patches (features of one face each), and of H2L's where there is one."""
+    on_first, on_second = cross_correlation(first.patches, second.patches)
+    found = [FaceMaps("CNN correlation", on_first[0], on_second[0], first.grid)]
+    return found + ([FaceMaps("H2L correlation", *maps.correlation, maps.grid)] if maps else [])
+
+
+def further_maps(first: Features, second: Features, maps: PairMaps | None, *, every: bool = False) -> list[FaceMaps]:
+    """The explanations of a pair beside its flow and weights. every: rollout too, which with one layer says the same
+    as attention."""
+    attended = attention_maps(maps) if maps else {}
+    return [*(looked for word, looked in attended.items() if every or word != "rollout"),
+            *correlation_maps(first, second, maps)]
 
 
 def slot_of(found: Identification, match: Match) -> int:
@@ -103,19 +132,26 @@ def caption(found: Identification) -> str:
     if found.emd is not None:
         words += [f"{options.weighting} weights", f"{grid_name(found.emd.grid)} patches", f"k = {options.k}",
                   f"{found.emd.solver} transport"]
+        words += [f"{percent(found.emd.share)} of the mass moved"] if found.emd.share < 1 else []
     elif found.stage2:
         words += [f"{options.stage2.upper()} re-ranking", f"k = {options.k}"]
     if options.occlusion:
-        words.append(f"{altered_title(found.query)}, seed {options.seed}")
+        words.append(f"{altered_label(found.query)}, seed {options.seed}")
     return "; ".join(words) + ". Smaller distances are nearer; a distance is no proof of identity."
 
 
 def altered_title(query: Query) -> str:
-    """What was drawn over the photo, in words."""
+    """What was done to the photo, in words."""
     alteration = query.alteration
-    kind = OCCLUSIONS[alteration.kind]
+    kind = ALTERATIONS[alteration.kind]
     style = kind.styles.get(alteration.style)
     return f"{kind.title}, {style.lower()}" if style else kind.title
+
+
+def altered_label(query: Query) -> str:
+    """What was done to the photo, in words, with what else is to be said of it."""
+    note = query.alteration.note
+    return f"{altered_title(query)} ({note})" if note else altered_title(query)
 
 
 def ordinal(number: int) -> str:

@@ -11,22 +11,26 @@ import platform
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import torch
+from torch import Tensor
 
 import demo
-from demo.backbones import Backbone, grid_name
-from demo.crossimage import Comparison, CrossImageModel, load_method
+from demo.backbones import Backbone, Features, grid_name
+from demo.crossimage import Comparison, CrossImageModel, CrossReranker, load_method
 from demo.errors import BadSetting, WeightsMissing
 from demo.gallery import Gallery
-from demo.matching import EMDResult, combined, emd
+from demo.matching import EMDResult, PatchStatistics, adapted_alpha, combined, emd
 from demo.query import Clock, Options, Query, prepare_query
 
 #: Share of the EMD in Eq. 5.1, as in the paper.
 PAPER_ALPHA = 0.7
 #: Galleries up to this size are prepared for a cross-image model once; of larger ones only the candidates, each time.
 PREPARED_ROWS = 2000
+#: As many faces of a gallery, evenly spread, tell where its patches are.
+STATISTICS_ROWS = 2000
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ class Identification:
             "settings": {
                 "stage2": options.stage2, "weighting": options.weighting, "alpha": options.alpha, "k": options.k,
                 "grid": grid_name(self.emd.grid) if self.emd else None,
-                "solver": self.emd.solver if self.emd else None, "detector": options.detector, **self.provenance,
+                "solver": self.emd.solver if self.emd else None, "share": options.share if self.emd else None,
+                "adaptive": options.adaptive if self.emd else None, "detector": options.detector, **self.provenance,
             },
             "timings_ms": {step: round(ms, 2) for step, ms in self.timings_ms.items()},
         }
@@ -103,13 +108,20 @@ def json_text(data) -> str:
 
 
 class Identifier:
-    """A backbone and a gallery, ready to identify. Calls leave no trace, so threads may share one."""
+    """A backbone and a gallery, ready to identify. Calls leave no trace, so threads may share one.
 
-    def __init__(self, backbone: Backbone, gallery: Gallery):
+    model: re-ranks by this cross-image model instead of the one of its kind that comes with the app; it must work on
+    the backbone.
+    """
+
+    def __init__(self, backbone: Backbone, gallery: Gallery, model: CrossImageModel | None = None):
         if gallery.manifest.weights_sha256 != backbone.weights_sha256:
             raise BadSetting(f"The gallery {gallery.name} was not built with the loaded {backbone.name} weights.")
+        if model is not None and model.backbone.weights_sha256 != backbone.weights_sha256:
+            raise BadSetting(f"This Model {model.kind} works on its own {model.backbone.name} backbone: use that one.")
         self.backbone = backbone
         self.gallery = gallery
+        self.model = model
         self._lock = threading.Lock()
         self._cross: dict[str, tuple[Comparison, Any]] = {}
 
@@ -126,7 +138,7 @@ class Identifier:
             raise BadSetting(f"Unknown setting {', '.join(unknown)}.") from None
         chosen.check()
         clock = Clock(self.backbone.device)
-        query = prepare_query(photo, self.backbone, chosen, clock)
+        query = prepare_query(photo, self.backbone, chosen, clock, self.gallery)
         return self.rank(query, chosen, clock=clock, truth=truth)
 
     def rank(self, query: Query, options: Options, *, clock: Clock | None = None, truth: str | None = None,
@@ -146,27 +158,17 @@ class Identifier:
             )
         stage2, result = (), None
         if options.stage2 != "none":
-            options = replace(options, alpha=self.alpha(options))
+            options = replace(options, alpha=self.alpha(options, query.features))
             stage2, result = self._rerank(query, stage1, options, clock)
-        return Identification(query, stage1, stage2, result, options, self.provenance(), clock.total(), truth)
+        used = self.provenance()
+        if stage2 and result is None:
+            used["stage2_weights_sha256"] = self.comparison(options.stage2)[0].model.sha256
+        return Identification(query, stage1, stage2, result, options, used, clock.total(), truth)
 
     def _rerank(self, query: Query, stage1: tuple[Match, ...], options: Options,
                 clock: Clock) -> tuple[tuple[Match, ...], EMDResult | None]:
         head, tail = stage1[:options.k], stage1[options.k:]
-        rows, result = [match.row for match in head], None
-        if options.stage2 == "emd":
-            with clock.step("patches"):
-                candidates = self.gallery.features(rows, options.grid)
-            with clock.step("emd"):
-                result = emd(query.features, candidates, options.weighting, options.solver, options.grid)
-                patch = result.distance.double().cpu()
-        else:
-            comparison, prepared = self.comparison(options.stage2)
-            with clock.step("patches"):
-                candidates = (comparison.prepare(self.gallery.features(rows)) if prepared is None
-                              else prepared[torch.tensor(rows, device=self.backbone.device)])
-            with clock.step(options.stage2):
-                patch = comparison.distances(query.features, candidates).double().cpu()
+        patch, result = self.measure(query.features, [match.row for match in head], options, clock)
         cosine = torch.tensor([match.cosine for match in head], dtype=torch.float64)
         mixed = combined(cosine, patch, options.alpha)
         order = torch.sort(mixed, stable=True).indices.tolist()
@@ -176,6 +178,23 @@ class Identifier:
         )
         return first + tail, result
 
+    def measure(self, features: Features, rows: Sequence[int], options: Options,
+                clock: Clock) -> tuple[Tensor, EMDResult | None]:
+        """Stage 2 distances (k,), float64, of a query's features to some gallery rows; with "emd" all behind them."""
+        if options.stage2 == "emd":
+            with clock.step("patches"):
+                candidates = self.gallery.features(rows, options.grid)
+            with clock.step("emd"):
+                result = emd(features, candidates, options.weighting, options.solver, options.grid,
+                             options.share)
+                return result.distance.double().cpu(), result
+        comparison, prepared = self.comparison(options.stage2)
+        with clock.step("patches"):
+            candidates = (comparison.prepare(self.gallery.features(rows)) if prepared is None
+                          else prepared[torch.tensor(rows, device=self.backbone.device)])
+        with clock.step(options.stage2):
+            return comparison.distances(features, candidates).double().cpu(), None
+
     def comparison(self, stage2: str) -> tuple[Comparison, Any]:
         """A cross-image model for this backbone and the whole gallery prepared for it (None for a large gallery).
 
@@ -183,7 +202,8 @@ class Identifier:
         """
         with self._lock:
             if stage2 not in self._cross:
-                comparison = load_method(stage2.upper(), self.backbone)
+                given = self.model is not None and self.model.kind == stage2.upper()
+                comparison = CrossReranker(self.model) if given else load_method(stage2.upper(), self.backbone)
                 small = len(self.gallery) <= PREPARED_ROWS
                 prepared = comparison.prepare(self.gallery.features(range(len(self.gallery)))) if small else None
                 self._cross[stage2] = comparison, prepared
@@ -196,11 +216,22 @@ class Identifier:
         except WeightsMissing:
             return None
 
-    def alpha(self, options: Options) -> float:
-        """Share of the Stage 2 distance: the one asked for, or the method's own."""
-        if options.alpha is not None:
-            return options.alpha
-        return PAPER_ALPHA if options.stage2 == "emd" else self.comparison(options.stage2)[0].model.alpha
+    def alpha(self, options: Options, features: Features) -> float:
+        """Share of the Stage 2 distance for a query (features of one face): the one asked for or the method's own,
+        raised where it shall adapt."""
+        alpha = options.alpha
+        if alpha is None:
+            alpha = PAPER_ALPHA if options.stage2 == "emd" else self.comparison(options.stage2)[0].model.alpha
+        if options.adaptive and options.stage2 == "emd":
+            patches = features.at(self.gallery.manifest.grids[0]).patches
+            alpha = adapted_alpha(alpha, self._statistics.displacement(patches))
+        return alpha
+
+    @cached_property
+    def _statistics(self) -> PatchStatistics:
+        """Of the gallery on its first grid."""
+        step = -(-len(self.gallery) // STATISTICS_ROWS)
+        return PatchStatistics.of(self.gallery.features(range(0, len(self.gallery), step)).patches)
 
     def provenance(self) -> dict:
         """What the numbers were made with."""

@@ -94,7 +94,7 @@ def pair_methods(backbone: Backbone, model: CrossImageModel | None) -> dict[str,
     distances)."""
     methods = {"cosine": (backbone.weights_sha256, cosine_distances), "emd": (backbone.weights_sha256, emd_distances)}
     if model is not None:
-        methods["h2l"] = model.sha256, partial(h2l_distances, model)
+        methods["h2l"] = model.sha256, partial(cross_distances, model)
     return methods
 
 
@@ -108,8 +108,8 @@ def emd_distances(first: Features, second: Features) -> Tensor:
     return emd(first, second, WEIGHTING).distance
 
 
-def h2l_distances(model: CrossImageModel, first: Features, second: Features) -> Tensor:
-    """1 - similarity of the two outputs of H2L, averaged over both orders of the faces, pair by pair."""
+def cross_distances(model: CrossImageModel, first: Features, second: Features) -> Tensor:
+    """1 - similarity by a cross-image model, averaged over both orders of the faces, pair by pair."""
     return 1 - (model.compare_features(first, second).similarity
                 + model.compare_features(second, first).similarity) / 2
 
@@ -156,12 +156,14 @@ def load_threshold(gallery: Gallery, method: str, weights: str, first: str | Non
                    second: str | None) -> Threshold | None:
     """The threshold of a method (see ``pair_methods`` for the key of its weights) for photos altered like this.
 
-    first, second: names of OCCLUSIONS, or None. None where too few pairs were measured, or with other weights.
+    first, second: how the photos were altered, or None. None where too few pairs were measured, or with other weights,
+    or none altered like this: only OCCLUSIONS are measured.
     """
     file = Path(gallery.folder) / FILE
-    if not file.is_file():
+    kinds = (first or "plain", second or "plain")
+    if not (file.is_file() and set(kinds) <= set(KINDS)):
         return None
-    kinds = sorted((first or "plain", second or "plain"), key=KINDS.index)
+    kinds = sorted(kinds, key=KINDS.index)
     key = _key(method, weights, *kinds)
     arrays = load_file(file)
     genuine, strangers = (arrays.get(f"{key}/{which}") for which in ("genuine", "strangers"))

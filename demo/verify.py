@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from demo.backbones import grid_name
+from demo.crossimage import PairMaps, pair_maps
 from demo.errors import DemoError
+from demo.faces import OCCLUSIONS
 from demo.identify import Identifier
 from demo.matching import EMDResult, emd
-from demo.query import Clock, Options, Query, prepare_query
+from demo.query import ALTERATIONS, Clock, Options, Query, prepare_query
 from demo.thresholds import FEWEST, WEIGHTING, Threshold, load_threshold, pair_methods
 
 #: Method → title, in the order shown.
@@ -42,7 +44,8 @@ class Judgement:
 class Verification:
     """Two photos compared. first, second: on the way to features. options: how either was prepared.
 
-    judgements: one per method that is ready. emd: flow and weights of the pair. timings_ms: step → milliseconds.
+    judgements: one per method that is ready. emd: flow and weights of the pair. maps: what H2L attends to, None where
+    it is not ready. timings_ms: step → milliseconds.
     """
 
     first: Query
@@ -50,6 +53,7 @@ class Verification:
     options: tuple[Options, Options]
     judgements: tuple[Judgement, ...]
     emd: EMDResult
+    maps: PairMaps | None
     provenance: dict
     timings_ms: dict[str, float]
 
@@ -90,12 +94,12 @@ def verify(first, second, identifier: Identifier, first_options: Options = Optio
     for name, photo, options in (("first", first, first_options), ("second", second, second_options)):
         try:
             with clock.step(f"{name} photo"):
-                queries.append(prepare_query(photo, identifier.backbone, options))
+                queries.append(prepare_query(photo, identifier.backbone, options, gallery=identifier.gallery))
         except DemoError as error:
             raise type(error)(f"{name.capitalize()} photo: {error}") from None
     one, other = (query.features for query in queries)
-    judgements = []
-    for method, (weights, distances) in pair_methods(identifier.backbone, identifier.h2l()).items():
+    judgements, model = [], identifier.h2l()
+    for method, (weights, distances) in pair_methods(identifier.backbone, model).items():
         with clock.step(method):
             distance = float(distances(one, other)[0])
         threshold = load_threshold(identifier.gallery, method, weights, first_options.occlusion,
@@ -103,7 +107,8 @@ def verify(first, second, identifier: Identifier, first_options: Options = Optio
         judgements.append(Judgement(method, distance, threshold, clock.steps[method]))
     with clock.step("explain"):
         transported = emd(one, other, WEIGHTING)
-    return Verification(*queries, (first_options, second_options), tuple(judgements), transported,
+        maps = pair_maps(model, one, other) if model else None
+    return Verification(*queries, (first_options, second_options), tuple(judgements), transported, maps,
                         identifier.provenance(), clock.total())
 
 
@@ -111,6 +116,10 @@ def agreement(found: Verification) -> str:
     """What the methods say together, in a sentence."""
     said = [judged.verdict for judged in found.judgements]
     if None in said:
+        kinds = [options.occlusion for options in found.options if options.occlusion not in (None, *OCCLUSIONS)]
+        if kinds:
+            return (f"Distances only: no thresholds are measured for photos altered like this "
+                    f"({ALTERATIONS[kinds[0]].title.lower()}), and those of other photos would mislead.")
         return (f"Distances only: the gallery {found.provenance['gallery']} has no thresholds for these photos. Index "
                 f"it again, with at least {FEWEST} pairs of photos of one person.")
     if len(set(said)) == 1:

@@ -11,11 +11,11 @@ from gradio_client import Client, handle_file
 from PIL import Image
 
 from demo.query import Options
-from demo.settings import Settings
+from demo.settings import Settings, settings
 from demo.ui.app import build, launch_options
 from demo.ui.engine import Engine
 from demo.ui.examples import EXAMPLES
-from demo.ui.form import defaults, link_of, options_of, values_from_link
+from demo.ui.form import defaults, link_of, options_of, reranking_choices, values_from_link
 from demo.ui.galleries import GalleriesPage
 from demo.ui.inspect import inspector_value
 from demo.ui.view import Result, board_value, reproduce
@@ -128,12 +128,18 @@ def test_inspector_values_are_consistent(both):
         out[i] += mass
     np.testing.assert_allclose(out, value["u"], atol=1e-4)
     attention = value["attention"]
-    for head in attention["heads"]:
-        for direction in ("forward", "backward"):
+    ways = {way["word"]: way["layers"] for way in attention["ways"]}
+    assert list(ways) == ["received", "rollout", "relevance"] and all(len(layers) == 1 for layers in ways.values())
+    assert [head["name"] for head in ways["received"][0]["heads"]][:2] == ["mean of the heads", "head 1"]
+    for head in ways["received"][0]["heads"] + ways["rollout"][0]["heads"]:
+        for direction, looked_at in (("forward", "candidate"), ("backward", "query")):
             np.testing.assert_allclose(np.sum(head[direction], axis=1), attention["unit"], rtol=0.005)
-    received = np.mean(attention["heads"][0]["forward"], axis=0) / attention["unit"]
-    np.testing.assert_allclose(received, attention["receivedCandidate"], atol=1e-3)
-    assert [m["title"] for m in value["correlation"]] == ["CNN patches", "H2L patches"]
+            received = np.mean(head[direction], axis=0) / attention["unit"]
+            np.testing.assert_allclose(received, head["map"]["values"][looked_at], atol=1e-3)
+    assert ways["relevance"][0]["heads"][0]["forward"] is None
+    assert [m["title"] for m in value["correlation"]] == ["CNN correlation", "H2L correlation"]
+    for shown in (*value["correlation"], ways["relevance"][0]["heads"][0]["map"]):
+        assert all(sum(values) == pytest.approx(1) for values in shown["values"].values())
     names = [term[0] for term in value["terms"]]
     assert {"Earth Mover's Distance", "H2L distance", "Combined with EMD", "Combined with H2L"} <= set(names)
     json.dumps(value)
@@ -171,10 +177,7 @@ def test_every_example_is_identified(identifier, example):
 
 
 def test_no_room_below_the_pages_knows_gradio():
-    rooms = ("faces", "backbones", "matching", "gallery", "explain", "evaluation")
-    files = [file for room in rooms for file in (ROOT / "demo" / room).rglob("*.py")]
-    files += [ROOT / "demo" / name for name in ("identify.py", "thresholds.py", "verify.py", "figures.py", "cli.py",
-                                                "settings.py")]
+    files = [file for file in (ROOT / "demo").rglob("*.py") if "ui" not in file.relative_to(ROOT).parts]
     assert [file for file in files if "import gradio" in file.read_text(encoding="utf-8")] == []
 
 
@@ -211,3 +214,16 @@ def test_galleries_page_adds_and_deletes(tmp_path, people):
     assert len(page.sheet("Team photos", 1)) == 8
     with pytest.raises(Exception, match="Type Team photos"):
         page.delete("Team photos", "team")
+
+
+def test_further_models_are_offered_where_their_weights_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEMO_WEIGHTS", str(tmp_path))
+    settings.cache_clear()
+    try:
+        before = {word for _, word in reranking_choices("dlib")}
+        (tmp_path / "v-dlib.safetensors").write_bytes(b"")
+        assert {"emd", "h2l", "both", "none"} <= before
+        assert {word for _, word in reranking_choices("dlib")} == before | {"v"}
+        assert "v" not in {word for _, word in reranking_choices("arcface")}
+    finally:
+        settings.cache_clear()

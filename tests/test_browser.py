@@ -73,7 +73,27 @@ def test_first_visit_shows_an_answer_with_its_explanation(visit):
     page.locator("#inspector .faces.flow").wait_for()
     assert page.locator("#board .cell").count() == 10
     assert page.locator("#board .mark.right").count() >= 1
-    assert page.locator("#inspector .patch").count() == 128
+    panels = page.locator("#inspector .overview section h4").all_inner_texts()
+    assert panels == ["Flow", "Weights", "Attention", "Correlation"]
+    assert page.locator("#inspector .patch").count() == 4 * 128
+
+
+def test_one_choice_drives_all_explanations(visit):
+    page = visit()
+    inspector = page.locator("#inspector")
+    inspector.locator("section.attention .patch[data-side=candidate]").nth(18).click()
+    told = inspector.locator(".told").inner_text()
+    assert told.startswith("Match patch row 3, column 3 carries") and "looks, with the mean of the heads" in told
+    assert "of the H2L correlation" in told
+    for panel in ("flow", "weights", "attention", "correlation"):
+        chosen = inspector.locator(f"section.{panel} .patch.chosen")
+        assert chosen.count() == 1 and chosen.get_attribute("data-index") == "18"
+    assert inspector.locator("section.attention .patch.partner[data-side=query]").count() >= 1
+    inspector.get_by_role("button", name="Attention").click()  # a heading opens its own view
+    inspector.get_by_role("radio", name="Relevance (extra)").check()
+    assert inspector.locator(".hint", has_text="not in the papers").count() == 1
+    assert "of the relevance" in inspector.locator(".told").inner_text()
+    assert inspector.get_by_role("radiogroup", name="Layer").count() == 0  # the model has one layer
 
 
 def test_upload_mask_rank_select_explain_download(visit, tmp_path):
@@ -108,7 +128,7 @@ def test_upload_mask_rank_select_explain_download(visit, tmp_path):
 
 def test_patches_answer_to_the_keyboard(visit):
     page = visit()
-    page.locator("#inspector .faces.flow").wait_for()
+    page.locator("#inspector").get_by_role("tab", name="Flow").click()
     first = page.locator("#inspector .patch[data-side=query]").first
     first.focus()
     page.keyboard.press("ArrowRight")
@@ -188,6 +208,7 @@ def test_a_link_reopens_the_view(visit):
     page = visit("/?example=sunglasses&weighting=uniform&alpha=0.5&grid=4x4&stage2=emd")
     sentence(page, "person-004")
     page.locator("#board figcaption", has_text="4 × 4 patches").wait_for()
+    page.locator("#inspector").get_by_role("tab", name="Flow").click()
     assert page.locator("#inspector .patch").count() == 32
     page = visit("/?example=nobody&weighting=%3Cimg%20src=x%3E&k=banana")
     sentence(page, "Nearest")
@@ -219,7 +240,7 @@ def test_nothing_serious_for_a_screen_reader(visit, path, theme):
     page = visit(f"{path}?__theme={theme}")
     page.get_by_role("heading", level=1).first.wait_for()
     if path in ("/", "/compare"):
-        page.locator("#inspector .faces").wait_for()
+        page.locator("#inspector .overview").wait_for()
         page.locator("#settings button, #compare-settings button").first.click()
     if path == "/galleries":
         page.locator("#contact-sheet img").first.wait_for()
@@ -234,7 +255,7 @@ def test_a_phone_needs_no_sideways_scrolling(visit, path):
     page = visit(path, size=(390, 844))
     page.get_by_role("heading", level=1).first.wait_for()
     if path in ("/", "/compare"):
-        page.locator("#inspector .faces").wait_for()
+        page.locator("#inspector .overview").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
@@ -252,14 +273,33 @@ def test_two_photos_are_compared(visit):
     assert page.locator("#verdicts .said", has_text="same person").count() >= 1
     assert "%" not in page.locator("#verdicts table").inner_text()  # no percentages of certainty
     rows.nth(2).get_by_role("button", name="See why").click()
-    page.locator("#inspector .heads").wait_for()
+    page.get_by_role("radiogroup", name="Map").wait_for()
     page.locator("#inspector .patch[data-side=candidate]").nth(9).click()
     assert page.locator("#inspector .told").inner_text().startswith("Second photo patch row 2, column 2 looks")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Numbers (JSON)").click()
+    assert waiting.value.suggested_filename == "comparison.json"
     page.locator("#second-photo button[aria-label='Remove Image']").first.click()
     page.locator("#compare-go").click()
     page.locator("#verdicts .problem", has_text="Add two photos").wait_for()
     page.locator("#second-photo input[type=file]").first.set_input_files(PHOTO)
     page.locator("#verdicts .said", has_text="different people").first.wait_for()
+
+
+def test_a_face_of_either_photo_can_be_chosen_and_a_link_reopens_the_settings(visit):
+    page = visit("/compare?occlude=none&occlude_second=mask&style_second=ffp2")
+    page.locator("#verdicts figcaption", has_text=re.compile("ffp2", re.I)).wait_for()
+    assert "occlude_second=mask" in page.url and "occlude=none" in page.url
+    page.locator("#second-photo button[aria-label='Remove Image']").first.click()
+    page.locator("#second-photo input[type=file]").first.set_input_files(ROOT / "assets" / "examples" / "two-faces.jpg")
+    boxes = page.locator("#verdicts .facebox")
+    boxes.nth(2).wait_for()
+    distance = page.locator("#verdicts tbody .number").first.inner_text()
+    boxes.nth(2).click()
+    page.get_by_role("button", name="Second photo: face 2 of 2, used").wait_for()
+    assert page.locator("#verdicts tbody .number").first.inner_text() != distance
+    assert "--face-second 2" in page.locator("#compare-command").inner_text()
+    assert "two-faces" not in page.url
 
 
 def test_the_example_files_are_all_synthetic():

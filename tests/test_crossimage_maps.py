@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
 
 from demo.backbones import Features
-from demo.crossimage.maps import cross_attention, cross_correlation, received, relevance, rollout
+from demo.crossimage.maps import _passed, cross_attention, cross_correlation, pair_maps, received, relevance, rollout
 from demo.crossimage.model import CrossImageModel, PairOutput
 from demo.crossimage.networks import H2L, OneImage, Sizes
 from demo.errors import BadSetting
@@ -109,6 +111,52 @@ def test_relevance_is_on_the_patch_that_makes_the_similarity(planted):
     assert a.shape == b.shape == (P,)
     np.testing.assert_allclose([a.sum(), b.sum()], 1)
     assert a.argmax() == 10 and b.argmax() == 53
+
+
+def test_all_maps_of_a_pair_are_the_means_over_both_orders(planted):
+    """One pass of both orders gives what each map gives alone, whichever face stands first."""
+    first, second = planted_pair(10, 53, number=[3, 35])  # in both heads
+    found, swapped = pair_maps(planted, first, second), pair_maps(planted, second, first)
+    output, reverse = planted.compare_features(first, second), planted.compare_features(second, first)
+    np.testing.assert_allclose(found.attention.forward, cross_attention(output, reverse=reverse).forward, atol=1e-6)
+    one_way = {
+        "rolled": (rollout(output), rollout(reverse)),
+        "relevance": (relevance(planted, first, second), relevance(planted, second, first)),
+        "correlation": [[on[0] for on in cross_correlation(o.z1, o.z2)] for o in (output, reverse)],
+    }
+    for name, (there, back) in one_way.items():
+        for face in (0, 1):
+            np.testing.assert_allclose(getattr(found, name)[face], (there[face] + back[1 - face]) / 2, atol=1e-6)
+            np.testing.assert_allclose(getattr(found, name)[face], getattr(swapped, name)[1 - face], atol=1e-6)
+    assert found.grid == (8, 8) and found.rolled[0][10].argmax() == 53
+
+
+def test_relevance_is_the_gradient_of_the_similarity(planted):
+    """Against finite differences: attention is nudged through the network's own layers, one entry at a time."""
+    first, second = planted_pair(10, 53)
+    network = deepcopy(planted.network).double()
+    layer = network.transformer.layers[0]
+    start = torch.cat([network.place(face.patches.double(), slot).x for slot, face in enumerate((first, second))], 1)
+    projected = network.transformer.project(start).chunk(3, dim=2)
+    q, k, v = (part.unflatten(2, (2, -1)).transpose(1, 2) for part in projected)
+    looks = (q @ k.transpose(2, 3) * network.transformer.scale).softmax(3)
+
+    @torch.no_grad()
+    def similarity(attention: torch.Tensor) -> float:
+        x = start + layer[0].fn.fn.to_out((attention @ v).transpose(1, 2).flatten(2))
+        x = x + layer[1].fn.fn.net(layer[1].fn.norm(x))
+        return float(torch.nn.functional.cosine_similarity(*network.outputs(x)))
+
+    row, column, step = 1 + 10, 2 + P + 53, 1e-6  # patch 10 of the first face looks at patch 53 of the second
+    wanted = 0.0
+    for head in range(2):
+        nudged = looks.clone()
+        nudged[0, head, row, column] += step
+        slope = (similarity(nudged) - similarity(looks)) / step
+        wanted += max(0.0, slope * float(looks[0, head, row, column])) / 2
+    _, gradients = _passed(planted, planted.patches(first), planted.patches(second))
+    found = (looks * gradients[0])[0, :, row, column].clamp(min=0).mean()
+    assert wanted > 0 and float(found) == pytest.approx(wanted, rel=1e-2)
 
 
 def test_one_image_models_have_no_cross_attention():

@@ -1,11 +1,13 @@
 """Verification of pairs: thresholds against worked cases and brute force, verdicts, the shape of the answers."""
 
 import json
+import shlex
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
-from conftest import QUERIES
+from conftest import QUERIES, ROOT
 
 from demo.cli import main
 from demo.errors import BadSetting, NoFace
@@ -15,7 +17,8 @@ from demo.gallery import Gallery
 from demo.identify import Identifier
 from demo.query import Options
 from demo.thresholds import FILE, KINDS, load_threshold, measure_pairs, pair_methods, set_threshold
-from demo.ui.verdicts import compare_command, compared_value, verdicts_value
+from demo.ui.downloads import COMPARISON
+from demo.ui.verdicts import Compared, compare_command, compared_value, verdicts_value
 from demo.verify import TITLES, agreement, verify
 
 PHOTO = QUERIES / "person-032" / "04.jpg"
@@ -120,7 +123,21 @@ def test_the_command_line_says_the_same(capsys, bundled, same_person, tmp_path):
         assert answer["methods"][method]["distance"] == pytest.approx(expected["distance"], abs=1e-5)
         assert answer["methods"][method]["threshold"] == expected["threshold"]
     assert compare_command(same_person, "galleries/synthetic-people").endswith(
-        "--occlude mask --seed 0 --style surgical-blue")
+        "--occlude mask --style surgical-blue --seed 0")
+
+
+def test_both_photos_can_be_altered_on_the_command_line(capsys, identifier):
+    """What the page shows as the command gives the page's answer, whichever photo is altered or has two faces."""
+    two = ROOT / "assets" / "examples" / "two-faces.jpg"
+    options = Options(occlusion="sunglasses", seed=3), Options(occlusion="mask", style="ffp2", seed=3, face=1)
+    found = verify(PHOTO, two, identifier, *options)
+    words = shlex.split(compare_command(found, "galleries/synthetic-people"))[3:]
+    assert words[:3] == ["compare", "FIRST", "SECOND"]
+    assert main(["compare", str(PHOTO), str(two), *words[3:], "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["second"] == found.as_json()["second"] and answer["second"]["face"] == 1
+    for judged in found.judgements:
+        assert answer["methods"][judged.method]["distance"] == pytest.approx(judged.distance, abs=1e-5)
 
 
 def test_a_bad_photo_is_named(identifier):
@@ -142,10 +159,31 @@ def test_a_small_gallery_judges_nothing_but_still_measures(people, backbone):
 
 
 def test_page_values_are_plain_data(identifier, same_person):
-    value, views = verdicts_value(same_person), compared_value(same_person, identifier)
+    value, views = verdicts_value(same_person), compared_value(same_person)
     json.dumps([value, views])
     assert [row["view"] for row in value["rows"]] == ["correlation", "flow", "attention"]
     assert all(row["view"] in views or row["view"] == "flow" for row in value["rows"])
     assert views["query"]["title"] == "First photo" and sum(views["u"]) == pytest.approx(1)
-    assert compare_command(replace(same_person, options=(MASK, MASK)), "g") == ""
-    assert len(to_png(pair_figure(verified_pair(same_person)))) > 50_000
+    assert len(value["photos"][0]["faces"]) == 1 and value["photos"][1]["altered"] is None
+
+
+def test_the_figure_shows_every_method(same_person):
+    pair = verified_pair(same_person)
+    assert [maps.title for maps in pair.maps] == ["H2L attention received", "H2L relevance (extra)", "CNN correlation",
+                                                  "H2L correlation"]
+    assert [score.label for score in pair.scores] == ["Cosine: same", "EMD: same", "H2L: same"]
+    whole, alone = pair_figure(pair), pair_figure(replace(pair, maps=()))
+    assert whole.get_size_inches()[1] > alone.get_size_inches()[1] + 4
+    assert len(to_png(whole)) > 50_000
+
+
+def test_downloads_of_a_comparison(same_person):
+    compared = Compared(same_person)
+    made = {kind: make(compared) for kind, make in COMPARISON.items()}
+    assert made["figure"][:4] == b"\x89PNG" and made["pages"][:4] == b"%PDF"
+    assert json.loads(made["numbers"])["methods"].keys() == set(TITLES)
+    arrays = np.load(BytesIO(made["arrays"]))
+    assert arrays["flow"].shape == (1, 64, 64) and arrays["first_crop"].shape == (150, 150, 3)
+    np.testing.assert_allclose(arrays["attention_forward"].sum(-1), 1, atol=1e-5)
+    for which in ("relevance", "correlation"):
+        np.testing.assert_allclose(arrays[f"{which}_first"].sum(), 1, atol=1e-5)

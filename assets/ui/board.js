@@ -66,24 +66,10 @@ const rankings = (value) => {
     el("thead", {}, head), el("tbody", {}, rows));
 };
 
-const picture = (title, src, alt, extra = null) =>
-  el("figure", {}, el("div", { class: "frame" }, el("img", { src, alt }), extra), el("figcaption", {}, title));
-
-const queryStrip = (value) => {
-  const q = value.query;
-  const boxes = q.faces.map((face, index) =>
-    el("button", {
-      type: "button", class: `facebox${index === q.face ? " chosen" : ""}`, "aria-pressed": String(index === q.face),
-      "aria-label": `Face ${index + 1} of ${q.faces.length}${index === q.face ? ", used" : ": identify this one"}`,
-      style: { left: `${face[0]}%`, top: `${face[1]}%`, width: `${face[2]}%`, height: `${face[3]}%` },
-      onclick: () => trigger("face", { index }),
-    }, q.faces.length > 1 ? el("span", {}, String(index + 1)) : null));
-  return el("div", { class: "query" },
-    picture(q.faces.length > 1 ? `Original: ${q.faces.length} faces, pick one` : "Original", q.original, "The photo as given", boxes),
-    q.altered ? picture(q.alteredTitle, q.altered, `The photo altered: ${q.alteredTitle}`) : null,
-    picture(`What the matcher sees, ${value.grid[0]} × ${value.grid[1]} patches`, q.crop,
+const queryStrip = (value) =>
+  el("div", { class: "query" }, photoFigures(value.query, "Original", "identify this one", (index) => trigger("face", { index })),
+    picture(`What the matcher sees, ${value.grid[0]} × ${value.grid[1]} patches`, value.query.crop,
       "The aligned face with the grid of patches drawn on it"));
-};
 
 const render = () => {
   const value = props.value;
@@ -93,16 +79,11 @@ const render = () => {
   if (!value) return;
   if (value.error) {
     target.append(el("div", { class: "problem", role: "alert" },
-      el("p", {}, value.error), value.photo ? el("img", { src: value.photo, alt: "The photo as given" }) : null));
+      el("p", {}, value.error), value.photo ? el("img", { src: value.photo, alt: "The photo in which no answer was found" }) : null));
     return;
   }
   alphas = Object.fromEntries(value.stages.map((stage) => [stage.name, stage.alpha]));
-  if (value.link !== undefined) {
-    const kept = new URLSearchParams(location.search).get("__theme");
-    const query = new URLSearchParams(value.link);
-    if (kept) query.set("__theme", kept);
-    history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}`);
-  }
+  showLink(value.link);
   target.append(queryStrip(value));
   target.append(el("p", { class: "sentence", role: "status" }, value.sentence));
   if (value.verdict) {

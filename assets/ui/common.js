@@ -20,3 +20,29 @@ const ordinal = (n) => {
   const tail = n % 100 > 10 && n % 100 < 14 ? "th" : ["th", "st", "nd", "rd"][n % 10] || "th";
   return `${n}${tail}`;
 };
+
+const picture = (title, src, alt, extra = null) =>
+  el("figure", {}, el("div", { class: "frame" }, el("img", { src, alt }), extra), el("figcaption", {}, title));
+// A photo as given, its faces boxed to choose from, and as altered. use: what choosing does, in words; choose: does it.
+const photoFigures = (photo, title, use, choose) => {
+  const { faces } = photo;
+  const boxes = faces.map((face, index) =>
+    el("button", {
+      type: "button", class: `facebox${index === photo.face ? " chosen" : ""}`, "aria-pressed": String(index === photo.face),
+      "aria-label": `${title}: face ${index + 1} of ${faces.length}${index === photo.face ? ", used" : `: ${use}`}`,
+      style: { left: `${face[0]}%`, top: `${face[1]}%`, width: `${face[2]}%`, height: `${face[3]}%` },
+      onclick: () => choose(index),
+    }, faces.length > 1 ? el("span", {}, String(index + 1)) : null));
+  return [
+    picture(faces.length > 1 ? `${title}: ${faces.length} faces, pick one` : title, photo.original, `${title} as given`, boxes),
+    photo.altered ? picture(photo.alteredTitle, photo.altered, `${title} altered: ${photo.alteredTitle}`) : null,
+  ];
+};
+// The settings of the answer go into the address bar, so that the link reopens the view; never the photo.
+const showLink = (link) => {
+  if (link === undefined) return;
+  const kept = new URLSearchParams(location.search).get("__theme");
+  const query = new URLSearchParams(link);
+  if (kept) query.set("__theme", kept);
+  history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}`);
+};

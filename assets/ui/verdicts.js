@@ -34,13 +34,13 @@ const render = () => {
     target.append(el("div", { class: "problem", role: "alert" }, el("p", {}, value.error)));
     return;
   }
+  showLink(value.link);
   target.append(
     el("p", { class: "sentence", role: "status" }, value.sentence),
-    el("div", { class: "query" }, value.photos.flatMap((photo) => [
-      el("figure", {}, el("img", { src: photo.picture, alt: `${photo.title} as it is compared` }),
-        el("figcaption", {}, photo.note ? `${photo.title}: ${photo.note}` : photo.title)),
+    el("div", { class: "query" }, value.photos.map((photo, which) => el("div", { class: "photo" },
+      photoFigures(photo, photo.title, "compare this one", (index) => trigger("face", { which, index })),
       el("figure", { class: "aligned" }, el("img", { src: photo.crop, alt: `${photo.title}: the aligned face` }),
-        el("figcaption", {}, "aligned"))])),
+        el("figcaption", {}, "aligned"))))),
     el("table", { class: "verdicts" },
       el("caption", { class: "sr" }, "What every method says of the two photos"),
       el("thead", {}, el("tr", {}, ["Method", "Distance", "Threshold", "Verdict"].map((title) =>
@@ -51,7 +51,7 @@ const render = () => {
       value.sources.map((source) => el("p", {}, source)),
       el("p", {}, "The threshold (the line across the bar) is the distance of equal error rate: as large a share of strangers lies below it as of one person's pairs above. The band reaches from where 1 % of the strangers would pass to where 5 % of one person's pairs would fail, and holds the threshold."),
       el("ul", {}, value.rows.filter((row) => row.threshold).map((row) =>
-        el("li", {}, `${row.title}: equal error rate ${row.threshold.error.toFixed(1)} %`)))) : null);
+        el("li", {}, `${row.title}: equal error rate ${row.threshold.error.toFixed(1)} %`)))) : "");
 };
 watch("value", render);
 render();

@@ -33,7 +33,12 @@ GRAY_WEIGHTS, GRAY_BITS = (9798, 19235, 3735), 15
 
 
 def to_gray(crops: Tensor) -> Tensor:
-    """uint8 RGB (B, h, w, 3) → (B, 1, h, w) float32 with the whole values 0..255 that OpenCV computes."""
+    """uint8 RGB (B, h, w, 3) → (B, 1, h, w) float32 with the whole values 0..255 that OpenCV computes.
+
+    Of a float tensor the same sum without rounding, so that gradients pass.
+    """
+    if crops.is_floating_point():
+        return (crops @ crops.new_tensor(GRAY_WEIGHTS) / (1 << GRAY_BITS))[:, None]
     weights = torch.tensor(GRAY_WEIGHTS, dtype=torch.int32, device=crops.device)
     total = (crops.int() * weights).sum(-1, dtype=torch.int32)
     return ((total + (1 << (GRAY_BITS - 1))) >> GRAY_BITS)[:, None].float()
@@ -91,6 +96,8 @@ class ResNetFace18(nn.Module):
 
 class ArcFaceBackbone(PublishedBackbone):
     """ArcFace behind the common interface."""
+
+    grey = True
 
     def prepare(self, crops: Tensor) -> Tensor:
         return signed(to_gray(crops))

@@ -122,8 +122,10 @@ class Backbone(ABC):
 
     A subclass module gives its BackboneInfo, its alignment Template, and a network whose ``forward``
     takes prepared crops and returns (embedding (B, D), {grid: feature map (B, C, rows, cols)}).
-    ``prepare`` turns uint8 RGB (B, h, w, 3) into the network's input.
+    ``prepare`` turns uint8 RGB (B, h, w, 3) into the network's input. ``grey``: the network sees no colour.
     """
+
+    grey = False
 
     def __init__(self, info: BackboneInfo, template: Template, network: nn.Module, weights_sha256: str,
                  device: str | torch.device = "cpu"):
@@ -144,7 +146,11 @@ class Backbone(ABC):
 
     @abstractmethod
     def prepare(self, crops: Tensor) -> Tensor:
-        """uint8 (B, h, w, 3) RGB on the device → float input of the network."""
+        """(B, h, w, 3) RGB 0..255 on the device → float input of the network; of a float tensor differentiable."""
+
+    def embed(self, crops: Tensor) -> Tensor:
+        """(B, h, w, 3) RGB 0..255 on the device → embeddings (B, D), with gradients back to crops and weights."""
+        return self.network(self.prepare(crops))[0]
 
     @torch.inference_mode()
     def extract(self, crops: np.ndarray | Sequence[np.ndarray], *, batch: int = 32) -> Features:

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Sequence
 
 import demo
-from demo.cli import benchmark, compare, evaluate, finetune, gallery, identify, train, weights
+from demo.cli import attack, benchmark, compare, evaluate, finetune, gallery, identify, study, train, weights
 from demo.errors import DemoError
 
 #: One module per command or family of commands, in the order that --help shows.
-COMMANDS = (identify, compare, gallery, evaluate, weights, train, finetune, benchmark)
+COMMANDS = (identify, compare, attack, gallery, evaluate, study, weights, train, finetune, benchmark)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

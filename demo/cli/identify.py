@@ -25,7 +25,7 @@ def add(commands) -> None:
 
 def _identify(parsed) -> None:
     options = options_of(parsed)
-    identifier = identifier_of(parsed)
+    identifier = identifier_of(parsed, parsed.stage2_weights)
     found = identifier.identify(parsed.photo, truth=parsed.identity, **vars(options))
     if parsed.figure:
         save_figure(board_figure(board(found, crops_of(identifier), parsed.top)), parsed.figure)
@@ -36,6 +36,8 @@ def _identify(parsed) -> None:
     faces = len(found.query.faces)
     if faces > 1:
         print(f"The photo shows {faces} faces; this is number {options.face + 1}, counted from the largest.")
+    if found.query.alteration and found.query.alteration.note:
+        print(f"Altered by {found.query.alteration.note}.")
     print(f"{'Stage 1':<34}{'Stage 2' if found.stage2 else ''}")
     for slot in range(min(parsed.top, len(found.stage1))):
         first = found.stage1[slot]

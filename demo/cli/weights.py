@@ -44,7 +44,9 @@ def _weights_get(parsed) -> None:
 
 def _weights_check(parsed) -> None:
     checked = check_file(parsed.file)
+    unknown = ("the published file's hash is not known" if checked.file.name in FILES
+               else "trained here, so there is no published file to compare it with")
     published = {True: "it is the published file", False: "it is not the published file",
-                 None: "the published file's hash is not known"}[checked.published]
+                 None: unknown}[checked.published]
     print(f"{checked.path.name}: {checked.file.title}, {checked.parameters:,} parameters, {checked.size:,} bytes")
     print(f"SHA-256 {checked.sha256}: {published}.")

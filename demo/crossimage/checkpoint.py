@@ -23,7 +23,7 @@ from demo.faces import Template
 from demo.faces.templates import COSFACE_POINTS, five_point
 from demo.settings import ASSETS, settings
 from demo.weights import read_state, recognise, sha256, weights_file
-from demo.weights.checkpoint import State, fit
+from demo.weights.checkpoint import State, fit, misfits
 
 #: Share of the model's distance in Eq. 5.1 with published weights.
 PAPER_ALPHA = 0.7
@@ -38,15 +38,16 @@ def load_h2l(weights: str | Path | None = None, *, device: str = "auto",
 
     weights: None = those shipped for the default backbone; else a published Face-ViT checkpoint (H2L, H2, H1 or V;
     depth, heads and output size are read off its tensors, and its own ``face_model`` is the face CNN), or a file
-    that ``save_model`` wrote. backbone: use this one, where it is the one our weights were trained on, instead of
-    loading it again. Raises WeightsMissing where there is no file and BadWeights where it is no such model.
+    that ``save_model`` wrote. backbone: use this one instead of loading it again; it must be the one that the weights
+    work on (for a published file: its own ``face_model``). Raises WeightsMissing where there is no file and
+    BadWeights where it is no such model.
     """
     path = Path(weights) if weights else shipped("H2L", "dlib")
     state = read_state(path)
-    described = _description(path)
+    described = description(path)
     if described:
         return _load_own(path, state, described, device, backbone)
-    return _load_published(path, state, pick_device(device))
+    return _load_published(path, state, pick_device(device), backbone)
 
 
 def shipped(kind: str, backbone: str) -> Path:
@@ -72,7 +73,7 @@ def save_model(path: Path, kind: str, network: nn.Module, backbone: Backbone, *,
     partial.replace(path)
 
 
-def _description(path: Path) -> dict[str, str] | None:
+def description(path: Path) -> dict[str, str] | None:
     """What ``save_model`` wrote beside the tensors, or None for a file of another origin."""
     try:
         with safe_open(path, "pt") as file:
@@ -89,27 +90,48 @@ def _load_own(path: Path, state: State, described: dict[str, str], device: str,
     if backbone.weights_sha256 != described["backbone_sha256"]:
         raise BadWeights(f"{path.name} was trained on other weights of the {described['backbone']} backbone: use "
                          f"those, or train it again.")
-    try:
-        with torch.device("meta"):
-            network = NETWORKS[described["kind"]](Sizes(**json.loads(described["sizes"])))
-        network.load_state_dict(state, assign=True)
-    except (KeyError, TypeError, ValueError, RuntimeError):
-        raise BadWeights(f"{path.name} does not hold the network it says it holds: get it or train it again.") from None
+    network = own_network(state, described, path.name)
     return CrossImageModel(described["kind"], network, backbone, alpha=float(described["alpha"]), sha256=sha256(path))
 
 
-def _load_published(path: Path, state: State, device: torch.device) -> CrossImageModel:
-    kind = published_kind(state, path.name)
-    network = build_published(kind, state)
-    fit(network, _with_positions(kind, state), weights_file(kind.lower()), path.name)
+def own_network(state: State, described: dict[str, str], filename: str) -> nn.Module:
+    """The network of a file that ``save_model`` wrote (see ``description``); BadWeights says what does not fit."""
+    try:
+        with torch.device("meta"):
+            network = NETWORKS[described["kind"]](Sizes(**json.loads(described["sizes"])))
+    except (KeyError, TypeError, ValueError):
+        clauses = ["its description cannot be read"]
+    else:
+        clauses = misfits(state, network.state_dict())
+    if clauses:
+        raise BadWeights(f"{filename} does not hold the network it says it holds ({'; '.join(clauses)}): get it or "
+                         "train it again.")
+    network.load_state_dict(state, assign=True)
+    return network
+
+
+def _load_published(path: Path, state: State, device: torch.device, backbone: Backbone | None) -> CrossImageModel:
+    kind, network = published_network(state, path.name)
     digest = sha256(path)
+    if backbone is not None and backbone.weights_sha256 != digest:
+        raise BadWeights(f"{path.name} works on its own face CNN alone, not on this {backbone.name} backbone: let the "
+                         "file choose the backbone.")
     if kind == "V":
         backbone = _PixelBackbone(_V_INFO, _V_TEMPLATE, _PixelPatches(network), digest, device)
     else:
         info = replace(FACE_CNN, name=f"{kind.lower()}-cnn", title=f"Face CNN of Model {kind}")
-        backbone = _FaceCnn(info, FACE_TEMPLATE, network.face_model, f"{digest} face_model", device)
+        backbone = backbone or _FaceCnn(info, FACE_TEMPLATE, network.face_model, digest, device)
         del network.face_model
     return CrossImageModel(kind, network, backbone, alpha=PAPER_ALPHA, sha256=digest)
+
+
+def published_network(state: State, filename: str) -> tuple[str, nn.Module]:
+    """A published model with its face CNN from its tensors: ("V", "H1", "H2" or "H2L", network). BadWeights for
+    tensors of any other network, and for those that do not fit."""
+    kind = published_kind(state, filename)
+    network = build_published(kind, state)
+    fit(network, _with_positions(kind, state), weights_file(kind.lower()), filename)
+    return kind, network
 
 
 def published_kind(state: State, filename: str) -> str:

@@ -5,6 +5,7 @@ Every map lies on the face that it speaks of: ``first`` on the first face of the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from demo.backbones import Features
+from demo.backbones import Features, Grid
 from demo.crossimage.model import CrossImageModel, PairOutput, pair_outputs
 from demo.errors import BadSetting
+
+_ALONE = "This model encodes each face alone, so no attention crosses from one to the other: choose H2 or H2L."
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,43 @@ class CrossAttention:
         return self.forward[layers, heads].mean((0, 1)), self.backward[layers, heads].mean((0, 1))
 
 
+@dataclass(frozen=True)
+class PairMaps:
+    """Everything a model shows of one pair of faces: means over both orders of the faces, as its distance is.
+
+    attention: between the faces. rolled: rollout, rows as in ``CrossAttention`` without layers and heads.
+    relevance, correlation: (P,) on the first face and (P,) on the second, each summing to 1. grid: of the P patches.
+    """
+
+    attention: CrossAttention
+    rolled: tuple[np.ndarray, np.ndarray]
+    relevance: tuple[np.ndarray, np.ndarray]
+    correlation: tuple[np.ndarray, np.ndarray]
+    grid: Grid
+
+
+def pair_maps(model: CrossImageModel, first: Features, second: Features) -> PairMaps:
+    """All maps of one pair (features of one face each), from one pass of both orders through the network.
+
+    Raises BadSetting for a model in which the faces do not meet.
+    """
+    one, other = model.patches(first[:1]), model.patches(second[:1])
+    output, gradients = _passed(model, torch.cat([one, other]), torch.cat([other, one]))
+    on_first, on_second = cross_correlation(output.z1, output.z2)
+    return PairMaps(
+        CrossAttention(*_both_orders(*(_crossing(output, pair) for pair in (0, 1)))),
+        _both_orders(*(rollout(output, pair=pair) for pair in (0, 1))),
+        _both_orders(*(_relevance(output, gradients, pair) for pair in (0, 1))),
+        _both_orders(*zip(on_first, on_second, strict=True)),
+        output.grid,
+    )
+
+
+def _both_orders(there, back) -> tuple[np.ndarray, np.ndarray]:
+    """(on the first face, on the second) twice, the second time with the faces swapped → their means."""
+    return (there[0] + back[1]) / 2, (there[1] + back[0]) / 2
+
+
 def received(rows: np.ndarray) -> np.ndarray:
     """(P, P) attention, rows summing to 1 → (P,) how much each column's patch is looked at, on average; sums to 1."""
     return rows.mean(0)
@@ -50,18 +90,14 @@ def cross_attention(output: PairOutput, *, pair: int = 0, reverse: PairOutput | 
     other order; the maps are then means over both orders, as re-ranking's distances are. Raises BadSetting for a
     model in which the faces do not meet.
     """
-    forward, backward = _crossing(output, pair)
-    if reverse is not None:
-        back, forth = _crossing(reverse, pair)
-        forward, backward = (forward + forth) / 2, (backward + back) / 2
-    return CrossAttention(forward, backward)
+    there = _crossing(output, pair)
+    return CrossAttention(*(there if reverse is None else _both_orders(there, _crossing(reverse, pair))))
 
 
 def _crossing(output: PairOutput, pair: int) -> tuple[np.ndarray, np.ndarray]:
     """first → second and second → first, as the faces stand in this output."""
     if not output.attention:
-        raise BadSetting("This model encodes each face alone, so no attention crosses from one to the other: choose "
-                         "H2 or H2L.")
+        raise BadSetting(_ALONE)
     first, second = _places(output.z1.shape[1])
     layers = torch.stack([layer[pair].double().cpu() for layer in output.attention])
     return _rows(layers[..., first, second]), _rows(layers[..., second, first])
@@ -100,20 +136,33 @@ def relevance(model: CrossImageModel, first: Features, second: Features) -> tupl
     from R = 1, S the similarity; a patch's relevance is its mean over all tokens. Returns (P,) on each face,
     each divided by its sum.
     """
+    return _relevance(*_passed(model, model.patches(first[:1]), model.patches(second[:1])), 0)
+
+
+def _passed(model: CrossImageModel, first: Tensor, second: Tensor) -> tuple[PairOutput, tuple[Tensor, ...]]:
+    """(B, P, C) patches of both faces → the model's output, and of each layer the gradient of the similarity with
+    respect to its attention (B, heads, T, T)."""
     if not model.sees_pairs:
-        raise BadSetting("This model encodes each face alone, so no attention crosses from one to the other: choose "
-                         "H2 or H2L.")
+        raise BadSetting(_ALONE)
     network = model.network
     with torch.enable_grad():
-        a, b = (model.patches(face[:1]).clone().requires_grad_() for face in (first, second))
+        # A copy: what came from inference mode cannot take part in a gradient.
+        a, b = (face.clone().requires_grad_() for face in (first, second))
         x, attention = network.attend(network.place(network.tokens(a), False),
                                       network.place(network.tokens(b), True), keep=True)
-        gradients = torch.autograd.grad(pair_outputs(network, x)[0].sum(), attention)
-    total = torch.eye(x.shape[1], dtype=torch.float64)
-    for weights, gradient in zip(attention, gradients, strict=True):
-        total = total + (weights * gradient).detach()[0].clamp(min=0).mean(0).double().cpu() @ total
-    looked_at = (total - torch.eye(len(total), dtype=torch.float64)).mean(0)
-    one, other = _places(network.sizes.patches)
+        similarity, f1, f2 = pair_outputs(network, x)
+        gradients = torch.autograd.grad(similarity.sum(), attention)
+    kept = [None if part is None else part.detach() for part in (f1, f2, *network.split(x))]
+    return PairOutput(similarity.detach(), [layer.detach() for layer in attention], *kept,
+                      model.backbone.info.grids[0]), gradients
+
+
+def _relevance(output: PairOutput, gradients: Sequence[Tensor], pair: int) -> tuple[np.ndarray, np.ndarray]:
+    total = start = torch.eye(output.attention[0].shape[-1], dtype=torch.float64)
+    for weights, gradient in zip(output.attention, gradients, strict=True):
+        total = total + (weights[pair] * gradient[pair]).clamp(min=0).mean(0).double().cpu() @ total
+    looked_at = (total - start).mean(0)
+    one, other = _places(output.z1.shape[1])
     return _rows(looked_at[one]), _rows(looked_at[other])
 
 

@@ -95,13 +95,14 @@ def load_method(name: str, backbone: Backbone, *, weights: str | Path | None = N
     return METHODS[name].load(backbone, Path(weights) if weights else None)
 
 
-def methods_ready(backbone: Backbone) -> dict[str, str]:
-    """Method name → "" where it is ready for this backbone, else one sentence that says what is missing."""
-    answers = {}
+def methods_ready(backbone: Backbone | str) -> dict[str, str]:
+    """Method name → "" where it is ready for this backbone (or one of that name), else one sentence that says what is
+    missing."""
+    answers, base = {}, backbone if isinstance(backbone, str) else backbone.name
     for name, method in METHODS.items():
         try:
             if method.trained:
-                shipped(name, backbone.name)
+                shipped(name, base)
             answers[name] = ""
         except WeightsMissing as error:
             answers[name] = str(error)

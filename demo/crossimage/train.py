@@ -2,9 +2,8 @@
 
 Each step takes some queries (any view) and for each some candidates (views that a gallery holds): one of the same
 person, strangers that Stage 1 ranks high, and random strangers. Cross-entropy over the candidates' similarities
-teaches what re-ranking needs. For H2L, Stage 1's cosine is added to them, as in Eq. 5.1, so that the network spends
-itself on what Stage 1 gets wrong; H1 and H2, which start from nothing, would hide behind it. The order of the two faces
-alternates from step to step.
+teaches what re-ranking needs. Stage 1's cosine is added to them, as in Eq. 5.1, so that a network spends itself on
+what Stage 1 gets wrong. The order of the two faces alternates from step to step.
 """
 
 from __future__ import annotations
@@ -34,8 +33,7 @@ class Training:
     """How to train. queries, hard, random: of a step; hard strangers come from Stage 1's first ``pool``.
 
     rate: of the one-cycle schedule; the layers set up from the data (``start``) learn at ``slow`` times that.
-    decay: weight decay. drop: share of the patches of either face hidden in training. stage1: weight of Stage 1's
-    cosine beside the network's own similarity.
+    decay: weight decay. drop: share of the patches of either face hidden in training.
     """
 
     seed: int = 0
@@ -48,15 +46,14 @@ class Training:
     slow: float = 0.02
     decay: float = 0.05
     drop: float = 0.15
-    stage1: float = 1.0
     save_every: int = 50
 
 
 #: How each model is trained by default.
 RECIPES = {
     "H2L": Training(),
-    "H2": Training(steps=1500, stage1=0.0, slow=0.2),
-    "H1": Training(steps=1500, stage1=0.0, slow=0.2),
+    "H2": Training(steps=150, rate=2e-4, slow=0.2),
+    "H1": Training(steps=150, rate=2e-4, slow=0.2),
 }
 #: Layers that ``initialise`` fits to the data.
 _FITTED = ("project.", "squeeze.", "fc1.", "fc2.")
@@ -168,5 +165,5 @@ def _loss(network, views: ViewSet, rows: tuple[Tensor, Tensor], step: int, train
     candidate = patches(candidates.flatten())
     pair = (candidate, query) if step % 2 else (query, candidate)
     cosine = F.cosine_similarity(views.embedding[queries, None], views.embedding[candidates], dim=2)
-    logits = network.logit(*pair).view(candidates.shape) + training.stage1 * LOGIT_SCALE * cosine.to(device)
+    logits = network.logit(*pair).view(candidates.shape) + LOGIT_SCALE * cosine.to(device)
     return F.cross_entropy(logits, torch.zeros(len(queries), dtype=torch.long, device=device))

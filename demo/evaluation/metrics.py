@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+#: How R is counted in leave-one-out, and whether the query's own unaltered photo may be found (see ``protocol``).
+READINGS = {"corrected": "R counts the photos that can be found",
+            "paper": "as in the published code: in leave-one-out the query itself stays counted in R"}
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -34,6 +38,13 @@ def score_query(correct: Sequence[bool], relevant: int) -> tuple[float, float, f
             hits += 1
             average += hits / rank
     return float(bool(correct[0])), hits / relevant, average / relevant
+
+
+def best_possible(correct: Sequence[bool], relevant: int, k: int) -> tuple[float, float, float]:
+    """The scores of one query if the first k were re-ranked perfectly: what Stage 2 can reach at most (the "max
+    precision" of Tab 5.2). Its P@1 says whether a right photo is among the first k."""
+    head = sorted(map(bool, correct[:k]), reverse=True)
+    return score_query([*head, *correct[k:max(k, relevant)]], relevant)
 
 
 def mean_scores(scores: Sequence[tuple[float, float, float]]) -> Scores:

@@ -80,7 +80,8 @@ def maps_figure(query, candidate, columns: Sequence[FaceMaps], *, colormap: str 
     heights = (top, top + _FACE + _GAP)
     for y, face in zip(heights, faces, strict=True):
         page.picture(face, (_MARGIN, y, width, _FACE))
-    page.text(_MARGIN, top - 0.14, f"{names[0]} (top), {names[1].lower()}", 8.5, width=width + 0.3, bold=True)
+    for y, name in ((top - 0.14, names[0]), (foot + 0.16, names[1])):
+        page.text(_MARGIN, y, name, 8.5, width=width + 0.3, bold=True)
     for number, maps in enumerate(columns, start=1):
         x = _MARGIN + number * step
         page.text(x, top - 0.14, maps.title, 8.5, width=width + 0.4, bold=True)

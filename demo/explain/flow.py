@@ -43,14 +43,15 @@ def flow_picture(candidate_crop, flow, grid: Grid, *, dim: bool = True) -> np.nd
     candidate_crop: uint8 (h, w, 3). flow: (P, P), flow[i, j] the mass from query patch i to candidate patch
     j, both row-major over ``grid`` == (rows, cols). At the place of query patch i stands the candidate patch
     that receives most of i's mass, as bright as that mass (``best_matches``). Cells that differ by a pixel
-    in size, because the crop does not divide by the grid, are resized. dim: False leaves every patch fully
-    bright, to see the matches where little mass makes Eq. 3.9 dark. Returns uint8 (h, w, 3).
+    in size, because the crop does not divide by the grid, are resized. dim: False leaves every patch that sends
+    any mass fully bright, to see the matches where little mass makes Eq. 3.9 dark. Returns uint8 (h, w, 3).
     """
     crop = as_picture(candidate_crop, "candidate's crop")
-    best, brightness = best_matches(as_flow(flow, grid))
+    flow = as_flow(flow, grid)
+    best, brightness = best_matches(flow)
     boxes = cell_boxes(crop.shape[:2], grid)
     picture = np.empty_like(crop)
-    gains = np.round(brightness * 256).astype(int) if dim else np.full(len(best), 256)
+    gains = np.round(brightness * 256).astype(int) if dim else np.where(flow.any(axis=1), 256, 0)
     for (left, top, right, bottom), source, gain in zip(boxes, boxes[best], gains, strict=True):
         patch = crop[source[1]:source[3], source[0]:source[2]]
         if patch.shape[:2] != (bottom - top, right - left):

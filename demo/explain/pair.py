@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
+from demo.explain.attention import FaceMaps, paired_heat
 from demo.explain.flow import flow_picture, strongest_flows
 from demo.explain.grids import Grid, as_picture
 from demo.explain.heat import Scale, colour_strip, heatmap, percent, shared_scale, ticks
@@ -16,6 +17,7 @@ from demo.explain.page import INK, MUTED, Page
 
 _MARGIN = 0.32
 _FACE = 1.9    # height of a face
+_MAPS_ROW = _FACE + 0.96
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Pair:
     query, candidate: uint8 (h, w, 3) crops of one size. grid: (rows, cols). query_weights, candidate_weights:
     (P,) each, row-major. flow: (P, P), query patches in rows, or None for a method without one. scale: of the
     weights, as shared with other candidates; None takes this pair's own. scores: every term of the distance.
-    measure: where the weights come from, in a few words beside the colour bar.
+    measure: where the weights come from, in a few words beside the colour bar. maps: further explanations, each on
+    both faces and on a scale of its own.
     """
 
     query: np.ndarray
@@ -45,6 +48,7 @@ class Pair:
     flow: np.ndarray | None = None
     scale: Scale | None = None
     scores: Sequence[Score] = ()
+    maps: Sequence[FaceMaps] = ()
     query_name: str = "Query"
     candidate_name: str = "Candidate"
     measure: str = ""
@@ -57,7 +61,8 @@ def pair_figure(pair: Pair, *, colormap: str = "viridis", lines: int = 12) -> Fi
     """The sheet of one candidate as a matplotlib figure on white, for the page, a PNG or a PDF.
 
     First row: both faces, then their weights on one scale with its colour bar. Second row, where there is a
-    flow: the query rebuilt from the candidate (Eq. 3.9), the ``lines`` strongest flows, and the scores.
+    flow: the query rebuilt from the candidate (Eq. 3.9), the ``lines`` strongest flows, and the scores. Further rows:
+    the other maps, two to a row.
     """
     shape = as_picture(pair.query, "query's crop").shape
     width, gap = _FACE * shape[1] / shape[0], FACE_GAP * _FACE
@@ -65,8 +70,9 @@ def pair_figure(pair: Pair, *, colormap: str = "viridis", lines: int = 12) -> Fi
     inner = 4 * width + 3 * gap
     top = _MARGIN + (0.38 if pair.title else 0) + (0.42 if pair.summary else 0)
     second = top + 0.3 + _FACE + 0.72
-    foot = second + max(0.3 + _FACE + 0.2 if pair.flow is not None else -0.25,
-                        0.42 + 0.22 * len(pair.scores) if pair.scores else -0.25)
+    third = second + max(0.3 + _FACE + 0.2 if pair.flow is not None else -0.25,
+                         0.42 + 0.22 * len(pair.scores) if pair.scores else -0.25)
+    foot = third + _MAPS_ROW * ((len(pair.maps) + 1) // 2)
     page = Page(inner + 2 * _MARGIN, foot + 0.14 + (0.42 if pair.caption else 0.1))
     if pair.title:
         page.text(_MARGIN, _MARGIN + 0.08, pair.title, 14, width=inner, bold=True)
@@ -89,6 +95,9 @@ def pair_figure(pair: Pair, *, colormap: str = "viridis", lines: int = 12) -> Fi
         _draw_flow(page, pair, columns, second, width, lines)
     if pair.scores:
         _draw_scores(page, pair.scores, columns[3] if pair.flow is not None else columns[0], second, width)
+    for number, maps in enumerate(pair.maps):
+        row, side = divmod(number, 2)
+        _draw_maps(page, pair, maps, columns[2 * side:2 * side + 2], third + 0.1 + row * _MAPS_ROW, width, colormap)
     if pair.caption:
         page.paragraph(_MARGIN, foot + 0.14, pair.caption, 7, width=inner, lines=2, colour=MUTED)
     return page.figure
@@ -113,6 +122,16 @@ def _draw_flow(page: Page, pair: Pair, columns: list[float], y: float, width: fl
     page.text(columns[1], y + 0.3 + _FACE + 0.12, "thick: much mass", 7.5, width=wide, colour=MUTED)
     drawn = flow_lines(pair.query, pair.candidate, pair.flow, pair.grid, lines, height=480)
     page.picture(drawn, (columns[1], y + 0.3, drawn.shape[1] / 480 * _FACE, _FACE), frame="none")
+
+
+def _draw_maps(page: Page, pair: Pair, maps: FaceMaps, columns: Sequence[float], y: float, width: float,
+               colormap: str) -> None:
+    page.text(columns[0], y + 0.14, maps.title, 9, width=columns[1] + width - columns[0], bold=True)
+    pictures = paired_heat(pair.query, pair.candidate, maps, colormap=colormap)
+    for x, name, picture in zip(columns, (pair.query_name, pair.candidate_name), pictures, strict=True):
+        page.picture(picture, (x, y + 0.3, width, _FACE))
+        page.text(x, y + 0.3 + _FACE + 0.1, name, 7.5, width=width, colour=MUTED)
+    _draw_bar(page, maps.colours, colormap, (columns[0], y + 0.3 + _FACE + 0.24, columns[1] + width - columns[0]))
 
 
 def _draw_scores(page: Page, scores: Sequence[Score], x: float, y: float, width: float) -> None:

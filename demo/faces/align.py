@@ -73,31 +73,67 @@ def landmarks_in(face: Face, template, *, window: Window | None = None) -> np.nd
     return ((points + 0.5) / resolve_template(template).size).astype(np.float32)
 
 
-def warp(picture: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resample a (H, W) or (H, W, 3) uint8 or float32 picture by a 2x3 similarity into (h, w[, 3]); zero outside it.
+@dataclass(frozen=True)
+class Resampling:
+    """The steps by which ``warp`` makes a picture of a size (width, height): each is linear in the pixels.
 
-    Enlarging is bilinear. Shrinking averages over the area that becomes one pixel: the needed region is reduced
+    rows, cols: the part of the photo that is needed. reduced: (width, height) to which that part is averaged first,
+    or None. matrix: 2x3, from there to the picture, bilinear; where ``halved``, to one of twice the size whose pixels
+    are then averaged 2 x 2.
+    """
+
+    rows: slice
+    cols: slice
+    reduced: tuple[int, int] | None
+    matrix: np.ndarray
+    size: tuple[int, int]
+    halved: bool
+
+
+def resampling(matrix: np.ndarray, size: tuple[int, int], photo: tuple[int, int]) -> Resampling:
+    """How to warp a photo of (height, width) by a 2x3 similarity into a picture of (width, height).
+
+    Enlarging is bilinear. Shrinking averages over the area that becomes one pixel: the needed part is reduced
     to at most twice the target's resolution, warped at twice the target's size and averaged 2 x 2. So a photo and
     its reduced copy give nearly the same crop.
     """
-    width, height = size
     scale = geometry.scale_of(matrix)
     if scale >= 1:
-        return cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_LINEAR)
-    inverse = geometry.invert(matrix)
-    corners = geometry.apply(inverse, [(-1, -1), (width, -1), (width, height), (-1, height)])
-    margin = math.ceil(2 / scale)
-    left, top = np.maximum(np.floor(corners.min(0)).astype(int) - margin, 0)
-    right, bottom = np.ceil(corners.max(0)).astype(int) + margin + 1
-    region = picture[top:bottom, left:right]
-    if region.size == 0:
-        return np.zeros((height, width, *picture.shape[2:]), picture.dtype)
-    matrix = geometry.compose(matrix, geometry.shift(left, top))
+        return Resampling(slice(0, photo[0]), slice(0, photo[1]), None, matrix, size, False)
+    rows, cols = footprint(matrix, size, photo)
+    matrix = geometry.compose(matrix, geometry.shift(cols.start, rows.start))
+    reduced = None
     if scale < 0.5:
-        old_height, old_width = region.shape[:2]
-        new = (max(1, round(old_width * 2 * scale)), max(1, round(old_height * 2 * scale)))
-        region = cv2.resize(region, new, interpolation=cv2.INTER_AREA)
-        matrix = geometry.compose(matrix, geometry.rescale(old_width / new[0], old_height / new[1]))
-    double = geometry.compose(geometry.rescale(2), matrix)
-    fine = cv2.warpAffine(region, double, (2 * width, 2 * height), flags=cv2.INTER_LINEAR)
-    return cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
+        height, width = rows.stop - rows.start, cols.stop - cols.start
+        reduced = (max(1, round(width * 2 * scale)), max(1, round(height * 2 * scale)))
+        matrix = geometry.compose(matrix, geometry.rescale(width / reduced[0], height / reduced[1]))
+    return Resampling(rows, cols, reduced, geometry.compose(geometry.rescale(2), matrix), size, True)
+
+
+def footprint(matrix: np.ndarray, size: tuple[int, int], photo: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of a photo of (height, width) that a picture warped from it by a 2x3 matrix can depend on."""
+    width, height = size
+    corners = geometry.apply(geometry.invert(matrix), [(-1, -1), (width, -1), (width, height), (-1, height)])
+    margin = math.ceil(2 / min(geometry.scale_of(matrix), 1))
+    limit = np.array(photo[::-1])
+    left, top = np.clip(np.floor(corners.min(0)).astype(int) - margin, 0, limit).tolist()
+    right, bottom = np.clip(np.ceil(corners.max(0)).astype(int) + margin + 1, 0, limit).tolist()
+    return slice(top, bottom), slice(left, right)
+
+
+def warp(picture: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resample a (H, W) or (H, W, 3) uint8 or float32 picture by a 2x3 similarity into (h, w[, 3]); zero outside it.
+
+    See ``resampling`` for the steps.
+    """
+    width, height = size
+    steps = resampling(matrix, size, picture.shape[:2])
+    part = picture[steps.rows, steps.cols]
+    if part.size == 0:
+        return np.zeros((height, width, *picture.shape[2:]), picture.dtype)
+    if steps.reduced:
+        part = cv2.resize(part, steps.reduced, interpolation=cv2.INTER_AREA)
+    if not steps.halved:
+        return cv2.warpAffine(part, steps.matrix, size, flags=cv2.INTER_LINEAR)
+    fine = cv2.warpAffine(part, steps.matrix, (2 * width, 2 * height), flags=cv2.INTER_LINEAR)
+    return cv2.resize(fine, size, interpolation=cv2.INTER_AREA)

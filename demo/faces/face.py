@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from demo.faces import geometry
 
 #: Rows of the 68 landmarks that dlib's 5-point predictor marks: outer and inner corner of the right eye of
 #: the picture, outer and inner corner of the left one, base of the nose.
@@ -51,6 +53,17 @@ class Face:
         """Area of the box in square pixels."""
         left, top, right, bottom = self.box
         return max(right - left, 0.0) * max(bottom - top, 0.0)
+
+    def moved(self, matrix: np.ndarray) -> Face:
+        """The same face in a picture that a 2x3 similarity makes of the photo. The box stays upright and keeps its
+        place round the landmarks; that of an aligned face stays the whole picture."""
+        corners, scale = np.reshape(self.box, (2, 2)), geometry.scale_of(matrix)
+        middle = corners.mean(0)
+        box = (geometry.apply(geometry.rescale(scale), corners) if self.aligned
+               else geometry.apply(matrix, middle) + scale * (corners - middle))
+        points = {name: getattr(self, name) for name in ("landmarks", "chip_points", "five_points")}
+        known = {name: geometry.apply(matrix, value) for name, value in points.items() if value is not None}
+        return replace(self, box=tuple(box.ravel().tolist()), **known)
 
     @property
     def chip(self) -> np.ndarray:

@@ -36,6 +36,11 @@ def to_linear(values: np.ndarray) -> np.ndarray:
     return (np.asarray(values, np.float32) / 255) ** 2.2
 
 
+def from_linear(light: np.ndarray) -> np.ndarray:
+    """Linear light 0..1 → sRGB values 0..255, not rounded (power 2.2)."""
+    return 255 * np.clip(light, 0, 1) ** np.float32(1 / 2.2)
+
+
 @dataclass(frozen=True, eq=False)
 class Light:
     """Light and camera of one face.

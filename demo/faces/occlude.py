@@ -1,42 +1,59 @@
-"""Altering a face the way the papers do: masks, sunglasses, random crops. A new kind is one line in OCCLUSIONS."""
+"""Altering photos: something drawn over a located face, or the whole photo made worse. A new kind is one line here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from demo.errors import BadSetting
-from demo.faces import glasses, masks
+from demo.errors import BadSetting, FaceLost
+from demo.faces import blur, dark, glasses, jpeg, masks, rotate
 from demo.faces.align import Window, align, crop_matrix, landmarks_in, resolve_template, warp
 from demo.faces.crop import draw_crop
+from demo.faces.detect import aligned_face, detect_faces
 from demo.faces.face import Face
 from demo.faces.overlay import Drawing
 
 
 @dataclass(frozen=True)
-class Occlusion:
-    """One kind of alteration. title: for people. styles: name → title, empty where there is only one.
+class Kind:
+    """One kind of alteration, as menus show it. title: for people. styles: name → title, empty where there is one only.
 
-    draw: (photo, face, style, random generator) → Drawing.
+    note: what to know before using it, in a sentence or two; "" where the title says it.
     """
 
     title: str
-    styles: Mapping[str, str]
-    draw: Callable[[np.ndarray, Face, str | None, np.random.Generator], Drawing] = field(repr=False)
+    styles: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
 
-def _titles(styles) -> dict[str, str]:
-    return {name: style.title for name, style in styles.items()}
+@dataclass(frozen=True)
+class Occlusion(Kind):
+    """A kind that is drawn. draw: (photo, face, style, random generator) → Drawing."""
+
+    draw: Callable[[np.ndarray, Face, str | None, np.random.Generator], Drawing] = field(repr=False, kw_only=True)
 
 
-#: Every kind of alteration by name.
+def _kind(title: str, draw, styles=()) -> Occlusion:
+    return Occlusion(title, {name: styles[name].title for name in styles}, draw=draw)
+
+
+#: What is drawn over a face that has been located: the papers' occlusions.
 OCCLUSIONS = {
-    "mask": Occlusion("Face mask", _titles(masks.STYLES), masks.draw_mask),
-    "sunglasses": Occlusion("Sunglasses", _titles(glasses.STYLES), glasses.draw_glasses),
-    "crop": Occlusion("Random crop (70 % of the side)", {}, draw_crop),
+    "mask": _kind("Face mask", masks.draw_mask, masks.STYLES),
+    "sunglasses": _kind("Sunglasses", glasses.draw_glasses, glasses.STYLES),
+    "crop": _kind("Random crop (70\u00a0% of the side)", draw_crop),
 }
+#: What happens to a whole photo, in which the face has to be found again.
+PERTURBATIONS = {
+    "rotate": _kind("In-plane rotation", rotate.rotate, rotate.STYLES),
+    "blur": _kind("Blur", blur.blur, blur.STYLES),
+    "dark": _kind("Low light", dark.dark, dark.STYLES),
+    "jpeg": _kind("JPEG compression", jpeg.jpeg, jpeg.STYLES),
+}
+#: Every kind that ``alter`` knows.
+DRAWN = {**OCCLUSIONS, **PERTURBATIONS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +62,9 @@ class Alteration:
 
     photo: the picture to show, uint8 (H, W, 3). alpha: float32 (H, W), the share of each of its pixels that is
     covered. kind, style, seed: what was drawn (style None where the kind has none). window: of a crop, else None.
-    face: the face as located before. whole: the picture that aligned crops are cut from: ``photo``, or for a
-    crop the photo before it.
+    face: the face as located before; of a perturbed photo moved as its pixels were, until ``relocated``. whole: the
+    picture that aligned crops are cut from: ``photo``, or for a crop the photo before it. perturbed: the whole photo
+    was altered, so that whoever meets it has to find the face in it. note: what else to say wherever it is shown.
     """
 
     photo: np.ndarray
@@ -57,12 +75,33 @@ class Alteration:
     window: Window | None
     face: Face
     whole: np.ndarray = field(repr=False)
+    perturbed: bool = False
+    note: str = ""
+
+    def relocated(self, detector: str = "hog") -> Alteration:
+        """The alteration with its face as a matcher finds it: of a perturbed photo, detected again in that photo.
+
+        Of several faces it is the one where this one must be. An occlusion is drawn on a face that was located, as in
+        the papers, and stays as it is; a photo declared as an aligned crop stays one. Raises FaceLost where no face
+        is found there any more.
+        """
+        if not self.perturbed:
+            return self
+        if self.face.aligned:
+            return replace(self, face=aligned_face(self.photo))
+        middle = self.face.landmarks.mean(0)
+        found = [face for face in detect_faces(self.photo, detector)
+                 if (np.reshape(face.box, (2, 2)) - middle).prod(0).max() < 0]  # corners on either side of it
+        if not found:
+            raise FaceLost("No face was found any more in the altered photo: choose a weaker style, or another "
+                           "detector.", self.photo)
+        return replace(self, face=min(found, key=lambda face: np.linalg.norm(face.landmarks.mean(0) - middle)))
 
     def aligned(self, template) -> tuple[np.ndarray, np.ndarray]:
         """Aligned altered crop uint8 (h, w, 3) and its cover float32 (h, w), for any template (see ``align``).
 
-        The landmarks are those of the unaltered face: the papers alter a face that has been located already. Of a
-        crop, the same window is cut from this template's frame; nothing in it is covered.
+        By the landmarks of ``face``: of an occlusion those of the unaltered face, as the papers alter a face that has
+        been located already. Of a crop, the same window is cut from this template's frame; nothing in it is covered.
         """
         crop = align(self.whole, self.face, template, window=self.window)
         if self.window is not None:
@@ -78,13 +117,13 @@ class Alteration:
 def alter(photo: np.ndarray, face: Face, kind: str, *, style: str | None = None, seed: int = 0) -> Alteration:
     """Alter a located face of a uint8 (H, W, 3) photo; the photo itself is left as it is.
 
-    style: one of ``OCCLUSIONS[kind].styles``, or None for one drawn with the seed. Raises BadSetting for an
-    unknown kind or style or a negative seed, NoFace where the landmarks cannot be those of a face.
+    style: one of ``DRAWN[kind].styles``, or None for one drawn with the seed. Raises BadSetting for an unknown kind or
+    style or a negative seed, NoFace where the landmarks cannot be those of a face.
     """
-    if kind not in OCCLUSIONS:
-        raise BadSetting(f"There is no occlusion {kind!r}; choose one of {', '.join(OCCLUSIONS)}.")
-    occlusion = OCCLUSIONS[kind]
-    names = list(occlusion.styles)
+    if kind not in DRAWN:
+        raise BadSetting(f"There is no alteration {kind!r}; choose one of {', '.join(DRAWN)}.")
+    chosen = DRAWN[kind]
+    names = list(chosen.styles)
     if style is not None and style not in names:
         offered = f"choose one of {', '.join(names)}" if names else "it has no styles"
         raise BadSetting(f"There is no style {style!r} of {kind}; {offered}.")
@@ -94,9 +133,17 @@ def alter(photo: np.ndarray, face: Face, kind: str, *, style: str | None = None,
     if names:
         drawn = names[rng.integers(len(names))]  # drawn in any case: a named style changes nothing else
         style = style or drawn
-    drawing = occlusion.draw(photo, face, style, rng)
+    drawing = chosen.draw(photo, face, style, rng)
+    if drawing.matrix is not None:
+        return perturbed(drawing.photo, face.moved(drawing.matrix), kind, style=style, seed=seed)
     whole = drawing.photo if drawing.window is None else photo
     return Alteration(drawing.photo, drawing.alpha, kind, style, seed, drawing.window, face, whole)
+
+
+def perturbed(photo: np.ndarray, face: Face, kind: str, *, style: str | None = None, seed: int = 0,
+              note: str = "") -> Alteration:
+    """The alteration that a photo altered as a whole is. face: where the face must be in it. Nothing is covered."""
+    return Alteration(photo, np.zeros(photo.shape[:2], np.float32), kind, style, seed, None, face, photo, True, note)
 
 
 def occlude(photo: np.ndarray, face: Face, kind: str, *, style: str | None = None, seed: int = 0) -> np.ndarray:

@@ -22,11 +22,15 @@ _BITS = 4
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """What an occlusion returns: the picture to show, its cover map (H, W) float32 0..1, and a crop's Window."""
+    """What an alteration draws. photo: the picture to show. alpha: its cover map (H, W) float32 0..1.
+
+    window: of a crop. matrix: of a perturbed photo, the 2x3 map from the photo's pixels to the picture's.
+    """
 
     photo: np.ndarray
     alpha: np.ndarray
     window: Window | None = None
+    matrix: np.ndarray | None = None
 
 
 def extent(cover: np.ndarray) -> tuple[slice, slice]:

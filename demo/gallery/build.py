@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,16 +42,18 @@ class _Row:
 
 
 def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None = None, *,
-                  name: str | None = None, detector: str = "hog", progress: Progress | None = None) -> Path:
+                  name: str | None = None, detector: str = "hog", progress: Progress | None = None,
+                  photos: Sequence[Photo] | None = None) -> Path:
     """Index the photos of ``folder`` (one sub-folder per identity) for ``backbone``; returns the index folder.
 
     out: folder of indexes; this backbone's goes to ``out/<backbone>`` (default: ``folder/.index``).
+    photos: those to index, with paths relative to the folder, where it has another layout.
     A photo whose content is already in an index made with the same weights and detector is not computed
     again. Photos that cannot be used are listed with reasons; BadGallery if none can. An index that was
     there before stays whole until the new one is written.
     """
     folder = Path(folder)
-    photos = list_photos(folder)
+    photos = list_photos(folder) if photos is None else photos
     target = Path(out if out is not None else folder / INDEX_FOLDER) / backbone.name
     rows, failures = _known_rows(target, backbone, detector)
     unseen = {photo.sha256: photo for photo in photos

@@ -76,17 +76,17 @@ def measure_impostors(gallery: Gallery, backbone: Backbone, progress=iter) -> No
 
 
 def load_impostors(gallery: Gallery, *, occlusion: str | None, stage2: str, weighting: str, grid: Grid | None,
-                   alpha: float | None) -> Impostors | None:
+                   alpha: float | None, share: float = 1.0) -> Impostors | None:
     """The yardstick for these settings, or None where it was not measured for them."""
     file = Path(gallery.folder) / FILE
-    measured = stage2 == "none" or (stage2 == "emd" and weighting == WEIGHTING)
+    measured = stage2 == "none" or (stage2 == "emd" and weighting == WEIGHTING and share == 1)
     if not file.is_file() or not measured:
         return None
     pairs = load_file(file).get(_key(occlusion, grid if stage2 == "emd" and grid else gallery.manifest.grids[0]))
     if pairs is None:
         return None
-    share = alpha if stage2 == "emd" else 0.0
-    nearest = np.sort((share * pairs[:, 1] + (1 - share) * pairs[:, 0]).min(axis=1))
+    of_patches = alpha if stage2 == "emd" else 0.0
+    nearest = np.sort((of_patches * pairs[:, 1] + (1 - of_patches) * pairs[:, 0]).min(axis=1))
     altered = f", altered in the same way ({OCCLUSIONS[occlusion].title.lower()})" if occlusion else ""
     return Impostors(nearest, f"Measured on {len(nearest)} photos of this gallery{altered}, each compared with "
                               "everybody but its own person.")

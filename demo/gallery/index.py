@@ -16,7 +16,7 @@ from demo.backbones import Backbone, Features, Grid, grid_name
 from demo.errors import BadGallery
 from demo.faces import Face, align, load_photo
 from demo.gallery.build import Progress, build_index
-from demo.gallery.folder import list_photos
+from demo.gallery.folder import Photo, list_photos
 from demo.gallery.manifest import EMBEDDINGS, FACES, MANIFEST, Manifest, find_index, patches_file
 from demo.gallery.store import RowFile
 from demo.weights import sha256
@@ -49,9 +49,10 @@ class Gallery:
 
     @classmethod
     def build(cls, folder: str | Path, backbone: Backbone, out: str | Path | None = None, *,
-              name: str | None = None, detector: str = "hog", progress: Progress | None = None) -> Gallery:
+              name: str | None = None, detector: str = "hog", progress: Progress | None = None,
+              photos: Sequence[Photo] | None = None) -> Gallery:
         """Index a folder of identities and open the result; see ``demo.gallery.build.build_index``."""
-        return cls(build_index(folder, backbone, out, name=name, detector=detector, progress=progress),
+        return cls(build_index(folder, backbone, out, name=name, detector=detector, progress=progress, photos=photos),
                    backbone.device)
 
     @classmethod
@@ -139,15 +140,19 @@ class Gallery:
 
 
 def open_or_build(folder: str | Path, backbone: Backbone, cache: str | Path, *, detector: str = "hog",
-                  progress: Progress | None = None) -> Gallery:
-    """The gallery of a folder, made if need be.
+                  progress: Progress | None = None, photos: Sequence[Photo] | None = None) -> Gallery:
+    """The gallery of a folder, made if need be. photos: as for ``demo.gallery.build.build_index``.
 
     An index that is there for this backbone and its weights is opened as it is. Otherwise the folder's photos
     are indexed under ``cache``, never inside the folder, and an index already there is brought up to date.
     """
-    try:
-        return Gallery.open(folder, backbone, backbone.device)
-    except BadGallery:
-        list_photos(folder)  # says what is wrong with the folder, if anything is
-    place = Path(cache) / sha1(str(Path(folder).resolve()).encode()).hexdigest()[:16]
-    return Gallery.build(folder, backbone, place, detector=detector, progress=progress)
+    place = str(Path(folder).resolve())
+    if photos is None:
+        try:
+            return Gallery.open(folder, backbone, backbone.device)
+        except BadGallery:
+            list_photos(folder)  # says what is wrong with the folder, if anything is
+    else:
+        place = "\n".join([place, *(f"{photo.path},{photo.identity}" for photo in photos)])
+    out = Path(cache) / sha1(place.encode()).hexdigest()[:16]
+    return Gallery.build(folder, backbone, out, detector=detector, progress=progress, photos=photos)

@@ -19,7 +19,8 @@ from demo.matching.weightings import floating, patch_weights
 class EMDResult:
     """Stage 2 of one query against B candidates, with everything needed to explain it. P patches, row-major on grid.
 
-    distance: (B,) Earth Mover's Distance. flow: (B, P, P), mass from query patch i to candidate patch j.
+    distance: (B,) Earth Mover's Distance: cost per mass moved. flow: (B, P, P), mass from query patch i to candidate
+    patch j, ``share`` in all.
     query_weights, candidate_weights: (B, P). ground: (B, P, P) distance between patches.
     solver, iterations, residual: as in Plan. ground_seconds, transport_seconds: time of the two steps.
     """
@@ -35,6 +36,7 @@ class EMDResult:
     residual: Tensor
     ground_seconds: float
     transport_seconds: float
+    share: float = 1.0
 
 
 def ground_distance(query: Tensor, candidates: Tensor) -> Tensor:
@@ -48,12 +50,13 @@ def ground_distance(query: Tensor, candidates: Tensor) -> Tensor:
 
 @torch.no_grad()
 def emd(query: Features, candidates: Features, method: str = "apc", solver: str = "auto",
-        grid: Grid | None = None) -> EMDResult:
+        grid: Grid | None = None, share: float = 1.0) -> EMDResult:
     """Earth Mover's Distance between a query and each candidate (Eq. 3.1-3.8).
 
     query: 1 face (against every candidate) or B faces (pair by pair). candidates: B faces, same backbone.
     method: a name in WEIGHTINGS. solver: a name in SOLVERS, or "auto". grid: (rows, cols), default that of the
-    features. Raises BadSetting where choices or features do not fit.
+    features. share: below 1, only the cheapest share of the mass is moved (see ``transport``), so that patches which
+    find no match, such as occluded ones, may stay out. Raises BadSetting where choices or features do not fit.
     """
     start = perf_counter()
     query, candidates = query.at(grid), candidates.at(grid)
@@ -63,9 +66,9 @@ def emd(query: Features, candidates: Features, method: str = "apc", solver: str 
     u, v = patch_weights(query, candidates, method)
     ground = ground_distance(query.patches, candidates.patches)
     middle = perf_counter()
-    plan = transport(ground, u, v, solver)
-    return EMDResult(plan.cost, plan.flow, u, v, ground, query.grid, plan.solver, plan.iterations, plan.residual,
-                     middle - start, perf_counter() - middle)
+    plan = transport(ground, u, v, solver, share=share)
+    return EMDResult(plan.cost / share, plan.flow, u, v, ground, query.grid, plan.solver, plan.iterations,
+                     plan.residual, middle - start, perf_counter() - middle, share)
 
 
 def combined(cosine_distance: Tensor, emd_distance: Tensor, alpha: float = 0.7) -> Tensor:

@@ -22,10 +22,11 @@ _LARGEST_COST = 1e100
 class Plan:
     """Transport plans of B pairs, on the cost's device and, but for ``iterations``, in its type (at least float32).
 
-    flow: (B, P, Q); flow[b, i, j] is the mass sent from query patch i to candidate patch j, 1 in all.
+    flow: (B, P, Q); flow[b, i, j] is the mass sent from query patch i to candidate patch j, 1 in all (``share`` of a
+    partial plan).
     cost: (B,) sum of flow * cost. solver: the name of the one that ran.
     iterations: (B,) of Sinkhorn, or paths pushed by the exact solver.
-    residual: (B,) L1 error of the row sums plus that of the column sums.
+    residual: (B,) L1 error of the row sums plus that of the column sums, what a partial plan leaves counted as sent.
     """
 
     flow: Tensor
@@ -72,20 +73,23 @@ SOLVERS: dict[str, Solver] = {
 
 
 @torch.no_grad()
-def transport(cost: Tensor | np.ndarray, u: Tensor | np.ndarray, v: Tensor | np.ndarray, solver: str = "auto",
-              **options) -> Plan:
+def transport(cost: Tensor | np.ndarray, u: Tensor | np.ndarray, v: Tensor | np.ndarray, solver: str = "auto", *,
+              share: float = 1.0, **options) -> Plan:
     """Optimal transport between the patches of B pairs of images (Eq. 3.1-3.4).
 
     cost: (B, P, Q) finite. u: (B, P), v: (B, Q) non-negative masses; each row is scaled to sum to 1, so rows and
     columns of the flow meet them with equality.
     solver: a name in SOLVERS, or "auto": exact on a CPU, Sinkhorn on a GPU.
+    share: of the mass that has to move, above 0 to 1; below 1 the cheapest share moves, no row or column gives or
+    takes more than its mass, and the rest stays where it is (partial transport, exact only: "auto" is exact then).
     options: parameters of that solver (``epsilon``, ``tolerance`` and ``max_iter`` of "sinkhorn").
     Raises BadSetting for shapes that do not fit, negative or non-finite numbers, a row without mass, an unknown
-    solver or option.
+    solver or option, a share out of range or of another solver.
     """
     cost = _floating(cost)
+    check_share(share, solver)
     if solver == "auto":
-        solver = "sinkhorn" if cost.is_cuda else "exact"
+        solver = "sinkhorn" if cost.is_cuda and share == 1 else "exact"
     if solver not in SOLVERS:
         raise BadSetting(f"Unknown solver {solver!r}: choose from auto, {', '.join(SOLVERS)}.")
     solve = SOLVERS[solver].solve
@@ -99,8 +103,33 @@ def transport(cost: Tensor | np.ndarray, u: Tensor | np.ndarray, v: Tensor | np.
     batch, rows, columns = cost.shape
     u = _masses(u, (batch, rows), cost.device, "query")
     v = _masses(v, (batch, columns), cost.device, "candidate")
-    flow, total, residual, iterations = solve(cost, u, v, **options)
+    if share < 1:
+        flow, total, residual, iterations = _partial(cost, u, v, share)
+    else:
+        flow, total, residual, iterations = solve(cost, u, v, **options)
     return Plan(flow.to(cost.dtype), total.to(cost.dtype), solver, iterations, residual.to(cost.dtype))
+
+
+def check_share(share: float, solver: str) -> None:
+    """Raise BadSetting for a share out of range, or one below 1 with a solver that knows no partial plans."""
+    if not 0 < share <= 1:
+        raise BadSetting(f"The share of the mass that moves must be above 0 and at most 1; got {share}.")
+    if share < 1 and solver not in ("auto", "exact"):
+        raise BadSetting("Partial transport is exact: choose the solver auto or exact, or a share of 1.")
+
+
+def _partial(cost: Tensor, u: Tensor, v: Tensor, share: float) -> tuple[Tensor, ...]:
+    """Partial plans of B problems as full ones with one more row and column (Chapel et al. 2020), which take the mass
+    that stays at no cost. Nothing is sent between those two: it would only move more of the rest."""
+    batch, rows, columns = cost.shape
+    least = cost.amin((1, 2), keepdim=True).clamp(max=0)  # costs from 0 up, or more than the share would move
+    wider = cost.new_zeros(batch, rows + 1, columns + 1)
+    wider[:, :rows, :columns] = cost - least
+    wider[:, rows, columns] = wider.amax((1, 2)) + 1
+    masses = [torch.cat([mass, mass.new_full((batch, 1), 1 - share)], 1) / (2 - share) for mass in (u, v)]
+    flow, _, residual, pushes = _exact(wider, *masses)
+    flow = flow[:, :rows, :columns] * (2 - share)
+    return flow, (flow.double() * cost.double()).sum((1, 2)), residual * (2 - share), pushes
 
 
 def _floating(array: Tensor | np.ndarray) -> Tensor:

@@ -82,11 +82,14 @@ def _some(keys: Sequence[str]) -> str:
     return ", ".join(keys[:2]) + (", …" if len(keys) > 2 else "")
 
 
-def _misfits(state: State, wanted: Mapping[str, Tensor], file: WeightsFile) -> list[str]:
-    """What keeps ``state`` from being the network's: clauses that name the first tensors of each kind."""
+def misfits(state: State, wanted: Mapping[str, Tensor], leftovers: tuple[str, ...] = ()) -> list[str]:
+    """What keeps ``state`` from being the network's: clauses that name the first tensors of each kind.
+
+    leftovers: prefixes of tensors that may be there beside the network's.
+    """
     missing = [key for key in wanted if key not in state and not key.endswith(_COUNTER)]
     unknown = [key for key in state
-               if key not in wanted and not key.endswith(_COUNTER) and not key.startswith(file.leftovers)]
+               if key not in wanted and not key.endswith(_COUNTER) and not key.startswith(leftovers)]
     shared = [key for key in wanted if key in state]
     shapes = [f"{key} is {tuple(state[key].shape)}, not {tuple(wanted[key].shape)}"
               for key in shared if state[key].shape != wanted[key].shape]
@@ -106,7 +109,7 @@ def fit(network: nn.Module, state: State, file: WeightsFile, filename: str) -> N
     Leftovers of training (step counters, ``file.leftovers``) are dropped.
     """
     wanted = network.state_dict()
-    clauses = _misfits(state, wanted, file)
+    clauses = misfits(state, wanted, file.leftovers)
     if clauses:
         other = recognise(state)
         if other and other != file.name:
@@ -120,17 +123,29 @@ def fit(network: nn.Module, state: State, file: WeightsFile, filename: str) -> N
 def load_network(name: str, build: Callable[[], nn.Module], path: str | Path) -> nn.Module:
     """The network ``build()`` with the weights of a file, which must be those of the registry entry ``name``.
 
-    Built on the meta device, so that no memory or time goes into an initialisation that is thrown away.
+    A checkpoint of a larger network that has this one within (``WeightsFile.within``) serves as well.
     """
+    file, state = weights_file(name), read_state(path)
+    inner = {key.removeprefix(file.within): value for key, value in state.items()
+             if file.within and key.startswith(file.within)}
+    return fitted(file, build, inner or state, Path(path).name)
+
+
+def fitted(file: WeightsFile, build: Callable[[], nn.Module], state: State, filename: str) -> nn.Module:
+    """``build()`` with these tensors (``fit``). Built on the meta device, so that no memory or time goes into an
+    initialisation that is thrown away."""
     with torch.device("meta"):
         network = build()
-    fit(network, read_state(path), weights_file(name), Path(path).name)
+    fit(network, state, file, filename)
     return network
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A weights file that was found sound. published: its hash is the published one (None: none is known)."""
+    """A weights file that was found sound. published: its hash is the published one (None: none is known).
+
+    file: the registry's entry, or for a file that was trained here an entry made for it.
+    """
 
     path: Path
     file: WeightsFile
@@ -140,12 +155,15 @@ class Checked:
     published: bool | None
 
 
-def check(path: str | Path, networks: Mapping[str, Callable[[], nn.Module]]) -> Checked:
+def check(path: str | Path, networks: Mapping[str, Callable[[], nn.Module]],
+          sized: Mapping[str, Callable[[State, str], nn.Module]] | None = None) -> Checked:
     """Which known network a file holds, verified tensor by tensor; BadWeights says what is wrong with it.
 
-    networks: registry name → builder of the network with the published keys. A file that is no checkpoint
-    (dlib's) is known by its hash alone.
+    networks: registry name → builder of the network with the published keys. sized: registry name → (tensors, file
+    name) → the fitted network, for those whose sizes stand in the file. A file that is no checkpoint (dlib's) is
+    known by its hash alone.
     """
+    sized = sized or {}
     path = Path(path)
     if not path.is_file():
         raise WeightsMissing(f"There is no weights file {path}.")
@@ -155,13 +173,17 @@ def check(path: str | Path, networks: Mapping[str, Callable[[], nn.Module]]) -> 
         return Checked(path, same, digest, size, None, True)
     state = read_state(path)
     name = same.name if same else recognise(state)
-    if name is None or name not in networks:
-        known = ", ".join(FILES[name].title for name in networks)
+    if name not in {*networks, *sized}:
+        known = ", ".join(FILES[name].title for name in (*networks, *sized))
         raise BadWeights(f"{path.name} holds no network known here (its first tensor is {next(iter(state))}): "
                          f"known are {known}.")
     file = FILES[name]
-    with torch.device("meta"):
-        network = networks[name]()
-    fit(network, state, file, path.name)
-    return Checked(path, file, digest, size, sum(p.numel() for p in network.parameters()),
+    network = (sized[name](state, path.name) if name in sized
+               else fitted(file, networks[name], state, path.name))
+    return Checked(path, file, digest, size, parameters(network),
                    None if file.sha256 is None else digest == file.sha256)
+
+
+def parameters(network: nn.Module) -> int:
+    """How many numbers were learned."""
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -36,6 +36,7 @@ class WeightsFile:
     size: bytes, None where the publisher's exact size is not known; megabytes: about, for people.
     sha256: None where no reference hash is known. signature: a few tensors that tell this network from the
     others. leftovers: prefixes of tensors that only training needs; they are accepted and dropped.
+    within: prefix under which checkpoints of larger networks carry this one.
     """
 
     name: str
@@ -51,6 +52,7 @@ class WeightsFile:
     sha256: str | None = None
     signature: Mapping[str, Shape] = field(default_factory=dict)
     leftovers: tuple[str, ...] = ()
+    within: str = ""
 
 
 def _dlib(name: str, filename: str, title: str, size: int, sha256: str, licence: str = "CC0 1.0") -> WeightsFile:
@@ -77,7 +79,7 @@ _ALL = (
           "4cb19393e2fbaf2b1609a9319ad5386618c886a6234ec1b971f3e87c85d87fe6"),
     WeightsFile(
         "arcface", "resnet18_110.pth", "ArcFace ResNet-18", _RESEARCH, DEEPFACE_EMD_PAGE, megabytes=103,
-        signature={"conv1.weight": (64, 1, 3, 3), "fc5.weight": (512, 32768)},
+        signature={"conv1.weight": (64, 1, 3, 3), "fc5.weight": (512, 32768)}, within="face_model.",
     ),
     WeightsFile(
         "cosface", "ACC99.28.pth", "CosFace SphereFace-20", _RESEARCH, DEEPFACE_EMD_PAGE, megabytes=91,

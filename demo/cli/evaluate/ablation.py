@@ -1,0 +1,50 @@
+"""``evaluate ablation``: the papers' ablations, one table each."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+
+from demo.cli.arguments import add_method, options_of
+from demo.cli.evaluate.data import add_data, measured_identifier, queries_of, query_progress
+from demo.errors import BadSetting
+from demo.evaluation import FeatureStore
+from demo.evaluation.ablations import ABLATIONS, Bench
+from demo.identify import Identifier, json_text
+from demo.matching import WEIGHTINGS
+from demo.settings import settings
+
+
+def add(actions) -> None:
+    action = actions.add_parser("ablation", help="one of the papers' ablations: " + ", ".join(ABLATIONS))
+    action.add_argument("ablation", choices=ABLATIONS, metavar="WHAT",
+                        help="; ".join(f"{one.name}: {one.title} ({one.item})" for one in ABLATIONS.values()))
+    add_data(action)
+    add_method(action, several=True)
+    action.add_argument("--json", action="store_true")
+    action.set_defaults(run=_ablation, face=1)
+
+
+def _ablation(parsed) -> None:
+    if parsed.weighting not in WEIGHTINGS or parsed.grid == "all":
+        raise BadSetting("An ablation varies one thing: the other settings take one weighting and one grid, not all.")
+    chosen = ABLATIONS[parsed.ablation]
+    bench = Bench(partial(_identifier, parsed), partial(queries_of, parsed), _store,
+                  parsed.backbone or settings().backbone, options_of(parsed), parsed.metrics, query_progress)
+    table = chosen.run(bench)
+    if parsed.json:
+        print(json_text({"ablation": chosen.name, "title": chosen.title, "item": chosen.item, **table.as_json()}))
+    else:
+        print(f"{chosen.title} ({chosen.item})\n\n{table.as_markdown()}")
+
+
+def _identifier(parsed, name: str) -> Identifier:
+    if name == (parsed.backbone or settings().backbone):
+        return measured_identifier(parsed)
+    other = argparse.Namespace(**{**vars(parsed), "backbone": name, "weights": None, "backbone_option": [],
+                                  "stage2_weights": None})
+    return measured_identifier(other)
+
+
+def _store(identifier: Identifier) -> FeatureStore:
+    return FeatureStore(settings().cache, identifier.backbone)

@@ -1,0 +1,61 @@
+"""Arguments that say which photos are measured, and what they stand for; shared by the actions of ``evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from demo.cli.arguments import add_source, identifier_of
+from demo.evaluation import READINGS, QueryPhoto, leave_one_out, query_set
+from demo.evaluation.datasets import DATASETS, dataset, photos_of
+from demo.identify import Identifier
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """--gallery, --queries and how either lies, the backbone, and how the scores are counted."""
+    add_source(parser)
+    parser.add_argument("--dataset", choices=DATASETS, metavar="NAME",
+                        help="how --gallery lies, a name of 'evaluate datasets' (default: a file is a list of "
+                             "path,label lines, a folder has one sub-folder per person)")
+    parser.add_argument("--queries", type=Path, metavar="Q",
+                        help="folder or list of query photos (default: those of the data set's protocol, else leave "
+                             "one out)")
+    parser.add_argument("--query-dataset", choices=DATASETS, metavar="NAME", help="how --queries lies")
+    parser.add_argument("--base", type=Path, metavar="FOLDER",
+                        help="where the paths of list files start (default: beside the list)")
+    parser.add_argument("--metrics", choices=READINGS, default="corrected",
+                        help="; ".join(f"{word}: {text}" for word, text in READINGS.items()).replace("%", "%%")
+                             + " (default corrected)")
+    parser.add_argument("--exclude-source-photo", action=argparse.BooleanOptionalAction, default=None,
+                        help="leave out the gallery photo that a query of --queries was made from (default: yes, but "
+                             "not with --metrics paper; leave-one-out always does)")
+
+
+def measured_identifier(parsed) -> Identifier:
+    """The backbone, the gallery of --gallery and --dataset, indexed if need be, and the model of --stage2-weights."""
+    chosen, photos = argparse.Namespace(**vars(parsed)), None
+    if parsed.dataset or parsed.gallery.is_file():
+        chosen.gallery, photos = photos_of(parsed.gallery, parsed.dataset, parsed.base)
+    return identifier_of(chosen, parsed.stage2_weights, photos)
+
+
+def queries_of(parsed, identifier: Identifier) -> Sequence[QueryPhoto]:
+    """The queries of --queries and --query-dataset, of the data set's protocol, or every photo of the gallery."""
+    gallery, chosen = identifier.gallery, dataset(parsed.dataset or "folders")
+    if parsed.queries:
+        photos = photos_of(parsed.queries, parsed.query_dataset, parsed.base)[1]
+    elif chosen.queries:
+        photos = chosen.queries(parsed.gallery)
+    else:
+        return leave_one_out(gallery, parsed.metrics)
+    left_out = parsed.metrics == "corrected" if parsed.exclude_source_photo is None else parsed.exclude_source_photo
+    return query_set(photos, gallery, exclude_source=left_out)
+
+
+def query_progress(items: Sequence):
+    """A bar on standard error."""
+    return tqdm(items, desc="Queries", unit="query", file=sys.stderr)

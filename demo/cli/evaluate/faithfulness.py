@@ -1,0 +1,38 @@
+"""``evaluate faithfulness``: do the explanations name the patches that carry the score?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from demo.cli.arguments import add_source, identifier_of, positive
+from demo.cli.evaluate.data import query_progress
+from demo.evaluation import leave_one_out, query_folder
+from demo.evaluation.deletion import REMOVALS
+from demo.evaluation.faithfulness import AGAINST, faithfulness
+from demo.identify import json_text
+from demo.query import ALTERATIONS, Options
+
+
+def add(actions) -> None:
+    action = actions.add_parser("faithfulness", help="deletion and insertion curves of every explanation")
+    add_source(action)
+    action.add_argument("--queries", type=Path, metavar="Q", help="folder of query photos (default: leave one out)")
+    action.add_argument("--limit", type=positive, metavar="N", help="at most N queries, evenly spread (default: all)")
+    action.add_argument("--occlude", choices=ALTERATIONS, help="alter the queries")
+    action.add_argument("--seed", type=int, default=0)
+    action.add_argument("--against", choices=AGAINST, default=AGAINST[0],
+                        help="explain against the nearest photo of the query's person, or of all (default true)")
+    action.add_argument("--removal", choices=REMOVALS, default="blur", help="what replaces a patch (default blur)")
+    action.add_argument("--steps", type=positive, default=16, help="points of a curve (default 16)")
+    action.add_argument("--json", action="store_true")
+    action.set_defaults(run=_faithfulness)
+
+
+def _faithfulness(parsed) -> None:
+    identifier = identifier_of(parsed)
+    queries = query_folder(parsed.queries) if parsed.queries else leave_one_out(identifier.gallery)
+    step = max(len(queries) / parsed.limit, 1) if parsed.limit else 1
+    chosen = [queries[int(place * step)] for place in range(int(len(queries) / step + 1e-9))]
+    result = faithfulness(identifier, chosen, Options(occlusion=parsed.occlude, seed=parsed.seed),
+                          against=parsed.against, removal=parsed.removal, steps=parsed.steps, progress=query_progress)
+    print(json_text(result.as_json()) if parsed.json else result.as_table())

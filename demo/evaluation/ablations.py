@@ -1,0 +1,227 @@
+"""The papers' ablations, each one table: a registry entry with its title, the paper's item and its function.
+
+All share the queries and their features (``demo.evaluation.store``); a new ablation is a function and an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import product
+
+from demo.backbones import available, grid_name
+from demo.crossimage import METHODS, methods_ready
+from demo.errors import BadSetting
+from demo.evaluation.datasets import drawn_pairs
+from demo.evaluation.metrics import Scores
+from demo.evaluation.protocol import QueryPhoto
+from demo.evaluation.run import Evaluation, Progress, evaluate, method_of
+from demo.evaluation.store import FeatureStore
+from demo.evaluation.verification import verify_pairs
+from demo.gallery import Photo
+from demo.identify import Identifier
+from demo.matching import SOLVERS, WEIGHTINGS, weighting_problems
+from demo.query import Options
+
+ALPHAS = (0.0, 0.3, 0.5, 0.7, 1.0)
+KS = (50, 100, 200, 300)
+#: Pairs of one person, and of two, for the verification accuracy of the models.
+PAIRS = 300
+#: Backbones that differ in how the face is aligned alone.
+ALIGNMENTS = {"facenet": "box and margin (MTCNN's way)", "facenet-5pt": "five points"}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What an ablation measures with. identify: backbone name → an identifier of the same gallery. queries: of an
+    identifier. options: the settings that are not varied. store: of an identifier. reading: a word of READINGS."""
+
+    identify: Callable[[str], Identifier] = field(repr=False)
+    queries: Callable[[Identifier], Sequence[QueryPhoto]] = field(repr=False)
+    store: Callable[[Identifier], FeatureStore] = field(repr=False)
+    backbone: str
+    options: Options
+    reading: str = "corrected"
+    progress: Progress = iter
+
+    @cached_property
+    def identifier(self) -> Identifier:
+        return self.identify(self.backbone)
+
+    def measure(self, settings: Sequence[Options], identifier: Identifier | None = None,
+                bounds: Sequence[int] = ()) -> Evaluation:
+        identifier = identifier or self.identifier
+        return evaluate(identifier, self.queries(identifier), settings, reading=self.reading,
+                        store=self.store(identifier), bounds=bounds, progress=self.progress)
+
+
+@dataclass(frozen=True)
+class Table:
+    """columns: names. rows: cells, text or numbers (percent, or ms where the name says so). note: of counts."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float, ...], ...]
+    note: str
+
+    def as_json(self) -> dict:
+        return {"rows": [dict(zip(self.columns, row, strict=True)) for row in self.rows], "note": self.note}
+
+    def as_markdown(self) -> str:
+        lines = ["| " + " | ".join(self.columns) + " |", "|---" * len(self.columns) + "|"]
+        lines += ["| " + " | ".join(cell if isinstance(cell, str) else f"{cell:.2f}" for cell in row) + " |"
+                  for row in self.rows]
+        return "\n".join([*lines, "", self.note])
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """name: the word of the command line. item: what it repeats of the papers."""
+
+    name: str
+    title: str
+    item: str
+    run: Callable[[Bench], Table] = field(repr=False)
+
+
+_METRICS = ("P@1", "RP", "MAP@R")
+
+
+def _cells(scores: Scores) -> tuple[float, ...]:
+    return scores.p_at_1, scores.rp, scores.map_at_r
+
+
+def _note(found: Evaluation) -> str:
+    return (f"{found.stage1.queries} queries against {found.gallery} gallery photos, {len(found.skipped)} skipped; "
+            f"{found.reading} metrics.")
+
+
+def _table(found: Evaluation, columns: Sequence[str], rows: Mapping[Options, Sequence[str]],
+           timed: bool = False) -> Table:
+    """A row for Stage 1 and for each setting: its words, its scores and, if wanted, ms per query of the stage."""
+    lines = [("Stage 1", *["-"] * (len(columns) - 1), *_cells(found.stage1), *[found.stage1_ms] * timed)]
+    lines += [(*words, *_cells(found.stage2[options]), *[found.stage2_ms[options]] * timed)
+              for options, words in rows.items()]
+    return Table((*columns, *_METRICS, *["ms per query"] * timed), tuple(lines), _note(found))
+
+
+def _every_weighting(bench: Bench) -> dict[Options, tuple[str, str]]:
+    info = bench.identifier.backbone.info
+    return {replace(bench.options, stage2="emd", weighting=weighting, grid=grid): (weighting, grid_name(grid))
+            for grid, weighting in product(info.grids, WEIGHTINGS) if not weighting_problems(info, grid)[weighting]}
+
+
+def _weighting(bench: Bench) -> Table:
+    rows = _every_weighting(bench)
+    return _table(bench.measure(list(rows)), ("weighting", "grid"), rows)
+
+
+def _alpha(bench: Bench) -> Table:
+    rows = {replace(bench.options, alpha=alpha): (f"{alpha:g}",) for alpha in ALPHAS}
+    return _table(bench.measure(list(rows)), ("α",), rows)
+
+
+def _k(bench: Bench) -> Table:
+    rows = {replace(bench.options, k=k): (str(k),) for k in KS}
+    return _table(bench.measure(list(rows)), ("k",), rows)
+
+
+def _one_stage(bench: Bench) -> Table:
+    everybody = max(len(bench.identifier.gallery), 1)
+    rows = {}
+    for weighting in dict.fromkeys((bench.options.weighting, "uniform")):
+        two = replace(bench.options, stage2="emd", weighting=weighting)
+        rows[replace(two, alpha=1.0, k=everybody)] = (f"EMD at Stage 1, {weighting}",)
+        rows[two] = (f"two stages, {weighting}",)
+    # Each is measured on its own: settings of one weighting would share their distances, and so their time.
+    each = {options: bench.measure([options]) for options in rows}
+    first = next(iter(each.values()))
+    whole = replace(first, stage2={options: found.stage2[options] for options, found in each.items()},
+                    stage2_ms={options: found.stage2_ms[options] for options, found in each.items()})
+    return _table(whole, ("method",), rows, timed=True)
+
+
+def _solver(bench: Bench) -> Table:
+    rows = {replace(bench.options, stage2="emd", solver=solver): (solver,) for solver in SOLVERS}
+    return _table(bench.measure(list(rows)), ("solver",), rows, timed=True)
+
+
+def _time(bench: Bench) -> Table:
+    rows = {options: (f"EMD, {weighting}, {grid}",) for options, (weighting, grid) in _every_weighting(bench).items()}
+    ready = methods_ready(bench.identifier.backbone)
+    rows |= {replace(bench.options, stage2=name.lower(), alpha=None): (name,)
+             for name in ("H2L", "H2", "H1", "V") if not ready[name]}
+    return _table(bench.measure(list(rows)), ("method",), rows, timed=True)
+
+
+def _methods(bench: Bench) -> Table:
+    """Tab 4.1's models side by side, each mixed with the cosine by its own alpha. Verification is on seeded pairs of
+    the gallery's people, the first photo of each altered like the queries."""
+    identifier, first = bench.identifier, replace(bench.options, alpha=None)
+    ready = methods_ready(identifier.backbone)
+    rows = {name: replace(first, stage2=name.lower()) for name in ("H1", "H2", "H2L") if not ready[name]}
+    rows["D"] = replace(first, stage2="emd")
+    found = bench.measure(list(rows.values()))
+    gallery = identifier.gallery
+    photos = [Photo(entry.path, entry.identity, gallery.photo_file(row)) for row, entry in enumerate(gallery.entries)]
+    verified = verify_pairs(drawn_pairs(photos, PAIRS, first.seed), identifier.backbone,
+                            (first, replace(first, occlusion=None, style=None)), store=bench.store(identifier),
+                            progress=bench.progress)
+    accuracy = {method.method: method.accuracy[0] for method in verified.methods}
+    lines = [("C", METHODS["C"].title, *_cells(found.stage1), accuracy["cosine"], found.stage1_ms)]
+    lines += [(name, METHODS[name].title, *_cells(found.stage2[options]), accuracy[options.stage2],
+               found.stage2_ms[options]) for name, options in rows.items()]
+    return Table(("model", "what it is", *_METRICS, "verification accuracy", "ms per query"), tuple(lines),
+                 f"{_note(found)} Verification on {verified.genuine} pairs of one person and {verified.strangers} of "
+                 f"two in {verified.folds} folds.")
+
+
+def _bound(bench: Bench) -> Table:
+    found = bench.measure([replace(bench.options, stage2="none")], bounds=KS)
+    rows = [("Stage 1", *_cells(found.stage1))]
+    rows += [(f"best possible at k = {k}", *_cells(scores)) for k, scores in found.bounds.items()]
+    return Table(("ranking", *_METRICS), tuple(rows), _note(found))
+
+
+def _backbones(bench: Bench, names: Mapping[str, str]) -> Table:
+    """One row per backbone and stage; those that are not ready are named in the note with what they need."""
+    infos = {info.name: info for info in available()}
+    rows, notes = [], []
+    for name, title in names.items():
+        if not infos[name].ready:
+            notes.append(f"Without {name}: {infos[name].why_not}")
+            continue
+        identifier = bench.identifier if name == bench.backbone else bench.identify(name)
+        options = replace(bench.options, grid=None)
+        found = bench.measure([options], identifier)
+        rows.append((title, "Stage 1", *_cells(found.stage1)))
+        if options in found.stage2:
+            finest = replace(options, grid=identifier.backbone.info.grids[0])
+            rows.append((title, f"Stage 2, {method_of(finest)}", *_cells(found.stage2[options])))
+        notes.insert(0, f"{name}: {_note(found)}")
+    if not rows:
+        raise BadSetting(notes[0].partition(": ")[2])
+    return Table(("backbone", "ranking", *_METRICS), tuple(rows), " ".join(notes))
+
+
+def _alignment(bench: Bench) -> Table:
+    return _backbones(bench, ALIGNMENTS)
+
+
+def _backbone(bench: Bench) -> Table:
+    return _backbones(bench, {info.name: info.title for info in available()})
+
+
+_ROWS = (
+    Ablation("weighting", "Patch weighting and grid", "DeepFace-EMD Tab 5.2", _weighting),
+    Ablation("alpha", "Share of the patch distance in Eq. 5.1", "DeepFace-EMD, choice of α", _alpha),
+    Ablation("k", "Candidates that are re-ranked", "DeepFace-EMD, choice of k", _k),
+    Ablation("one-stage", "EMD at Stage 1 against two stages", "DeepFace-EMD Tab 5.3", _one_stage),
+    Ablation("alignment", "How the face is aligned", "DeepFace-EMD Tab 5.1", _alignment),
+    Ablation("backbone", "Every backbone that is ready", "DeepFace-EMD Tab 5.4", _backbone),
+    Ablation("solver", "Exact transport, Sinkhorn, and Sinkhorn as published", "not in the papers", _solver),
+    Ablation("bound", "What re-ranking the first k can reach", "DeepFace-EMD Tab 5.2, max precision", _bound),
+    Ablation("methods", "The models of Tab 4.1 side by side", "Face-ViT Tab 5.10, 5.11 and 5.12", _methods),
+    Ablation("time", "Run time of every method", "Face-ViT Tab 5.12 and 5.14", _time),
+)
+ABLATIONS = {ablation.name: ablation for ablation in _ROWS}

@@ -1,0 +1,112 @@
+"""Beyond the papers: other distances for Stage 2, each against the papers' on the same queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from demo.errors import BadSetting, DemoError
+from demo.evaluation.interval import Interval, interval
+from demo.evaluation.metrics import score_query
+from demo.evaluation.protocol import QueryPhoto
+from demo.evaluation.run import Progress
+from demo.evaluation.store import FeatureStore
+from demo.evaluation.variants import VARIANTS, Bench, Case, with_h2l
+from demo.identify import Identifier
+from demo.query import Options
+
+METRICS = ("P@1", "RP", "MAP@R")
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """scores: alteration (None = unaltered) → (variants, queries, 3), P@1, RP and MAP@R of each query, 0 to 1.
+
+    variants: names, the first that of the papers. skipped: (path, alteration, reason).
+    """
+
+    variants: tuple[str, ...]
+    scores: dict[str | None, np.ndarray]
+    skipped: tuple[tuple[str, str | None, str], ...]
+
+    def difference(self, variant: int, alteration: str | None, metric: int) -> Interval:
+        """In points of percent, against the papers' on the same queries."""
+        scores = self.scores[alteration][..., metric]
+        return interval(100 * (scores[variant] - scores[0]))
+
+    def as_json(self) -> dict:
+        return {
+            "variants": [
+                {"name": name, "alterations": {alteration or "none": {
+                    metric: {"percent": float(100 * scores[number, :, column].mean()),
+                             "difference": self.difference(number, alteration, column).as_json()}
+                    for column, metric in enumerate(METRICS)} for alteration, scores in self.scores.items()}}
+                for number, name in enumerate(self.variants)],
+            "queries": {alteration or "none": scores.shape[1] for alteration, scores in self.scores.items()},
+            "skipped": [{"path": path, "alteration": alteration, "reason": reason}
+                        for path, alteration, reason in self.skipped],
+        }
+
+    def as_table(self) -> str:
+        """Two Markdown tables: the scores, and the paired differences of P@1 from the papers'."""
+        titles = " | ".join(alteration or "unaltered" for alteration in self.scores)
+        rule = "|---" * (len(self.scores) + 1) + "|"
+        lines = [f"| P@1 / RP / MAP@R, % | {titles} |", rule]
+        for number, name in enumerate(self.variants):
+            cells = (100 * scores[number].mean(0) for scores in self.scores.values())
+            lines.append(f"| {name} | " + " | ".join(" / ".join(f"{x:.1f}" for x in cell) for cell in cells) + " |")
+        lines += ["", f"| P@1 less the papers', points (95 %) | {titles} |", rule]
+        for number, name in enumerate(self.variants[1:], start=1):
+            lines.append(f"| {name} | " + " | ".join(self.difference(number, alteration, 0).text(1, sign=True)
+                                                     for alteration in self.scores) + " |")
+        lines.append("\nQueries: " + ", ".join(f"{scores.shape[1]} {alteration or 'unaltered'}"
+                                               for alteration, scores in self.scores.items())
+                     + f"; {len(self.skipped)} skipped.")
+        lines += [f"skipped {path} ({kind or 'unaltered'}): {reason}" for path, kind, reason in self.skipped]
+        return "\n".join(lines)
+
+
+def beyond(identifier: Identifier, queries: Sequence[QueryPhoto], alterations: Sequence[str | None], *, k: int = 100,
+           seed: int = 0, store: FeatureStore | None = None, progress: Progress = iter) -> Beyond:
+    """Every variant on every query under every alteration; query number n is altered with seed + n.
+
+    A variant that needs H2L is left out where no weights come for the backbone. BadSetting where no query is left.
+    """
+    bench, store = Bench(identifier), store or FeatureStore(None, identifier.backbone)
+    variants = {name: distance for name, distance in VARIANTS.items()
+                if distance is not with_h2l or identifier.h2l()}
+    gallery = identifier.gallery
+    labels = np.array([entry.identity for entry in gallery.entries])
+    found, skipped = {alteration: [] for alteration in alterations}, []
+    for number, photo in enumerate(progress(queries)):
+        allowed = np.ones(len(gallery), bool)
+        allowed[list(photo.exclude)] = False
+        relevant = int((labels[allowed] == photo.identity).sum())
+        for alteration in alterations:
+            try:
+                if not relevant:
+                    raise BadSetting(f"No other photo of {photo.identity} is in the gallery.")
+                features = store.features(photo.file, Options(occlusion=alteration, seed=seed + number))
+            except DemoError as error:
+                skipped.append((photo.path, alteration, str(error)))
+                continue
+            distances, rows = (part.cpu() for part in gallery.search(features.embedding))
+            kept = torch.from_numpy(allowed)[rows]
+            rows, cosine = rows[kept].tolist(), distances[kept][:k].double()
+            hits = labels[rows] == photo.identity
+            case = Case(bench, features, rows[:k], cosine)
+            found[alteration].append([score_query(_reordered(hits, distance(case)), relevant)
+                                      for distance in variants.values()])
+    if not all(found.values()):
+        raise BadSetting(f"No query could be used: {skipped[0][2] if skipped else 'the folder is empty.'}")
+    return Beyond(tuple(variants), {alteration: np.array(scores).transpose(1, 0, 2)
+                                    for alteration, scores in found.items()}, tuple(skipped))
+
+
+def _reordered(hits: np.ndarray, distances: Tensor) -> np.ndarray:
+    order = torch.sort(distances, stable=True).indices.numpy()
+    return np.concatenate([hits[order], hits[len(order):]])

@@ -1,0 +1,104 @@
+"""Deletion and insertion curves (Petsiuk et al. 2018, RISE): does a score follow the patches an explanation names?
+
+Deletion takes patches away, the most important first: the faster the score falls, the truer the explanation.
+Insertion starts with all patches gone and brings them back in the same order: the faster it rises, the truer.
+Inserting in one order is deleting in the reverse order, read backwards, so the reverse of an order has its insertion
+curve's area as the area of its deletion curve, and a random order has the same area in both on average.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+from scipy.integrate import trapezoid
+
+from demo.errors import BadSetting
+from demo.explain.grids import Grid, cell_boxes
+
+#: Asks the model: bool (M, P), which patches of the query are left in each of M versions → score name → (M,).
+Ask = Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
+def blurred(crop: np.ndarray, grid: Grid) -> np.ndarray:
+    """A Gaussian blur as wide as a patch: the colours stay, the features go."""
+    return cv2.GaussianBlur(crop, (0, 0), max(crop.shape[0] / grid[0], crop.shape[1] / grid[1]))
+
+
+def mean_filled(crop: np.ndarray, grid: Grid) -> np.ndarray:
+    """The crop's mean colour everywhere."""
+    return np.broadcast_to(crop.mean((0, 1)).round().astype(np.uint8), crop.shape)
+
+
+#: What stands in place of a patch that is taken away.
+REMOVALS: dict[str, Callable[[np.ndarray, Grid], np.ndarray]] = {"blur": blurred, "mean": mean_filled}
+
+
+def erased(crop: np.ndarray, kept: np.ndarray, grid: Grid, removal: str = "blur") -> np.ndarray:
+    """Versions of an aligned crop with patches taken away.
+
+    crop: uint8 (h, w, 3). kept: bool (M, P), row-major over grid. removal: a word of REMOVALS. Returns uint8
+    (M, h, w, 3). BadSetting for an unknown removal.
+    """
+    if removal not in REMOVALS:
+        raise BadSetting(f"Unknown removal {removal!r}: choose from {', '.join(REMOVALS)}.")
+    filler = REMOVALS[removal](crop, grid)
+    patch = patch_numbers(crop.shape[:2], grid)
+    return np.where(kept[:, patch, None], crop, filler)
+
+
+def patch_numbers(size: tuple[int, int], grid: Grid) -> np.ndarray:
+    """(h, w): the patch that each pixel of a crop of that (height, width) belongs to."""
+    numbers = np.empty(size, np.int64)
+    for patch, (left, top, right, bottom) in enumerate(cell_boxes(size, grid)):
+        numbers[top:bottom, left:right] = patch
+    return numbers
+
+
+def patch_cover(cover: np.ndarray, grid: Grid) -> np.ndarray:
+    """(P,) share of each patch that an alteration covers, of its share of each crop pixel (h, w)."""
+    numbers = patch_numbers(cover.shape, grid).ravel()
+    return np.bincount(numbers, cover.ravel().astype(np.float64)) / np.bincount(numbers)
+
+
+def order_of(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Patches from the most to the least important; equal ones in random order, so that position decides nothing."""
+    mixed = rng.permutation(len(values))
+    return mixed[np.argsort(-np.asarray(values)[mixed], kind="stable")]
+
+
+def shares(patches: int, steps: int) -> np.ndarray:
+    """(T + 1,) shares of the patches gone (or back) after each step, T = steps at the most: 0, ..., 1."""
+    return _cuts(patches, steps) / patches
+
+
+def _cuts(patches: int, steps: int) -> np.ndarray:
+    if steps < 1:
+        raise BadSetting(f"The number of steps must be at least 1; got {steps}.")
+    return np.round(np.linspace(0, patches, min(steps, patches) + 1)).astype(int)
+
+
+def curves(orders: Sequence[np.ndarray], ask: Ask, steps: int = 16) -> dict[str, np.ndarray]:
+    """Every score along every order: name → (orders, 2, T + 1), deletion then insertion, over ``shares``.
+
+    orders: permutations of the P patches, most important first. ask: called once, each version in it once.
+    """
+    patches = len(orders[0])
+    place = np.stack([np.argsort(order) for order in orders])  # (orders, P)
+    first = place[:, None] < _cuts(patches, steps)[:, None]  # (orders, T + 1, P)
+    versions = np.stack([~first, first], 1)
+    distinct, where = np.unique(versions.reshape(-1, patches), axis=0, return_inverse=True)
+    return {name: np.asarray(scores)[where.ravel()].reshape(versions.shape[:-1])
+            for name, scores in ask(distinct).items()}
+
+
+def leave_one_out_drops(patches: int, ask: Ask) -> dict[str, np.ndarray]:
+    """Score name → (P,) fall of the score when that patch alone is taken away: importance asked of the model itself."""
+    versions = np.concatenate([np.ones((1, patches), bool), ~np.eye(patches, dtype=bool)])
+    return {name: scores[0] - scores[1:] for name, scores in ask(versions).items()}
+
+
+def area(curve: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Area under curves (..., T + 1) over shares (T + 1,) from 0 to 1: the mean score on the way."""
+    return trapezoid(curve, x, axis=-1)

@@ -1,0 +1,189 @@
+"""Faithfulness: does what the explanations name really carry the score? Asked of the model itself, patch by patch.
+
+Patches of the aligned query are blurred out (or brought back) in the order of an explanation, the picture is embedded
+again, and the similarity to the candidate is read off (``demo.evaluation.deletion``). The gain, insertion area minus
+deletion area, is 0 for an order that says nothing and positive for one that tells the truth; taking one patch away at
+a time shows what gain can be had. The gain of the reverse order is the same number with the other sign.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from demo.errors import BadSetting, DemoError
+from demo.evaluation.deletion import area, curves, erased, leave_one_out_drops, order_of, patch_cover, shares
+from demo.evaluation.explanations import DEFAULT_WEIGHTING, MODELS, altered_versions, explanations, scores
+from demo.evaluation.interval import Interval, interval
+from demo.evaluation.protocol import QueryPhoto
+from demo.evaluation.run import Progress
+from demo.identify import Identifier
+from demo.query import Options, prepare_query
+
+#: Which gallery photo the query is explained against: the nearest of its own person, or the nearest of all.
+AGAINST = ("true", "top")
+RANDOM, BEST = "random order", "one patch away at a time"
+_OF_MODEL = {"C": "C", "D": f"D {DEFAULT_WEIGHTING}", "H2L": "H2L"}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One explanation judged by one score. deletion, insertion: (T + 1,) mean curves. gain: insertion area - deletion
+    area. better: share of the queries with a gain above 0. possible: gain divided by that of the best order known."""
+
+    explanation: str
+    score: str
+    deletion: np.ndarray
+    insertion: np.ndarray
+    deletion_area: Interval
+    insertion_area: Interval
+    gain: Interval
+    better: float
+    possible: float
+
+    def as_json(self) -> dict:
+        return {"explanation": self.explanation, "score": self.score, "deletion": self.deletion.tolist(),
+                "insertion": self.insertion.tolist(), "deletion_area": self.deletion_area.as_json(),
+                "insertion_area": self.insertion_area.as_json(), "gain": self.gain.as_json(), "better": self.better,
+                "possible": self.possible}
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """own: each explanation judged by the score it explains, with the random and the best order for each model.
+    crossed: explanation → model → its gain. mass: explanation → share of its mass on occluded pixels, over the queries
+    that have any; area: their share of the picture. shares: (T + 1,) of the patches gone or back. skipped: (path,
+    reason)."""
+
+    own: tuple[Judged, ...]
+    crossed: dict[str, dict[str, Interval]]
+    mass: dict[str, Interval]
+    area: Interval | None
+    shares: np.ndarray
+    queries: int
+    against: str
+    removal: str
+    skipped: tuple[tuple[str, str], ...]
+
+    def as_json(self) -> dict:
+        return {
+            "queries": self.queries, "against": self.against, "removal": self.removal, "shares": self.shares.tolist(),
+            "explanations": [judged.as_json() for judged in self.own],
+            "crossed": {name: {model: gain.as_json() for model, gain in gains.items()}
+                        for name, gains in self.crossed.items()},
+            "occluded_area": self.area.as_json() if self.area else None,
+            "occluded_mass": {name: share.as_json() for name, share in self.mass.items()},
+            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+        }
+
+    def as_table(self) -> str:
+        """Markdown: each explanation by its own score, then every explanation by every model."""
+        lines = ["| explanation | score | deletion ↓ | insertion ↑ | gain (95 %) | of the possible | queries with a gain "
+                 "| mass on the occluder |", "|---|---|---|---|---|---|---|---|"]
+        for judged in self.own:
+            mass = self.mass.get(judged.explanation)
+            lines.append(f"| {judged.explanation} | {judged.score} | {judged.deletion_area.mean:.3f} | "
+                         f"{judged.insertion_area.mean:.3f} | {judged.gain.text(sign=True)} | {judged.possible:.0%} | "
+                         f"{judged.better:.0%} | {f'{mass.mean:.1%}' if mass else ''} |")
+        models = [model for model in MODELS if any(model in gains for gains in self.crossed.values())]
+        lines += ["", f"| gain by the score of | {' | '.join(models)} |", "|---" * (len(models) + 1) + "|"]
+        lines += [f"| {name} | " + " | ".join(gains[model].text(sign=True) for model in models) + " |"
+                  for name, gains in self.crossed.items()]
+        covered = f"; {self.area.mean:.1%} of the face is occluded" if self.area else ""
+        lines.append(f"\n{self.queries} queries against "
+                     f"{'the nearest photo of their person' if self.against == 'true' else 'the nearest photo'}, "
+                     f"removal by {self.removal}{covered}; {len(self.skipped)} skipped.")
+        return "\n".join(lines + [f"skipped {path}: {reason}" for path, reason in self.skipped])
+
+
+def faithfulness(identifier: Identifier, queries: Sequence[QueryPhoto], options: Options, *, against: str = "true",
+                 removal: str = "blur", steps: int = 16, random_orders: int = 3,
+                 progress: Progress = iter) -> Faithfulness:
+    """Judge every explanation on queries altered as ``options`` say (query number n with seed + n).
+
+    steps: of the curves, of equally many patches each. random_orders: drawn per query by the seed. Raises BadSetting
+    for an unknown word, or where no query is left.
+    """
+    if against not in AGAINST:
+        raise BadSetting(f"Unknown candidate {against!r}: choose from {', '.join(AGAINST)}.")
+    found, skipped = _Collected(), []
+    for number, photo in enumerate(progress(queries)):
+        seeded = replace(options, seed=options.seed + number)
+        try:
+            query = prepare_query(photo.file, identifier.backbone, seeded, gallery=identifier.gallery)
+            stage1 = identifier.rank(query, replace(seeded, stage2="none"), exclude=photo.exclude).stage1
+            row = next((match.row for match in stage1 if against == "top" or match.identity == photo.identity), None)
+            if row is None:
+                raise BadSetting(f"No other photo of {photo.identity} is in the gallery.")
+        except DemoError as error:
+            skipped.append((photo.path, str(error)))
+            continue
+        _judge(found, identifier, query, row, removal, steps, random_orders, np.random.default_rng(seeded.seed))
+    if not found.queries:
+        raise BadSetting(f"No query could be used: {skipped[0][1] if skipped else 'there is none.'}")
+    return found.summed_up(shares(found.patches, steps), against, removal, tuple(skipped))
+
+
+class _Collected:
+    """What has been measured so far. curves: (order, score) → (2, T + 1) of each query."""
+
+    def __init__(self):
+        self.queries = self.patches = 0
+        self.scores: dict[str, str] = {}  # explanation → the score that judges it
+        self.curves: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
+        self.mass: dict[str, list[float]] = defaultdict(list)
+        self.area: list[float] = []
+
+    def summed_up(self, x: np.ndarray, against: str, removal: str, skipped) -> Faithfulness:
+        traces = {key: np.stack(values) for key, values in self.curves.items()}
+        areas = {key: area(values, x) for key, values in traces.items()}  # (queries, 2)
+        gains = {key: values[:, 1] - values[:, 0] for key, values in areas.items()}
+        present = {model: score for model, score in _OF_MODEL.items() if (RANDOM, score) in traces}
+        rows = [*self.scores.items(), *((RANDOM, score) for score in present.values()),
+                *((BEST, score) for score in present.values())]
+        own = tuple(Judged(
+            name, score, *traces[name, score].mean(0), interval(areas[name, score][:, 0]),
+            interval(areas[name, score][:, 1]), interval(gains[name, score]), float((gains[name, score] > 0).mean()),
+            float(gains[name, score].mean() / gains[BEST, score].mean())) for name, score in rows)
+        crossed = {name: {model: interval(gains[name, score]) for model, score in present.items()}
+                   for name in [*self.scores, RANDOM]}
+        return Faithfulness(own, crossed, {name: interval(values) for name, values in self.mass.items()},
+                            interval(self.area) if self.area else None, x, self.queries, against, removal, skipped)
+
+
+def _judge(found: _Collected, identifier: Identifier, query, row: int, removal: str, steps: int, random_orders: int,
+           rng: np.random.Generator) -> None:
+    """Add one query's curves."""
+    model, features = identifier.h2l(), query.features
+    candidate = identifier.gallery.features([row])
+    named = explanations(features, candidate, model)
+    weightings = list(dict.fromkeys([DEFAULT_WEIGHTING, *(each.weighting for each in named)]))
+
+    def ask(kept: np.ndarray) -> dict[str, np.ndarray]:
+        crops = erased(query.crop, kept, features.grid, removal)
+        return scores(altered_versions(features, identifier.backbone.extract, crops), candidate, model, weightings)
+
+    patches = features.patches.shape[1]
+    drops = leave_one_out_drops(patches, ask)
+    orders = [order_of(each.values, rng) for each in named]
+    orders += [rng.permutation(patches) for _ in range(random_orders)]
+    best = [score for score in _OF_MODEL.values() if score in drops]
+    orders += [order_of(drops[score], rng) for score in best]
+    traced = curves(orders, ask, steps)
+    found.queries, found.patches = found.queries + 1, patches
+    for score, lines in traced.items():
+        for number, each in enumerate(named):
+            found.scores[each.name] = each.score
+            found.curves[each.name, score].append(lines[number])
+        found.curves[RANDOM, score].append(lines[len(named):len(named) + random_orders].mean(0))
+        slot = best.index(score if score in best else _OF_MODEL["D"])
+        found.curves[BEST, score].append(lines[len(named) + random_orders + slot])
+    cover = patch_cover(query.cover, features.grid)
+    if cover.any():
+        found.area.append(float(cover.mean()))
+        for each in named:
+            found.mass[each.name].append(float(each.values @ cover / each.values.sum()) if each.values.any()
+                                         else float(cover.mean()))

@@ -1,0 +1,127 @@
+"""Features of altered photos on disk, so that a stopped evaluation goes on where it was and the next reuses them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load, save
+
+import demo
+from demo.attack import ATTACKS
+from demo.backbones import Backbone, Features, grid_name, parse_grid
+from demo.errors import BadSetting, DemoError
+from demo.gallery import Gallery
+from demo.query import Clock, Options, prepare_query
+from demo.weights import sha256
+
+FILE = "features.sqlite"
+#: The code that turns a photo into features: its hash is part of every key, so that no release serves another's.
+_CODE = ("faces", "backbones", "attack", "query.py")
+#: Options that play no part before the features, and those that alter nothing in the photo.
+_MATCHING = frozenset({"stage2", "weighting", "alpha", "k", "grid", "solver", "share", "adaptive"})
+_LOCATING = frozenset({"detector", "face", "aligned", "seed"})
+
+
+class FeatureStore:
+    """Features by everything that they depend on; safe to stop at any moment, shared between processes.
+
+    folder: where ``features.sqlite`` lies; it may be deleted at any time. None keeps nothing. A photo whose face
+    was not found is kept too, with the reason. Numbers are kept as they are (float32): about 50 KB a face for dlib.
+    """
+
+    def __init__(self, folder: str | Path | None, backbone: Backbone):
+        self.backbone = backbone
+        self.hits = 0
+        self._base = None
+        if folder is None:
+            return
+        path = Path(folder) / FILE
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._base = sqlite3.connect(path, timeout=60)
+            self._base.execute("PRAGMA journal_mode = WAL")
+            self._base.execute("PRAGMA synchronous = NORMAL")
+            self._base.execute("CREATE TABLE IF NOT EXISTS features (key TEXT PRIMARY KEY, data BLOB, reason TEXT)")
+        except (OSError, sqlite3.Error) as error:
+            raise BadSetting(f"The feature cache {path} cannot be used ({error}): delete it.") from None
+
+    def features(self, file: str | Path, options: Options, clock: Clock | None = None,
+                 gallery: Gallery | None = None) -> Features:
+        """Features (batch of one) of a photo, prepared as ``demo.query.prepare_query`` does with these arguments.
+
+        Raises BadPhoto, NoFace or BadSetting as it does; the two first are remembered.
+        """
+        clock = clock or Clock(self.backbone.device)
+        if self._base is None:
+            return prepare_query(file, self.backbone, options, clock, gallery).features
+        try:
+            key = self._key(Path(file), options, gallery)
+        except OSError:  # says what is wrong with the file
+            return prepare_query(file, self.backbone, options, clock, gallery).features
+        with clock.step("cache"):
+            row = self._base.execute("SELECT data, reason FROM features WHERE key = ?", (key,)).fetchone()
+            if row is not None:
+                self.hits += 1
+                if row[1] is not None:
+                    raise DemoError(row[1])
+                return _unpack(row[0]).to(self.backbone.device)
+        try:
+            features = prepare_query(file, self.backbone, options, clock, gallery).features
+        except BadSetting:
+            raise
+        except DemoError as error:
+            self._keep(key, None, str(error))
+            raise
+        with clock.step("cache"):
+            self._keep(key, _pack(features), None)
+        return features
+
+    def _keep(self, key: str, data: bytes | None, reason: str | None) -> None:
+        with self._base:
+            self._base.execute("INSERT OR REPLACE INTO features VALUES (?, ?, ?)", (key, data, reason))
+
+    def _key(self, file: Path, options: Options, gallery: Gallery | None) -> str:
+        asked = {name: value for name, value in asdict(options).items() if name not in _MATCHING}
+        if all(asked[name] == getattr(Options(), name) for name in asked if name not in _LOCATING):
+            del asked["seed"]  # nothing is drawn
+        parts = [sha256(file), self.backbone.name, self.backbone.weights_sha256, self.backbone.device.type, asked,
+                 code_version()]
+        if options.occlusion in ATTACKS and gallery is not None:
+            parts.append(gallery.sha256)  # whom to impersonate
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def code_version() -> str:
+    """Hash of the code between a photo and its features."""
+    digest = hashlib.sha256()
+    base = Path(demo.__file__).parent
+    for place in _CODE:
+        for file in sorted((base / place).rglob("*.py")) if (base / place).is_dir() else [base / place]:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _pack(features: Features) -> bytes:
+    tensors: Mapping[str, torch.Tensor] = {
+        "embedding": features.embedding, f"grid {grid_name(features.grid)}": features.patches,
+        **{f"map {grid_name(grid)}": patches for grid, patches in features.maps.items()},
+        **({} if features.landmarks is None else {"landmarks": features.landmarks}),
+    }
+    return save({name: tensor.contiguous().cpu() for name, tensor in tensors.items()})
+
+
+def _unpack(data: bytes) -> Features:
+    tensors = load(data)
+    (finest,) = (name for name in tensors if name.startswith("grid "))
+    return Features(
+        tensors["embedding"], tensors[finest], parse_grid(finest.removeprefix("grid ")),
+        {parse_grid(name.removeprefix("map ")): patches for name, patches in tensors.items()
+         if name.startswith("map ")}, tensors.get("landmarks"))

@@ -1,0 +1,212 @@
+"""What an adversarial photo does to the whole pipeline: saved, read back, detected, aligned and ranked again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from demo.attack import PGD, label, perturb
+from demo.backbones import Backbone, Features
+from demo.errors import BadSetting, FaceLost, NoFace
+from demo.explain import to_png
+from demo.faces import load_photo
+from demo.identify import Identifier, Match
+from demo.query import Options, Query, prepare_query
+from demo.thresholds import cosine_distances, pair_methods
+
+#: What is to be said wherever such numbers are shown.
+LIMITS = "Only the image embedding was attacked, not the re-ranking, so this says little about how robust that is."
+
+
+@dataclass(frozen=True)
+class Change:
+    """A number before the attack and after it."""
+
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the attacked photo is compared with. role: "truth" or "target". name: a person, or the name of a file.
+
+    distances: method → distance of the query to one photo of it (of a person: the one nearest to the clean query).
+    ranks: ranking → rank of the person's first photo; empty for a photo that is not in the gallery.
+    """
+
+    role: str
+    name: str
+    distances: dict[str, Change]
+    ranks: dict[str, Change]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """The same two photos through another backbone, as cosine distances. itself: of the attacked to the clean photo.
+    references: role → distance of the query to the same photo as in ``Reference``."""
+
+    backbone: str
+    itself: float
+    references: dict[str, Change]
+
+
+@dataclass(frozen=True)
+class AttackReport:
+    """An attack and its consequences. Distances: smaller is nearer.
+
+    label: what the attack is. largest: the largest change of a pixel value, of 255. psnr: of the attacked photo, dB
+    (infinite where nothing changed). assumed: the truth was not given and is who came first before. itself: method →
+    distance of the attacked to the clean photo. first: ranking → who came first before and after. attacked: the photo
+    as read back from the PNG, uint8 (H, W, 3); clean: as it was.
+    """
+
+    label: str
+    pgd: PGD
+    seed: int
+    goal: str
+    largest: int
+    psnr: float
+    assumed: bool
+    itself: dict[str, float]
+    references: tuple[Reference, ...]
+    first: dict[str, tuple[str, str]]
+    transfer: tuple[Transfer, ...]
+    provenance: dict
+    clean: np.ndarray
+    attacked: np.ndarray
+
+    def as_json(self) -> dict:
+        """Everything but the pictures, as plain data."""
+        changes = [{"role": one.role, "name": one.name, "distances": _plain(one.distances), "ranks": _plain(one.ranks)}
+                   for one in self.references]
+        return {
+            "label": self.label, "goal": self.goal, **asdict(self.pgd), "seed": self.seed, "linf": self.largest,
+            "psnr_db": None if math.isinf(self.psnr) else round(self.psnr, 2), "truth_assumed": self.assumed,
+            "attacked_to_clean": self.itself, "references": changes,
+            "first": {ranking: {"before": before, "after": after} for ranking, (before, after) in self.first.items()},
+            "transfer": [{"backbone": one.backbone, "attacked_to_clean": one.itself,
+                          "references": _plain(one.references)} for one in self.transfer],
+            "limits": LIMITS, "settings": self.provenance,
+        }
+
+
+def _plain(changes: dict[str, Change]) -> dict:
+    return {name: asdict(change) for name, change in changes.items()}
+
+
+def attack_photo(photo, identifier: Identifier, *, target: str | Path | None = None, truth: str | None = None,
+                 pgd: PGD | None = None, options: Options = Options(), out: str | Path | None = None,  # noqa: B008
+                 others: Sequence[Backbone] = ()) -> AttackReport:
+    """Attack a photo (anything ``load_photo`` takes), and identify it before and after.
+
+    target: whom to impersonate, a person of the gallery (of whose photos the one nearest to the query) or a photo;
+    None to dodge. truth: who it is; None for who comes first before the attack. options: face, detector, aligned, seed
+    and the settings of the EMD. out: where the PNG is kept. others: backbones that it is shown to as well; the attack
+    is made against ``identifier.backbone`` alone. Raises BadSetting for people who are not in the gallery, NoFace where
+    no face is found, before or after.
+    """
+    pgd, backbone = pgd or PGD(), identifier.backbone
+    if out is not None and Path(out).suffix.lower() != ".png":
+        raise BadSetting(f"{Path(out).name} cannot be written: choose a file name that ends in .png, as a JPEG would "
+                         "change the attack.")
+    options = replace(options, occlusion=None, style=None)
+    rankings = _rankings(identifier, options)
+    clean = prepare_query(photo, backbone, options)
+    before = {name: identifier.rank(clean, asked).ranking for name, asked in rankings.items()}
+    shown = [_shown("truth", truth or before["stage1"][0].identity, before["stage1"], identifier, options)]
+    if target is not None:
+        shown.append(_shown("target", str(target), before["stage1"], identifier, options))
+    reference = clean.features.embedding if target is None else shown[-1].features.embedding
+    read = _attack(clean, backbone, reference, pgd, options, target is not None, out)
+    try:
+        attacked = prepare_query(read, backbone, options)
+    except NoFace:
+        raise FaceLost("No face is found any more in the attacked photo: choose a smaller eps, or another detector.",
+                       read) from None
+    after = {name: identifier.rank(attacked, asked).ranking for name, asked in rankings.items()}
+    methods = {name: distances for name, (_, distances) in pair_methods(backbone, identifier.h2l()).items()}
+
+    def measured(one: _Shown) -> Reference:
+        distances = {name: Change(float(distance(clean.features, one.features)),
+                                  float(distance(attacked.features, one.features)))
+                     for name, distance in methods.items()}
+        ranks = {name: Change(_rank(before[name], one.name), _rank(after[name], one.name))
+                 for name in rankings if one.person}
+        return Reference(one.role, one.name, distances, ranks)
+
+    error = float(np.square(read.astype(float) - clean.photo).mean())
+    return AttackReport(
+        label(backbone), pgd, options.seed, "dodge" if target is None else "impersonate",
+        int(np.abs(read.astype(int) - clean.photo).max()), 10 * math.log10(255**2 / error) if error else math.inf,
+        truth is None,
+        {name: float(distance(clean.features, attacked.features)) for name, distance in methods.items()},
+        tuple(map(measured, shown)), {name: (before[name][0].identity, after[name][0].identity) for name in rankings},
+        tuple(_transfer(other, clean.photo, read, shown, options) for other in others), identifier.provenance(),
+        clean.photo, read)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A photo to compare with. name: the person, or the file's name. source: what ``load_photo`` takes."""
+
+    role: str
+    name: str
+    person: bool
+    source: str | Path
+    features: Features
+
+
+def _shown(role: str, name: str, stage1: Sequence[Match], identifier: Identifier, options: Options) -> _Shown:
+    """A person's photo that is nearest to the query, or of a target that is not in the gallery the photo itself."""
+    gallery = identifier.gallery
+    row = next((match.row for match in stage1 if match.identity == name), None)
+    if row is not None:
+        return _Shown(role, name, True, gallery.photo_file(row), gallery.features([row]))
+    if role == "truth" or not Path(name).is_file():
+        raise BadSetting(f"{name} is not in the gallery {gallery.name}" + (
+            ": give another name." if role == "truth" else ", and no photo is called that: give another target."))
+    return _Shown(role, Path(name).name, False, name, _features(name, identifier.backbone, options))
+
+
+def _rankings(identifier: Identifier, options: Options) -> dict[str, Options]:
+    """Ranking → options: Stage 1, EMD and, where it is ready, H2L."""
+    found = {"stage1": replace(options, stage2="none"), "emd": replace(options, stage2="emd")}
+    return found if identifier.h2l() is None else found | {"h2l": replace(options, stage2="h2l", alpha=None)}
+
+
+def _features(photo, backbone: Backbone, options: Options) -> Features:
+    """Of the largest face of another photo than the query's."""
+    return prepare_query(photo, backbone, Options(detector=options.detector)).features
+
+
+def _attack(clean: Query, backbone: Backbone, reference: Tensor, pgd: PGD, options: Options, towards: bool,
+            out: str | Path | None) -> np.ndarray:
+    """The attacked photo as read back from the PNG that was written."""
+    data = to_png(perturb(clean.photo, clean.face, backbone, reference, towards=towards, pgd=pgd, seed=options.seed))
+    if out is None:
+        return load_photo(data)
+    try:
+        partial = Path(out).with_name(Path(out).name + ".part")
+        partial.write_bytes(data)
+        partial.replace(out)
+    except OSError as error:
+        raise BadSetting(f"{Path(out).name} cannot be written ({error.strerror}): choose another place.") from None
+    return load_photo(out)
+
+
+def _transfer(other: Backbone, clean: np.ndarray, attacked: np.ndarray, shown: Sequence[_Shown],
+              options: Options) -> Transfer:
+    one, two = (prepare_query(photo, other, options).features for photo in (clean, attacked))
+    faces = {known.role: _features(known.source, other, options) for known in shown}
+    return Transfer(other.name, float(cosine_distances(one, two)),
+                    {role: Change(float(cosine_distances(one, face)), float(cosine_distances(two, face)))
+                     for role, face in faces.items()})
+
+
+def _rank(ranking: Sequence[Match], person: str) -> int:
+    return next(match.rank for match in ranking if match.identity == person)

@@ -1,0 +1,281 @@
+"""Protocols, the lean ranking against ``Identifier.rank``, the feature cache, and both readings of the metrics."""
+
+import json
+import shutil
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import BUNDLED, QUERIES
+
+from demo.backbones import Features
+from demo.cli import main
+from demo.errors import BadSetting, NoFace
+from demo.evaluation import (
+    FeatureStore,
+    QueryPhoto,
+    Ranker,
+    best_possible,
+    evaluate,
+    leave_one_out,
+    query_set,
+    score_query,
+    store,
+)
+from demo.evaluation.ablations import ABLATIONS, Bench
+from demo.evaluation.datasets import drawn_pairs, photos_of
+from demo.evaluation.verification import stack, verify_pairs
+from demo.gallery import Gallery, Photo
+from demo.identify import Identifier
+from demo.query import Options
+from demo.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def small(backbone, tmp_path_factory):
+    """Three people with 3, 2 and 2 photos, one with a copy of a photo, and one with a single photo."""
+    folder = tmp_path_factory.mktemp("small")
+    for name, photos in (("a", "person-001/01 person-001/02 person-001/03"), ("b", "person-002/01 person-002/02"),
+                         ("c", "person-003/01 person-003/02"), ("d", "person-004/01")):
+        (folder / name).mkdir()
+        for number, photo in enumerate(photos.split()):
+            shutil.copy(BUNDLED / f"{photo}.jpg", folder / name / f"{number}.jpg")
+    shutil.copy(folder / "c" / "0.jpg", folder / "c" / "copy.jpg")
+    return Identifier(backbone, Gallery.build(folder, backbone, tmp_path_factory.mktemp("index")))
+
+
+def stored(gallery, row) -> Features:
+    """Features of a gallery photo on every grid, as a query has them."""
+    others = {grid: gallery.features([row], grid).patches for grid in gallery.manifest.grids[1:]}
+    return replace(gallery.features([row]), maps=others)
+
+
+class GalleryFeatures(FeatureStore):
+    """Takes queries' features from the gallery itself, so that no photo is read."""
+
+    def __init__(self, identifier):
+        super().__init__(None, identifier.backbone)
+        self.rows = {identifier.gallery.photo_file(row): row for row in range(len(identifier.gallery))}
+        self.gallery = identifier.gallery
+
+    def features(self, file, options, clock=None, gallery=None) -> Features:
+        return stored(self.gallery, self.rows[file])
+
+
+def test_the_lean_ranking_is_the_identifiers(identifier):
+    gallery, ranker = identifier.gallery, Ranker(identifier)
+    settings = [Options(k=20), Options(k=40, alpha=0.3), Options(weighting="uniform", grid=(4, 4), k=10),
+                Options(stage2="h2l", k=15), Options(solver="authors", k=12), Options(solver="authors", k=25)]
+    for row in (0, 100, 287):
+        features, identity = stored(gallery, row), gallery.entries[row].identity
+        ranked = ranker.rank(features, identity, settings, exclude=(row, 5))
+        assert set(ranked.stage2) == set(settings)
+        for options in settings:
+            found = identifier.rank(SimpleNamespace(features=features), options, exclude=(row, 5))
+            assert ranked.stage1.tolist() == [match.identity == identity for match in found.stage1]
+            assert ranked.stage2[options].tolist() == [match.identity == identity for match in found.stage2]
+
+
+def test_re_ranking_everybody_goes_in_parts(identifier, monkeypatch):
+    monkeypatch.setattr("demo.evaluation.ranking.CHUNK", 50)
+    options = Options(alpha=1.0, k=288, weighting="uniform", grid=(4, 4))
+    features, identity = stored(identifier.gallery, 7), identifier.gallery.entries[7].identity
+    ranked = Ranker(identifier).rank(features, identity, [options])
+    found = identifier.rank(SimpleNamespace(features=features), options)
+    assert ranked.stage2[options].tolist() == [match.identity == identity for match in found.stage2]
+
+
+def naive_scores(gallery, reading):
+    """Leave-one-out by the published code's lines, in plain numpy: a similarity matrix with the diagonal at -100."""
+    labels = np.array([entry.identity for entry in gallery.entries])
+    embeddings = gallery.embeddings.numpy().astype(float)
+    similarity = embeddings @ embeddings.T
+    content = np.array([entry.sha256 for entry in gallery.entries])
+    hidden = np.eye(len(labels), dtype=bool) if reading == "paper" else content[:, None] == content
+    scores = []
+    for row in range(len(labels)):
+        relevant = int((labels == labels[row]).sum()) - (0 if reading == "paper" else int(hidden[row].sum()))
+        if (labels == labels[row]).sum() < 2 or relevant < 1:
+            continue
+        order = np.argsort(-np.where(hidden[row], -100, similarity[row]), kind="stable")
+        right = labels[order][:relevant] == labels[row]
+        right &= ~hidden[row][order][:relevant]
+        precision = np.cumsum(right) / np.arange(1, relevant + 1)
+        scores.append((right[0], right.mean(), (precision * right).mean()))
+    return 100 * np.mean(scores, axis=0)
+
+
+@pytest.mark.parametrize("reading", ["corrected", "paper"])
+def test_both_readings_of_leave_one_out(small, reading):
+    found = evaluate(small, leave_one_out(small.gallery, reading), [Options(stage2="none")], reading=reading,
+                     store=GalleryFeatures(small))
+    expected = naive_scores(small.gallery, reading)
+    assert (found.stage1.p_at_1, found.stage1.rp, found.stage1.map_at_r) == pytest.approx(tuple(expected))
+    assert found.stage1.queries == 8 and found.reading == reading  # d has one photo only
+    if reading == "paper":
+        assert found.stage1.rp < 100  # out of reach: the query itself counts
+    else:
+        assert found.left_out == 10  # c/0 and c/copy also leave out each other
+
+
+def test_source_photos_are_left_out_by_name_and_by_content(small, tmp_path):
+    copy = tmp_path / "renamed.jpg"
+    copy.write_bytes((small.gallery.manifest.photos / "b" / "1.jpg").read_bytes())
+    altered = tmp_path / "0.png"
+    altered.write_bytes(b"a mask was drawn on a/0.jpg")
+    photos = [Photo("masked/a/0.png", "a", altered), Photo("renamed.jpg", "b", copy),
+              Photo("profile/b/9.png", "b", altered), Photo("c/side/0.png", "c", altered)]
+    rows = {entry.path: row for row, entry in enumerate(small.gallery.entries)}
+    queries = query_set(photos, small.gallery)
+    assert [query.exclude for query in queries] == [(rows["a/0.jpg"],), (rows["b/1.jpg"],), (), ()]
+    assert all(query.exclude == () for query in query_set(photos, small.gallery, exclude_source=False))
+
+
+def test_a_query_whose_only_photo_is_its_source_is_skipped(small):
+    row = next(row for row, entry in enumerate(small.gallery.entries) if entry.identity == "d")
+    photo = QueryPhoto("d/0.jpg", small.gallery.photo_file(row), "d", (row,))
+    found = evaluate(small, [photo, replace(photo, identity="nobody", exclude=())], [Options()],
+                     store=GalleryFeatures(small))
+    assert found.skipped == (("d/0.jpg", "No other photo of d is in the gallery."),
+                             ("d/0.jpg", "No photo of nobody is in the gallery."))
+    assert found.stage1.queries == 0
+    with pytest.raises(BadSetting, match="metrics"):
+        evaluate(small, [photo], [Options()], reading="hopeful")
+
+
+@pytest.mark.parametrize(("correct", "relevant", "k", "expected"), [
+    ([0, 0, 1, 0, 1], 2, 3, (1, 1 / 2, 1 / 2)),
+    ([0, 0, 1, 0, 1], 2, 5, (1, 1, 1)),
+    ([0, 0, 1, 0, 1], 3, 2, (0, 1 / 3, 1 / 9)),     # nothing among the first two; rank 3 stays
+    ([0, 1, 1], 2, 1, (0, 1 / 2, 1 / 4)),
+])
+def test_best_possible(correct, relevant, k, expected):
+    assert best_possible([bool(hit) for hit in correct], relevant, k) == pytest.approx(expected)
+
+
+def test_no_re_ranking_beats_the_best_possible():
+    generator = np.random.default_rng(0)
+    for _ in range(100):
+        correct, k = generator.random(30) < 0.2, int(generator.integers(1, 30))
+        relevant = max(1, int(correct.sum()))
+        shuffled = np.concatenate([generator.permutation(correct[:k]), correct[k:]])
+        best = best_possible(correct, relevant, k)
+        assert all(a >= b - 1e-12 for a, b in zip(best, score_query(shuffled, relevant), strict=True))
+
+
+def test_features_are_kept_and_an_evaluation_goes_on(small, tmp_path, monkeypatch):
+    """Stopped after two queries, the second run prepares only the rest; what comes back is what went in."""
+    queries, prepared = leave_one_out(small.gallery)[:4], []
+    prepare = store.prepare_query
+
+    def counted(file, *rest):
+        prepared.append(file)
+        if len(prepared) == 3:
+            raise KeyboardInterrupt
+        return prepare(file, *rest)
+
+    monkeypatch.setattr(store, "prepare_query", counted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(small, queries, [Options(k=5)], store=FeatureStore(tmp_path, small.backbone))
+    found = evaluate(small, queries, [Options(k=5)], store=FeatureStore(tmp_path, small.backbone))
+    assert len(prepared) == 5 and found.cached == 2
+    monkeypatch.setattr(store, "prepare_query", prepare)
+    kept = FeatureStore(tmp_path, small.backbone)
+    again, fresh = (one.features(queries[0].file, Options()) for one in (kept, FeatureStore(None, small.backbone)))
+    assert kept.hits == 1 and again.grid == fresh.grid and again.maps.keys() == fresh.maps.keys()
+    assert (again.patches == fresh.patches).all() and (again.landmarks == fresh.landmarks).all()
+    kept.features(queries[0].file, Options(seed=9, k=3))  # nothing is drawn: the same features
+    assert kept.hits == 2
+    monkeypatch.setattr(store, "code_version", lambda: "another")
+    kept.features(queries[0].file, Options())
+    assert kept.hits == 2  # made by other code: not used
+
+
+def test_a_photo_without_a_face_is_remembered(small, tmp_path, monkeypatch):
+    calls = []
+
+    def fails(*rest):
+        calls.append(rest)
+        raise NoFace("There is no face.")
+
+    monkeypatch.setattr(store, "prepare_query", fails)
+    photo = QueryPhoto("a/0.jpg", small.gallery.photo_file(0), "a", (0,))
+    for _ in range(2):
+        found = evaluate(small, [photo], [Options()], store=FeatureStore(tmp_path, small.backbone))
+        assert found.skipped == (("a/0.jpg", "There is no face."),)
+    assert len(calls) == 1
+
+
+def test_a_damaged_cache_is_told(small, tmp_path):
+    (tmp_path / store.FILE).write_bytes(b"no database" * 100)
+    with pytest.raises(BadSetting, match="delete it"):
+        FeatureStore(tmp_path, small.backbone)
+
+
+@pytest.mark.parametrize("name", ["weighting", "alpha", "k", "one-stage", "solver", "bound", "time", "backbone"])
+def test_ablations_make_tables(small, name):
+    bench = Bench(lambda backbone: small, lambda one: leave_one_out(one.gallery)[:3], GalleryFeatures, "dlib",
+                  Options(k=4))
+    table = ABLATIONS[name].run(bench)
+    assert {"P@1", "RP", "MAP@R"} <= set(table.columns) and len(table.rows) >= 2
+    assert len(table.as_markdown().splitlines()) == len(table.rows) + 4
+    assert json.loads(json.dumps(table.as_json()))["rows"][0][table.columns[0]] == table.rows[0][0]
+    if name == "alpha":  # nothing of the patches: Stage 1's order
+        assert table.rows[1][1:] == table.rows[0][1:]
+
+
+def test_verification_of_drawn_pairs(backbone, small):
+    pairs = drawn_pairs(photos_of(small.gallery.manifest.photos)[1], 5, seed=0)
+    found = verify_pairs(pairs, backbone, (Options(), Options()), store=GalleryFeatures(small))
+    assert [method.method for method in found.methods] == ["cosine", "emd", "h2l"] and found.skipped == ()
+    assert (found.genuine, found.strangers, found.folds) == (5, 5, 2)
+    cosine, emd, _ = found.methods
+    gallery = small.gallery
+    rows = {gallery.photo_file(row): row for row in range(len(gallery))}
+    expected = [1 - float(gallery.embeddings[rows[pair.first.file]] @ gallery.embeddings[rows[pair.second.file]])
+                for pair in pairs]
+    assert cosine.distances == pytest.approx(np.array(expected), abs=1e-5)
+    assert emd.alpha == 0.7 and cosine.alpha is None and found.as_json()["methods"][1]["auc"] == 100 * emd.roc.auc
+    assert "| EMD, α = 0.7 |" in found.as_table()
+
+
+def test_stacked_features_are_the_single_ones(identifier):
+    parts = [identifier.gallery.features([row]) for row in (3, 8)]
+    both, expected = stack(parts), identifier.gallery.features([3, 8])
+    assert (both.patches == expected.patches).all() and (both.landmarks == expected.landmarks).all()
+
+
+def test_evaluate_from_list_files(capsys, tmp_path, monkeypatch):
+    """Identification from lists with number labels; source photos left out, and found again when asked for."""
+    for module in ("demo.cli.arguments", "demo.cli.evaluate.identification"):
+        monkeypatch.setattr(f"{module}.settings", lambda: Settings(cache=tmp_path / "cache", device="cpu"))
+    gallery, queries = tmp_path / "gallery.txt", tmp_path / "queries.txt"
+    gallery.write_text("".join(f"person-00{who}/0{photo}.jpg,{who}\n" for who in (1, 2) for photo in (1, 2)))
+    queries.write_text("person-001/01.jpg,1\n")
+    asked = ["evaluate", "--gallery", gallery, "--queries", queries, "--base", BUNDLED, "--stage2", "none", "--json"]
+    answers = []
+    for more in ([], ["--metrics", "paper"], ["--metrics", "paper", "--exclude-source-photo"]):
+        assert main([*map(str, asked), *more]) == 0
+        answers.append(json.loads(capsys.readouterr().out))
+    assert [answer["left_out"] for answer in answers] == [1, 0, 1]
+    assert [answer["stage1"]["P@1"] for answer in answers] == [100, 100, 100] and answers[0]["gallery"] == 4
+    assert answers[1]["stage1"]["RP"] == 100
+
+
+def test_verify_and_ablation_commands(capsys, people, tmp_path, monkeypatch):
+    for module in ("demo.cli.arguments", "demo.cli.evaluate.verify", "demo.cli.evaluate.ablation"):
+        monkeypatch.setattr(f"{module}.settings", lambda: Settings(cache=tmp_path / "cache", device="cpu"))
+    assert main(["evaluate", "verify", "--root", str(people), "--draw", "4", "--json"]) == 0
+    assert {one["method"] for one in json.loads(capsys.readouterr().out)["methods"]} == {"cosine", "emd", "h2l"}
+    assert main(["evaluate", "verify", "--root", str(people)]) == 2
+    assert "No pair list was found" in capsys.readouterr().err
+    assert main(["evaluate", "ablation", "bound", "--gallery", str(people)]) == 0
+    assert "| best possible at k = 50 | 100.00 | 100.00 | 100.00 |" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--gallery", str(people), "verify"])
+    assert "options follow the action: write --gallery after verify" in capsys.readouterr().err
+
+
+def test_no_bundled_query_passes_for_a_source_photo(bundled):
+    assert all(query.exclude == () for query in query_set(photos_of(QUERIES)[1], bundled))
