@@ -1,0 +1,153 @@
+"""``study``: make, open, check, export and try out a human study."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from demo.cli.arguments import add_source, identifier_of, positive
+from demo.identify import json_text
+from demo.settings import settings
+from demo.study.analysis import summarise
+from demo.study.checks import verify
+from demo.study.config import PRESETS, StudyConfig
+from demo.study.export import export, long_rows
+from demo.study.make import make_study
+from demo.study.panels import PANELS
+from demo.study.report import text_summary
+from demo.study.simulate import simulate
+from demo.study.stimuli import Stimuli, read_study
+from demo.study.store import MODES, Store
+from demo.study.sync import database_of, open_kept, target_of
+
+
+def add(commands) -> None:
+    study = commands.add_parser("study", help="make, run and evaluate a human study")
+    actions = study.add_subparsers(dest="action", required=True, metavar="ACTION")
+    make = actions.add_parser("make", help="choose pairs from a gallery and draw all pictures")
+    add_source(make)
+    make.add_argument("--queries", type=Path, metavar="FOLDER", help="other photos of the gallery's people")
+    make.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new study")
+    make.add_argument("--config", type=Path, metavar="FILE", help="JSON with settings that differ from the preset's")
+    make.add_argument("--preset", default="default", choices=PRESETS)
+    make.add_argument("--study-id", metavar="NAME", help="short name in file names and exports")
+    make.add_argument("--conditions", metavar="A,B", help=f"of {', '.join(PANELS)}")
+    make.add_argument("--seed", type=int, default=0)
+    make.set_defaults(run=_make)
+    for word, run, text in (
+        ("open", _open, "let participants in"), ("close", _close, "let nobody in any more"),
+        ("export", _export, "write everything recorded as a zip"), ("summary", _summary, "print the results"),
+        ("verify", _verify, "check database, answers and pictures"), ("backup", _backup, "copy the database"),
+        ("simulate", _simulate, "send simulated participants through a database of their own, and evaluate them"),
+    ):
+        action = actions.add_parser(word, help=text)
+        action.add_argument("--study", type=Path, default=settings().study, metavar="DIR",
+                            help="folder of the study (default: DEMO_STUDY, or the one that ships)")
+        action.add_argument("--db", type=Path, metavar="FILE", help="database (default: in DEMO_STUDY_DIR; of "
+                            "simulated participants: a new one, thrown away)")
+        action.set_defaults(run=run)
+        if word == "open":
+            action.add_argument("--mode", default="live", choices=MODES[:-1], help="default live")
+        elif word in ("export", "backup"):
+            action.add_argument("out", type=Path, metavar="OUT.zip" if word == "export" else "OUT.sqlite3")
+        elif word == "summary":
+            action.add_argument("--peek", action="store_true", help="tests before the planned participants are there")
+            action.add_argument("--preview", action="store_true", help="analyse preview and pilot too")
+            action.add_argument("--json", action="store_true", help="print everything as JSON")
+        elif word == "simulate":
+            action.add_argument("--participants", type=positive, default=32)
+            action.add_argument("--seed", type=int, default=0)
+            action.add_argument("--dropout", type=float, default=0.0, help="share who leave before the end")
+
+
+def _bar(text: str):
+    return lambda jobs: tqdm(jobs, desc=text, file=sys.stderr)
+
+
+def _make(parsed) -> None:
+    config = StudyConfig.preset(parsed.preset)
+    if parsed.config:
+        config = StudyConfig.read(parsed.config, config)
+    if parsed.study_id:
+        config = replace(config, study_id=parsed.study_id)
+    if parsed.conditions:
+        config = replace(config, conditions=tuple(parsed.conditions.split(",")))
+    made = make_study(identifier_of(parsed), config, parsed.out, queries=parsed.queries, seed=parsed.seed,
+                      progress=_bar("Study"))
+    size = sum(file.stat().st_size for file in parsed.out.rglob("*") if file.is_file())
+    wrong = ", ".join(f"{name} {100 * share:.0f} %" for name, share in made.provenance["wrong"].items())
+    print(f"{parsed.out}: {len(made.pairs)} pairs in {len(config.conditions)} conditions, {size / 1e6:.1f} MB. "
+          f"The methods are wrong in this share of the test pairs: {wrong}.")
+
+
+def _study(parsed) -> tuple[StudyConfig, Stimuli, Path]:
+    config, stimuli = read_study(parsed.study)
+    return config, stimuli, parsed.db or database_of(settings(), config)
+
+
+def _open(parsed) -> int:
+    config, stimuli, path = _study(parsed)
+    store = open_kept(path, config, stimuli, target_of(settings()))
+    problems = verify(store, stimuli)
+    if problems:
+        print("\n".join(problems))
+        return 1
+    store.set_mode(parsed.mode)
+    note = ("The first participant locks configuration and pictures." if parsed.mode == "live"
+            else "Answers are kept, but marked and left out of the results.")
+    print(f"{config.study_id} is open ({parsed.mode}). {note}")
+    return 0
+
+
+def _close(parsed) -> None:
+    store = _existing(parsed)
+    store.set_mode("closed")
+    print("The study is closed: whoever is in the middle may finish, nobody new can begin.")
+
+
+def _existing(parsed) -> Store:
+    return Store.open(_study(parsed)[2])
+
+
+def _export(parsed) -> None:
+    store = _existing(parsed)
+    planned = _planned(store)
+    print(f"Written: {export(store, parsed.out, lambda rows: summarise(list(rows), planned_n=planned))}")
+
+
+def _summary(parsed) -> None:
+    store = _existing(parsed)
+    found = summarise(list(long_rows(store)), planned_n=_planned(store), peek=parsed.peek,
+                      include_preview=parsed.preview)
+    print(json_text(found) if parsed.json else text_summary(found))
+
+
+def _planned(store: Store) -> int:
+    with store.read() as db:
+        return store.config(db).planned_n
+
+
+def _verify(parsed) -> int:
+    _, stimuli, path = _study(parsed)
+    problems = verify(Store.open(path), stimuli) if path.is_file() else stimuli.problems()
+    answers = "" if path.is_file() else "; it has not been opened yet"
+    print("\n".join(problems) or f"The study is sound: every picture and every answer as it was kept{answers}.")
+    return 1 if problems else 0
+
+
+def _backup(parsed) -> None:
+    print(f"Written: {_existing(parsed).backup(parsed.out)}")
+
+
+def _simulate(parsed) -> None:
+    config, stimuli, _ = _study(parsed)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.create(parsed.db or Path(folder) / "simulated.sqlite3", config, stimuli)
+        store.set_mode("live")
+        print(simulate(store, parsed.participants, seed=parsed.seed, dropout=parsed.dropout))
+        print(text_summary(summarise(list(long_rows(store)), planned_n=config.planned_n)))
+        store.close()

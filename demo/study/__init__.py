@@ -1,0 +1,15 @@
+"""The human study: design → stimuli → store → session → export, after STUDY D4 to D7. No screen is known here.
+
+config: what a study is, as data. design: who sees what, when. stimuli: a folder of pictures and facts (made by
+``make``). store: SQLite, durable and append-only. session: one participant's way through it. export: the zip.
+analysis and simulate: the statistics, and participants with known effects.
+"""
+
+from demo.study.config import Exclusion, StudyConfig, Texts
+from demo.study.design import Cell, PlanRow, cells, participant_plan
+from demo.study.session import Answer, Device, StudySession, Ticket
+from demo.study.stimuli import Pair, Render, Stimuli
+from demo.study.store import Store
+
+__all__ = ["Answer", "Cell", "Device", "Exclusion", "Pair", "PlanRow", "Render", "Stimuli", "Store", "StudyConfig",
+           "StudySession", "Texts", "Ticket", "cells", "participant_plan"]

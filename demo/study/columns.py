@@ -1,0 +1,141 @@
+"""Every column of every exported table: its name, what it means and where it comes from. Makes the codebook."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """name: in the header. source: SQL expression over the table's query. meaning: a sentence for the codebook."""
+
+    name: str
+    source: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """An exported table. file: its name without ending. rows: what one row is. query: FROM clause and order."""
+
+    file: str
+    rows: str
+    query: str
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    def read(self, db: sqlite3.Connection) -> Iterator[dict]:
+        """The rows, one by one, as dicts of numbers, texts and None."""
+        expressions = ", ".join(f"{column.source} AS {column.name}" for column in self.columns)
+        for row in db.execute(f"SELECT {expressions} {self.query}"):
+            yield dict(zip(self.names, row, strict=True))
+
+
+_AGREE = "CASE WHEN r.answer IS NULL OR m.model_pred IS NULL THEN NULL ELSE (r.answer = 'same') = m.model_pred END"
+
+RESPONSES = Table(
+    "responses_long", "one answered trial",
+    """FROM response r JOIN plan t USING(pid, idx) JOIN participant p USING(pid) JOIN pair q ON q.pair_id = t.pair_id
+       JOIN render m ON m.pair_id = t.pair_id AND m.condition = t.condition LEFT JOIN first_answer f USING(pid, idx)
+       ORDER BY p.created_utc, p.pid, r.idx""",
+    (
+        Column("study_id", "p.study_id", "The study."),
+        Column("pid", "p.pid", "The participant: a random number that identifies nobody."),
+        Column("block", "t.block", "Block in the participant's order, from 0; a block shows one condition."),
+        Column("pos", "t.pos", "Place within the block's practice or test, from 0."),
+        Column("phase", "t.phase", "train = practice with feedback, main = test, attn = attention check."),
+        Column("condition", "t.condition", "What stood in the middle, see below."),
+        Column("pair_id", "t.pair_id", "The pair, see pairs.csv."),
+        Column("set_id", "q.set_id", "Set of the pair: A, B, ... = test, T = practice, X = attention check."),
+        Column("same", "q.same", "1 = the photos show one person."),
+        Column("occl1", "q.occl1", "What covers the first photo: none, mask or glasses."),
+        Column("occl2", "q.occl2", "The same of the second photo."),
+        Column("flip", "t.flip", "1 = the second photo stood on the left."),
+        Column("answer", "r.answer", "same or diff; empty = the time ran out."),
+        Column("correct", "r.correct", "1 = the answer is right; empty without an answer."),
+        Column("confidence", "r.confidence", "1 (guessing) to 4 (certain); empty where not given."),
+        Column("rt_ms", "r.rt_ms", "Milliseconds from the last onset (all pictures decoded and shown) to the choice."),
+        Column("rt_server_ms", "r.rt_server_ms",
+               "The same as the server saw it, network and confidence included; only a check."),
+        Column("visible_ms", "r.visible_ms", "Part of rt_ms during which the page was visible."),
+        Column("hidden_count", "r.hidden_count", "How often the page was hidden during the trial."),
+        Column("n_onsets", "r.n_onsets", "How often the trial came on the screen (more than 1 after a refresh)."),
+        Column("input", "r.input", "key, mouse or touch."),
+        Column("flag_fast", "r.flag_fast", "1 = faster than the configuration's fast_ms."),
+        Column("flag_slow", "r.flag_slow", "1 = slower than the configuration's slow_ms."),
+        Column("flag_resumed", "r.flag_resumed", "1 = answered after the page had been opened again."),
+        Column("model_pred", "m.model_pred", "What the method shown decides: 1 = same; empty where none is shown."),
+        Column("model_score", "m.score", "Its distance; smaller is nearer."),
+        Column("model_threshold", "m.threshold", "Up to this distance it says same."),
+        Column("model_correct", "m.model_correct", "1 = the method is right."),
+        Column("agree", _AGREE, "1 = participant and method say the same."),
+        Column("excluded", "p.status = 'excluded'", "1 = the operator excluded the participant, see participants.csv."),
+        Column("is_preview", "r.is_preview", "1 = answered in the preview or the pilot, not in the live study."),
+        Column("idx", "r.idx", "Number of the trial in the session, from 0."),
+        Column("status", "p.status", "The participant's, see participants.csv."),
+        Column("mode", "p.mode", "preview, pilot or live: what the study was in when the participant came."),
+        Column("first_answer", "f.answer", "Two-step mode: the answer before the explanation was shown."),
+        Column("first_confidence", "f.confidence", "Two-step mode: the confidence in it."),
+        Column("first_rt_ms", "f.rt_ms", "Two-step mode: its response time."),
+        Column("switched", "CASE WHEN f.pid IS NULL THEN NULL ELSE r.answer IS NOT f.answer END",
+               "Two-step mode: 1 = changed after the explanation."),
+        Column("recv_utc", "r.recv_utc", "When the server received the answer."),
+    ))
+
+PARTICIPANTS = Table(
+    "participants", "one participant, with those who withdrew (of whom nothing else is left)",
+    "FROM participant p ORDER BY p.created_utc, p.pid",
+    (
+        Column("study_id", "p.study_id", "The study."),
+        Column("pid", "p.pid", "As in responses_long.csv."),
+        Column("mode", "p.mode", "preview, pilot or live."),
+        Column("is_preview", "p.is_preview", "1 = not in the live study."),
+        Column("status", "p.status", "consented, active, completed, dropped (silent too long), excluded or withdrawn."),
+        Column("exclude_reason", "p.exclude_reason", "Why the operator excluded the participant."),
+        Column("cell_row", "p.cell_row", "Row of the Williams square: the order of the conditions."),
+        Column("cell_rot", "p.cell_rot", "Rotation of the sets over the conditions."),
+        Column("answered", "(SELECT count(*) FROM response r WHERE r.pid = p.pid)", "Trials answered."),
+        Column("planned", "(SELECT count(*) FROM plan t WHERE t.pid = p.pid)", "Trials planned."),
+        Column("page_loads", "p.session_epoch", "How often the page was opened."),
+        Column("consent_utc", "p.consent_utc", "When consent was given."),
+        Column("consent_sha256", "p.consent_sha256", "SHA-256 of the consent text that was shown."),
+        Column("completed_utc", "p.completed_utc", "When the last trial was answered."),
+        Column("last_seen_utc", "p.last_seen_utc", "Last sign of life."),
+        Column("ua_family", "p.ua_family", "Family of the browser."),
+        Column("viewport_w", "p.viewport_w", "Width of the page in CSS pixels."),
+        Column("viewport_h", "p.viewport_h", "Height of the page in CSS pixels."),
+        Column("dpr", "p.dpr", "Device pixels per CSS pixel."),
+        Column("tz_offset", "p.tz_offset", "Minutes from local time to UTC."),
+    ))
+
+PAIRS = Table(
+    "pairs", "one pair in one condition",
+    "FROM pair q JOIN render m USING(pair_id) ORDER BY q.pair_id, m.condition",
+    (
+        Column("pair_id", "q.pair_id", "The pair."), Column("set_id", "q.set_id", "Its set."),
+        Column("img1_id", "q.img1_id", "The first photo, as a path in the gallery."),
+        Column("img2_id", "q.img2_id", "The second photo."), Column("same", "q.same", "1 = one person."),
+        Column("occl1", "q.occl1", "What covers the first photo."),
+        Column("occl2", "q.occl2", "What covers the second photo."),
+        Column("source1_sha256", "q.source1_sha256", "SHA-256 of the first photo's file."),
+        Column("source2_sha256", "q.source2_sha256", "SHA-256 of the second photo's file."),
+        Column("face1", "q.face1", "The picture of the first face as shown."),
+        Column("face2", "q.face2", "The picture of the second face as shown."),
+        Column("condition", "m.condition", "The condition."),
+        Column("panel1", "m.panel1", "The picture beside the first face."),
+        Column("panel2", "m.panel2", "The picture beside the second face."),
+        Column("panel1_sha256", "m.panel1_sha256", "SHA-256 of that picture."),
+        Column("panel2_sha256", "m.panel2_sha256", "SHA-256 of that picture."),
+        Column("model_id", "m.model_id", "Whose decision is explained: cosine, h2l or emd."),
+        Column("model_score", "m.score", "Its distance; smaller is nearer."),
+        Column("model_threshold", "m.threshold", "Up to this distance it says same."),
+        Column("model_pred", "m.model_pred", "1 = it says same."),
+        Column("model_correct", "m.model_correct", "1 = it is right."),
+    ))
+
+TABLES = (RESPONSES, PARTICIPANTS, PAIRS)

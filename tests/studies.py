@@ -1,0 +1,79 @@
+"""Small studies for tests: stimuli whose pictures are one grey pixel, so that nothing has to be rendered."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from demo.study import Answer, Pair, Render, Stimuli, Store, StudyConfig, StudySession
+from demo.study.design import ATTENTION, TRAINING, same_counts
+
+SECRET = "a secret for tests"
+#: Eight test pairs in four blocks, one practice pair each: 4 x (1 + 4) trials.
+SMALL = replace(StudyConfig(), pairs_per_set=4, training_pairs=1, attention_per_block=0)
+
+
+def fake_stimuli(folder: Path, config: StudyConfig, *, files: bool = False) -> Stimuli:
+    """Stimuli that fit a configuration, their pictures written only if asked. The first pairs of a set show one person;
+    every method says "same", "none" says nothing."""
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+
+    def picture(name: str) -> tuple[str, str]:
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        file = BytesIO()
+        Image.new("L", (1, 1), int(digest[:2], 16)).convert("RGB").save(file, format="WEBP", lossless=True)
+        if files:
+            (folder / "pictures" / f"{digest[:24]}.webp").write_bytes(file.getvalue())
+        return f"{digest[:24]}.webp", hashlib.sha256(file.getvalue()).hexdigest()
+
+    sizes = dict(zip(config.set_names, [config.pairs_per_set] * len(config.conditions), strict=True))
+    sizes |= {TRAINING: config.training_pairs, ATTENTION: config.attention_per_block * len(config.conditions)}
+    same = dict(zip(config.set_names, same_counts(config), strict=True))
+    pairs, renders = [], []
+    for name, size in sizes.items():
+        for number in range(size):
+            pair = f"{name}{number + 1:02d}"
+            one = number < same.get(name, size if name == ATTENTION else (size + 1) // 2)
+            faces = [picture(f"{pair}/{side}") for side in "12"]
+            pairs.append(Pair(pair, name, f"a/{pair}.jpg", f"b/{pair}.jpg", one, "mask", "none", "0" * 64, "1" * 64,
+                              faces[0][0], faces[1][0], faces[0][1], faces[1][1]))
+            for condition in config.conditions:
+                panels = [picture(f"{pair}/{condition}/{side}") for side in "12"]
+                said = () if condition == "none" else ("cosine", 0.3, 0.4, 1, int(one))
+                renders.append(Render(pair, condition, panels[0][0], panels[1][0], panels[0][1], panels[1][1], *said))
+    neutral = renders[0].panel1
+    return Stimuli(folder, tuple(pairs), tuple(renders), neutral, {"seed": 0})
+
+
+def small_store(folder: Path, config: StudyConfig = SMALL, *, mode: str = "live", **options) -> Store:
+    """An open study with fake stimuli under ``folder``."""
+    store = Store.create(folder / "study.sqlite3", config, fake_stimuli(folder / "stimuli", config), secret=SECRET,
+                         **options)
+    store.set_mode(mode)
+    return store
+
+
+def enrol(session: StudySession, **options):
+    return session.enrol(consented=True, of_age=True, **options)
+
+
+def walk(session: StudySession, ticket, until: int = 10_000) -> dict:
+    """Pass pages and answer "same" until trial ``until`` is up or nothing is; the view then."""
+    view = ticket.view
+    while view["screen"] in ("trial", "instructions", "rest", "ready") and view.get("idx", 0) < until:
+        if view["screen"] == "trial":
+            session.onset(ticket.token, ticket.epoch, view["idx"], view["step"])
+            view = session.answer(ticket.token, ticket.epoch, reply(ticket, view))["view"]
+        else:
+            view = session.proceed(ticket.token, ticket.epoch, view["gate"])
+    return view
+
+
+def reply(ticket, view: dict, choice: str = "same", **more) -> Answer:
+    """An answer to a trial's view with a nonce of its own."""
+    return Answer(view["idx"], choice, f"{ticket.token[:16]}-{view['idx']}-{view['step']}",
+                  **{"step": view["step"], "rt_ms": 900.0, "input": "key", **more})
