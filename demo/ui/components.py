@@ -10,19 +10,19 @@ from demo.settings import ASSETS
 
 
 @cache
-def _script(name: str) -> str:
-    return "\n".join((ASSETS / "ui" / file).read_text(encoding="utf-8") for file in ("common.js", name))
+def _script(*names: str) -> str:
+    return "\n".join((ASSETS / "ui" / file).read_text(encoding="utf-8") for file in ("common.js", *names))
 
 
 class _Panel(gr.HTML):
     """A value drawn by a script. The value is data; the script puts every text in as text."""
 
-    script = ""
+    scripts: tuple[str, ...] = ()
     root = ""
 
     def __init__(self, value=None, *, label: str | None = None, **kwargs):
         super().__init__(value, label=label, html_template=f'<div class="{self.root}"></div>',
-                         js_on_load=_script(self.script), apply_default_css=False, **kwargs)
+                         js_on_load=_script(*self.scripts), apply_default_css=False, **kwargs)
 
     def api_info(self) -> dict:
         return {"type": "object"}
@@ -31,25 +31,25 @@ class _Panel(gr.HTML):
 class Board(_Panel):
     """The query and the two rankings; ``demo.ui.view.board_value``. Events: inspect {row}, face {index}."""
 
-    script, root = "board.js", "board-root"
+    scripts, root = ("board.js",), "board-root"
 
 
 class Inspector(_Panel):
     """One candidate beside the query; ``demo.ui.view.inspector_value``."""
 
-    script, root = "inspector.js", "inspector-root"
+    scripts, root = ("patches.js", "inspector.js"), "inspector-root"
 
 
 class Verdicts(_Panel):
     """Two photos and what every method says of them; ``demo.ui.verdicts.verdicts_value``."""
 
-    script, root = "verdicts.js", "verdicts-root"
+    scripts, root = ("verdicts.js",), "verdicts-root"
 
 
 class ExampleStrip(_Panel):
     """Thumbnails to start from: {"examples": [{"name", "title", "thumb"}], "chosen": name}. Event: pick {name}."""
 
-    script, root = "examples.js", "examples-root"
+    scripts, root = ("examples.js",), "examples-root"
 
 
 class PhotoInput(gr.Image):

@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from demo.backbones import grid_name, parse_grid
+from demo.crossimage import methods_ready
 from demo.explain import COLORMAPS
-from demo.faces import DETECTORS, OCCLUSIONS
+from demo.faces import DETECTORS
 from demo.identify import PAPER_ALPHA
 from demo.matching import SOLVERS, WEIGHTINGS, weighting_problems
-from demo.query import Options
+from demo.query import ALTERATIONS, Options
 from demo.ui.components import ExampleStrip, PhotoInput
 from demo.ui.engine import Engine
 from demo.ui.examples import EXAMPLES, FIRST
@@ -23,6 +24,8 @@ UNALTERED, ANY_STYLE = "none", "any"
 #: Both ways to re-rank beside each other.
 BOTH = "both"
 RERANKINGS = {"emd": "EMD", "h2l": "H2L", BOTH: "Both", "none": "Stage 1 only"}
+#: Offered as well where weights of theirs are there.
+FURTHER = {"h2": "H2", "h1": "H1", "v": "V"}
 
 
 def defaults(engine: Engine) -> dict:
@@ -32,7 +35,8 @@ def defaults(engine: Engine) -> dict:
     return {
         "occlude": UNALTERED, "style": ANY_STYLE, "seed": plain.seed, "gallery": engine.settings.gallery,
         "backbone": backbone, "stage2": plain.stage2, "weighting": plain.weighting,
-        "grid": grid_name(engine.info(backbone).grids[0]), "alpha": PAPER_ALPHA, "k": plain.k, "solver": plain.solver,
+        "grid": grid_name(engine.info(backbone).grids[0]), "alpha": PAPER_ALPHA,
+        "adaptive": plain.adaptive, "share": plain.share, "k": plain.k, "solver": plain.solver,
         "detector": plain.detector, "aligned": plain.aligned, "colours": COLORMAPS[0],
     }
 
@@ -42,10 +46,11 @@ def options_of(values: Mapping, face: int = 0) -> Options:
     altered = values["occlude"] != UNALTERED
     return Options(
         stage2="emd" if values["stage2"] == BOTH else values["stage2"], weighting=values["weighting"],
-        alpha=None if values["stage2"] == "h2l" else float(values["alpha"]), k=int(values["k"]),
+        alpha=float(values["alpha"]) if values["stage2"] in ("emd", BOTH) else None, k=int(values["k"]),
         grid=parse_grid(values["grid"]), solver=values["solver"], occlusion=values["occlude"] if altered else None,
         style=values["style"] if altered and values["style"] != ANY_STYLE else None, seed=int(values["seed"] or 0),
         detector=values["detector"], face=int(face), aligned=bool(values["aligned"]),
+        share=float(values["share"]), adaptive=bool(values["adaptive"]),
     )
 
 
@@ -79,7 +84,7 @@ def strip_value(chosen: str) -> dict:
 
 def styles_of(alter: str) -> dict[str, str]:
     """Styles of an alteration that can be chosen, name → title; empty where there are none."""
-    styles = OCCLUSIONS[alter].styles if alter in OCCLUSIONS else {}
+    styles = ALTERATIONS[alter].styles if alter in ALTERATIONS else {}
     return {ANY_STYLE: "Any (drawn by chance)", **styles} if styles else {}
 
 
@@ -88,6 +93,13 @@ def style_choices(alter: str, chosen: str | None = None) -> gr.Dropdown:
     styles = styles_of(alter) or {ANY_STYLE: ""}
     return gr.Dropdown(choices=[(title, name) for name, title in styles.items()],
                        value=chosen if chosen in styles else ANY_STYLE, visible=len(styles) > 1)
+
+
+def offers(component: gr.components.Component, value) -> bool:
+    """Whether a value from a link is one that the component would take."""
+    if isinstance(component, gr.Slider):
+        return component.minimum <= value <= component.maximum
+    return not hasattr(component, "choices") or value in {choice for _, choice in component.choices}
 
 
 @dataclass
@@ -115,11 +127,11 @@ class Form:
         strip = ExampleStrip(strip_value(FIRST), elem_id="examples", label="Examples")
         choices = {
             "occlude": gr.Radio([("Leave as it is", UNALTERED), *((kind.title, name) for name, kind in
-                                                                OCCLUSIONS.items())],
+                                                                ALTERATIONS.items())],
                               value=standard["occlude"], label="Alter the photo", elem_id="occlude"),
         }
         with gr.Row(elem_classes="tight"):
-            every = {name: title for kind in OCCLUSIONS for name, title in styles_of(kind).items()}
+            every = {name: title for kind in ALTERATIONS for name, title in styles_of(kind).items()}
             choices["style"] = gr.Dropdown([(title, name) for name, title in every.items()], value=ANY_STYLE,
                                            label="Style", visible=False, min_width=120, scale=2, elem_id="style")
             shuffle = gr.Button("Shuffle", size="md", min_width=90, scale=1, elem_id="shuffle", visible=False)
@@ -127,7 +139,7 @@ class Form:
                                          elem_id="gallery")
         choices["backbone"] = gr.Dropdown(backbone_choices(engine), value=standard["backbone"], label="Backbone",
                                           elem_id="backbone")
-        choices["stage2"] = gr.Radio([(title, name) for name, title in RERANKINGS.items()], value=standard["stage2"],
+        choices["stage2"] = gr.Radio(reranking_choices(standard["backbone"]), value=standard["stage2"],
                                      label="Re-ranking", elem_id="stage2",
                                      info="EMD: Earth Mover's Distance of patches. H2L: cross-image attention.")
         with gr.Accordion("Method settings", open=False, elem_id="settings"):
@@ -137,13 +149,6 @@ class Form:
             stop = gr.Button("Stop", min_width=80, scale=1, elem_id="stop")
         order = {name: choices[name] for name in standard}
         return cls(photo, strip, example, face, shuffle, go, stop, order)
-
-    def offers(self, name: str, value) -> bool:
-        """Whether a value from a link is one that the component would take."""
-        component = self.choices[name]
-        if isinstance(component, gr.Slider):
-            return component.minimum <= value <= component.maximum
-        return not hasattr(component, "choices") or value in {choice for _, choice in component.choices}
 
     @property
     def components(self) -> list:
@@ -155,6 +160,7 @@ class Form:
             lambda alter: (style_choices(alter), gr.Button(visible=alter != UNALTERED)), self.choices["occlude"],
             [self.choices["style"], self.shuffle], **quick)
         backbone, grid, weighting = (self.choices[name] for name in ("backbone", "grid", "weighting"))
+        backbone.input(_reranking_choices, [backbone, self.choices["stage2"]], self.choices["stage2"], **quick)
         backbone.input(lambda name: _grid_choices(engine, name), backbone, grid, **quick).then(
             lambda *chosen: _weighting_choices(engine, *chosen), [backbone, grid, weighting], weighting, **quick)
         grid.input(lambda *chosen: _weighting_choices(engine, *chosen), [backbone, grid, weighting], weighting, **quick)
@@ -162,7 +168,7 @@ class Form:
     @property
     def triggers(self) -> list:
         """Events after which the result no longer fits the form."""
-        by_release = {"alpha", "k"}
+        by_release = {"alpha", "share", "k"}
         return [component.release if name in by_release else component.input
                 for name, component in self.choices.items() if name != "seed"] + [self.choices["seed"].submit]
 
@@ -175,6 +181,11 @@ def _method_choices(engine: Engine, standard: dict) -> dict:
                             value=standard["grid"], label="Patch grid", elem_id="grid"),
         "alpha": gr.Slider(0, 1, standard["alpha"], step=0.05, label="α, share of EMD",
                            info="0 keeps Stage 1; the paper uses 0.7. H2L has its own.", elem_id="alpha"),
+        "adaptive": gr.Checkbox(standard["adaptive"], label="Adaptive α (extra)", elem_id="adaptive",
+                                info="Raises α up to 0.9 for a face whose patches are out of place, as a crop's are."),
+        "share": gr.Slider(0.3, 1, standard["share"], step=0.05, label="Share of the mass that moves (extra)",
+                           info="Below 1, patches that match worst, such as occluded ones, may stay unmatched.",
+                           elem_id="share"),
         "k": gr.Slider(5, 300, standard["k"], step=5, label="k, candidates to re-rank", elem_id="k"),
         "solver": gr.Dropdown(["auto", *SOLVERS], value=standard["solver"], label="Transport solver",
                               elem_id="solver"),
@@ -201,6 +212,18 @@ def _weighting_choices(engine: Engine, backbone: str, grid: str, chosen: str) ->
     told = " ".join(f"Not offered: {reason}" for reason in problems.values() if reason)
     return gr.Dropdown([(title, name) for name, title in offered.items()], info=told,
                        value=chosen if chosen in offered else next(iter(offered)))
+
+
+def reranking_choices(backbone: str) -> list[tuple[str, str]]:
+    """Ways to re-rank as (what the control shows, word)."""
+    missing = methods_ready(backbone)
+    further = {word: title for word, title in FURTHER.items() if not missing[title]}
+    return [(title, word) for word, title in {**RERANKINGS, **further}.items()]
+
+
+def _reranking_choices(backbone: str, chosen: str) -> gr.Radio:
+    offered = reranking_choices(backbone)
+    return gr.Radio(offered, value=chosen if chosen in dict(map(reversed, offered)) else "emd")
 
 
 def gallery_choices(engine: Engine) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from demo.faces import load_photo
 from demo.gallery import load_impostors
 from demo.identify import json_text
 from demo.ui.components import Board, Inspector
-from demo.ui.downloads import DOWNLOADS, figure_png, make_download
+from demo.ui.downloads import IDENTIFICATION, DownloadRow, figure_png
 from demo.ui.engine import Engine
 from demo.ui.examples import EXAMPLES, FIRST
 from demo.ui.form import (
@@ -24,6 +24,7 @@ from demo.ui.form import (
     Form,
     defaults,
     link_of,
+    offers,
     options_of,
     strip_value,
     style_choices,
@@ -54,10 +55,7 @@ class IdentifyPage:
             with gr.Column(scale=1, min_width=330):
                 shown = Board(elem_id="board", label="Result")
                 inspector = Inspector(elem_id="inspector", label="Inspector")
-                with gr.Row(elem_id="downloads", visible=False) as downloads:
-                    buttons = {kind: gr.Button(title, size="sm", min_width=120)
-                               for kind, (title, *_) in DOWNLOADS.items()}
-                ready = gr.DownloadButton("Download", visible="hidden", elem_id="ready-download")
+                downloads = DownloadRow(IDENTIFICATION, "identification")
                 with gr.Accordion("Timings, versions and the command line", open=False):
                     details = gr.Markdown(elem_id="details")
                     command = gr.Code(language="shell", label="The same answer on the command line",
@@ -65,7 +63,7 @@ class IdentifyPage:
         result = gr.State(time_to_live=1800)
 
         run = {"fn": self.run, "inputs": [form.photo, form.example, form.face, *form.components],
-               "outputs": [shown, inspector, downloads, details, command, result], "concurrency_id": HEAVY,
+               "outputs": [shown, inspector, downloads.row, details, command, result], "concurrency_id": HEAVY,
                "concurrency_limit": engine.settings.jobs, "api_visibility": "private", "show_progress": "minimal",
                "show_progress_on": [shown], "trigger_mode": "always_last"}
         form.wire_choices(engine, QUICK)
@@ -84,11 +82,7 @@ class IdentifyPage:
         form.stop.click(None, cancels=started, **QUICK)
         shown.inspect(self.inspect, result, inspector, concurrency_id="inspect", concurrency_limit=4,
                       show_progress="hidden", api_visibility="private")
-        for kind, button in buttons.items():
-            button.click(self._downloader(kind, ready.GRADIO_CACHE), result, ready, concurrency_id=HEAVY,
-                         show_progress="minimal", api_visibility="private").success(
-                None, js="() => { setTimeout(() => document.querySelector('#ready-download')?.click(), 200); }",
-                **QUICK)
+        downloads.wire(result, HEAVY, QUICK)
 
         with gr.Row(visible=False):
             face, top = gr.Number(1, label="Face", precision=0), gr.Number(TOP, label="Top", precision=0)
@@ -104,7 +98,8 @@ class IdentifyPage:
             lambda done, total, path: progress((done, total), desc=f"Indexing {values['gallery']}", unit="photos"))
         found = identifier.identify(photo, truth=truth, **vars(options))
         impostors = load_impostors(identifier.gallery, occlusion=options.occlusion, stage2=options.stage2,
-                                   weighting=options.weighting, grid=options.grid, alpha=found.options.alpha)
+                                   weighting=options.weighting, grid=options.grid, alpha=found.options.alpha,
+                                   share=options.share)
         beside = None
         if values["stage2"] == BOTH:
             beside = identifier.rank(found.query, replace(options, stage2="h2l", alpha=None), truth=truth)
@@ -122,7 +117,9 @@ class IdentifyPage:
             value = board_value(result) | {"link": link_of(values, self.standard, example)}
             first = inspector_value(result, value["selected"])
         except DemoError as error:
-            return self._problem(str(error), photo), None, gr.Row(visible=False), "", "", None
+            shown = getattr(error, "photo", None)  # of a face that was lost, the altered photo
+            return (self._problem(str(error), photo if shown is None else shown), None, gr.Row(visible=False), "", "",
+                    None)
         except Exception:
             code = secrets.token_hex(3)
             log.exception("identification failed, code %s", code)
@@ -134,7 +131,7 @@ class IdentifyPage:
     def _problem(self, text: str, photo) -> dict:
         """What the board shows instead of a result: the sentence, and the photo where it can be shown."""
         try:
-            return {"error": text, "photo": photo_value(load_photo(photo)) if photo else None}
+            return {"error": text, "photo": None if photo is None else photo_value(load_photo(photo))}
         except DemoError:
             return {"error": text, "photo": None}
 
@@ -155,8 +152,9 @@ class IdentifyPage:
         standard = self.standard | {"occlude": example.occlusion or UNALTERED, "seed": example.seed}
         standard |= {"style": example.style} if example.style else {}
         values = values_from_link(query, standard)
+        parts = self.form.choices
         choices = [style_choices(values["occlude"], value) if key == "style"
-                   else value if self.form.offers(key, value) else standard[key] for key, value in values.items()]
+                   else value if offers(parts[key], value) else standard[key] for key, value in values.items()]
         return photo, name, face, strip, gr.Button(visible=values["occlude"] != UNALTERED), *choices
 
     def choose_face(self, event: gr.EventData) -> int:
@@ -169,21 +167,13 @@ class IdentifyPage:
             raise gr.Error("This result has expired: press Identify again.", print_exception=False)
         return inspector_value(result, int(event.row))
 
-    def _downloader(self, kind: str, cache: str):
-        def download(result: Result | None):
-            if result is None:
-                raise gr.Error("This result has expired: press Identify again.", print_exception=False)
-            return make_download(kind, result, cache)
-
-        return download
-
-    def answer(self, photo, occlude, style, seed, gallery, backbone, stage2, weighting, grid, alpha, k, solver,
-               detector, aligned, colours, face, top, progress=gr.Progress()):  # noqa: B008
+    def answer(self, photo, occlude, style, seed, gallery, backbone, stage2, weighting, grid, alpha, adaptive, share, k,
+               solver, detector, aligned, colours, face, top, progress=gr.Progress()):  # noqa: B008
         """The public endpoint: the words of the command line in, its JSON and figure out."""
         if photo is None:
             raise gr.Error("A photo is needed.", print_exception=False)
-        choices = (occlude, style, seed, gallery, backbone, stage2, weighting, grid, alpha, k, solver, detector,
-                   aligned, colours)
+        choices = (occlude, style, seed, gallery, backbone, stage2, weighting, grid, alpha, adaptive, share, k,
+                   solver, detector, aligned, colours)
         try:
             result = self.compute(photo, dict(zip(self.standard, choices, strict=True)), int(face) - 1, None, progress)
         except DemoError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,15 +18,16 @@ from demo.explain import (
     flow_picture,
     patch_grid,
     shared_scale,
-    to_png,
 )
-from demo.faces import load_photo
-from demo.figures import altered_title, flow_of, sentence, slot_of
+from demo.faces import OCCLUSIONS, load_photo
+from demo.figures import altered_label, flow_of, sentence, slot_of
 from demo.gallery import Impostors
 from demo.identify import Identification, Identifier, Match
+from demo.query import ALTERATIONS, Options, Query
 
 TOP = 5
-STAGE_TITLES = {"emd": "EMD", "h2l": "H2L"}
+#: Word of Stage 2 → how the page calls it.
+STAGE_TITLES = {"emd": "EMD", "h2l": "H2L", "h2": "H2", "h1": "H1", "v": "V"}
 #: Longest side of the photos that are sent to the page.
 SHOWN = 480
 
@@ -115,7 +117,12 @@ def board_value(result: Result) -> dict:
 
 
 def _query_value(result: Result, grid) -> dict:
-    query, options = result.found.query, result.found.options
+    query = result.found.query
+    return {**query_pictures(query, result.found.options), "crop": _jpeg(patch_grid(query.crop, grid, height=300))}
+
+
+def query_pictures(query: Query, options: Options) -> dict:
+    """A photo with the faces found in it (boxes in percent) and, where it was altered, as it is then."""
     height, width = query.photo.shape[:2]
     faces = [] if options.aligned else [
         [100 * left / width, 100 * top / height, 100 * (right - left) / width, 100 * (bottom - top) / height]
@@ -125,14 +132,18 @@ def _query_value(result: Result, grid) -> dict:
     return {
         "original": _jpeg(_shrunk(query.photo)), "faces": faces, "face": options.face,
         "altered": _jpeg(_shrunk(altered.photo)) if altered else None,
-        "alteredTitle": altered_title(query) if altered else None,
-        "crop": _jpeg(patch_grid(query.crop, grid, height=300)),
+        "alteredTitle": altered_label(query) if altered else None,
     }
 
 
 def verdict(result: Result) -> dict | None:
     """How the best distance compares with how near strangers come in this gallery."""
     impostors = result.impostors
+    altered = result.found.options.occlusion
+    if impostors is None and altered not in (None, *OCCLUSIONS):
+        told = "Not compared with strangers: how near they come was not measured for photos altered like this."
+        return {"kind": "none", "text": ALTERATIONS[altered].note or told,
+                "detail": f"{told} Their distances under other alterations would mislead."}
     if impostors is None:
         return None
     best = result.found.ranking[0]
@@ -160,6 +171,7 @@ def reproduce(found: Identification, gallery: str, photo: str = "PHOTO") -> str:
         words += ["--alpha", f"{options.alpha:g}", "--k", str(options.k)]
     if found.emd is not None:
         words += ["--weighting", options.weighting, "--grid", grid_name(found.emd.grid), "--solver", options.solver]
+        words += ["--share", f"{options.share:g}"] if options.share < 1 else []
     if options.occlusion:
         words += ["--occlude", options.occlusion, "--seed", str(options.seed)]
         words += ["--style", options.style] if options.style else []
@@ -213,11 +225,19 @@ def _shrunk(photo: np.ndarray) -> np.ndarray:
 
 
 def picture_url(picture: np.ndarray) -> str:
-    """A picture as a data address, without loss."""
-    return "data:image/png;base64," + base64.b64encode(to_png(picture)).decode()
+    """A picture as a data address, without loss; packed lightly, for speed."""
+    _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 2])
+    return "data:image/png;base64," + base64.b64encode(data).decode()
 
 
-def _jpeg(picture: np.ndarray) -> str:
+def heat_url(picture: np.ndarray) -> str:
+    """A heat map as a data address, within about one level of 256 of its colours and a third of the size without
+    loss. The values stand beside it, and what can be downloaded is exact."""
+    return _jpeg(picture, 95, [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444])
+
+
+def _jpeg(picture: np.ndarray, quality: int = 90, further: Sequence[int] = ()) -> str:
     """A photo, where small losses do not matter."""
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR),
+                           [cv2.IMWRITE_JPEG_QUALITY, quality, *further])
     return "data:image/jpeg;base64," + base64.b64encode(data).decode()
