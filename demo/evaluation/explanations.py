@@ -21,6 +21,8 @@ MODELS = ("C", "D", "H2L")
 DEFAULT_WEIGHTING = "apc"
 #: Weightings whose flow is judged too: the default, and the one whose weights say nothing, so that the flow must.
 FLOWS = ("apc", "uniform")
+#: Of the mass, where partial transport is asked what it leaves unmatched.
+SHARE = 0.7
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,16 @@ def explanations(query: Features, candidate: Features, model: CrossImageModel | 
         maps = pair_maps(model, query, candidate)
         found += [Explanation(shown.title, "H2L", shown.query) for shown in attention_maps(maps).values()]
         found.append(Explanation("correlation of H2L patches", "H2L", maps.correlation[0]))
+    return found
+
+
+def unmatched(query: Features, candidate: Features) -> dict[str, np.ndarray]:
+    """What partial transport leaves out of the query's patches (P,), by the weightings of FLOWS: not an order of
+    importance but a guess at what is occluded."""
+    found = {}
+    for name in FLOWS:
+        moved = emd(query, candidate, name, share=SHARE)
+        found[f"unmatched: {name}, share {SHARE:g}"] = _values(moved.query_weights - moved.flow.sum(2))
     return found
 
 

@@ -16,16 +16,18 @@ import numpy as np
 
 from demo.errors import BadSetting, DemoError
 from demo.evaluation.deletion import area, curves, erased, leave_one_out_drops, order_of, patch_cover, shares
-from demo.evaluation.explanations import DEFAULT_WEIGHTING, MODELS, altered_versions, explanations, scores
+from demo.evaluation.explanations import DEFAULT_WEIGHTING, MODELS, altered_versions, explanations, scores, unmatched
 from demo.evaluation.interval import Interval, interval
 from demo.evaluation.protocol import QueryPhoto
 from demo.evaluation.run import Progress
+from demo.explain.grids import patch_centres
 from demo.identify import Identifier
 from demo.query import Options, prepare_query
 
 #: Which gallery photo the query is explained against: the nearest of its own person, or the nearest of all.
 AGAINST = ("true", "top")
-RANDOM, BEST = "random order", "one patch away at a time"
+#: Orders that explain nothing of the pair: chance, and what every face has in its middle. And the best that is known.
+RANDOM, CENTRE, BEST = "random order", "centre of the crop first", "one patch away at a time"
 _OF_MODEL = {"C": "C", "D": f"D {DEFAULT_WEIGHTING}", "H2L": "H2L"}
 
 
@@ -53,10 +55,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """own: each explanation judged by the score it explains, with the random and the best order for each model.
+    """What ``faithfulness`` found.
+
+    own: each explanation judged by the score it explains, with the random and the best order for each model.
     crossed: explanation → model → its gain. mass: explanation → share of its mass on occluded pixels, over the queries
-    that have any; area: their share of the picture. shares: (T + 1,) of the patches gone or back. skipped: (path,
-    reason)."""
+    that have any, and the same of what partial transport leaves unmatched; area: their share of the picture.
+    shares: (T + 1,) of the patches gone or back. skipped: (path, reason).
+    """
 
     own: tuple[Judged, ...]
     crossed: dict[str, dict[str, Interval]]
@@ -81,8 +86,8 @@ class Faithfulness:
 
     def as_table(self) -> str:
         """Markdown: each explanation by its own score, then every explanation by every model."""
-        lines = ["| explanation | score | deletion ↓ | insertion ↑ | gain (95 %) | of the possible | queries with a gain "
-                 "| mass on the occluder |", "|---|---|---|---|---|---|---|---|"]
+        lines = ["| explanation | score | deletion ↓ | insertion ↑ | gain (95 %) | of the possible | queries with a "
+                 "gain | mass on the occluder |", "|---|---|---|---|---|---|---|---|"]
         for judged in self.own:
             mass = self.mass.get(judged.explanation)
             lines.append(f"| {judged.explanation} | {judged.score} | {judged.deletion_area.mean:.3f} | "
@@ -96,6 +101,8 @@ class Faithfulness:
         lines.append(f"\n{self.queries} queries against "
                      f"{'the nearest photo of their person' if self.against == 'true' else 'the nearest photo'}, "
                      f"removal by {self.removal}{covered}; {len(self.skipped)} skipped.")
+        lines += [f"Mass on the occluder, {name}: {share.mean:.1%}" for name, share in self.mass.items()
+                  if name not in self.crossed]
         return "\n".join(lines + [f"skipped {path}: {reason}" for path, reason in self.skipped])
 
 
@@ -142,14 +149,14 @@ class _Collected:
         areas = {key: area(values, x) for key, values in traces.items()}  # (queries, 2)
         gains = {key: values[:, 1] - values[:, 0] for key, values in areas.items()}
         present = {model: score for model, score in _OF_MODEL.items() if (RANDOM, score) in traces}
-        rows = [*self.scores.items(), *((RANDOM, score) for score in present.values()),
-                *((BEST, score) for score in present.values())]
+        rows = [*self.scores.items(), *((name, score) for name in (RANDOM, CENTRE, BEST)
+                                        for score in present.values())]
         own = tuple(Judged(
             name, score, *traces[name, score].mean(0), interval(areas[name, score][:, 0]),
             interval(areas[name, score][:, 1]), interval(gains[name, score]), float((gains[name, score] > 0).mean()),
             float(gains[name, score].mean() / gains[BEST, score].mean())) for name, score in rows)
         crossed = {name: {model: interval(gains[name, score]) for model, score in present.items()}
-                   for name in [*self.scores, RANDOM]}
+                   for name in [*self.scores, RANDOM, CENTRE]}
         return Faithfulness(own, crossed, {name: interval(values) for name, values in self.mass.items()},
                             interval(self.area) if self.area else None, x, self.queries, against, removal, skipped)
 
@@ -168,22 +175,23 @@ def _judge(found: _Collected, identifier: Identifier, query, row: int, removal: 
 
     patches = features.patches.shape[1]
     drops = leave_one_out_drops(patches, ask)
-    orders = [order_of(each.values, rng) for each in named]
-    orders += [rng.permutation(patches) for _ in range(random_orders)]
-    best = [score for score in _OF_MODEL.values() if score in drops]
-    orders += [order_of(drops[score], rng) for score in best]
-    traced = curves(orders, ask, steps)
+    centres = patch_centres((1, 1), features.grid)
+    orders = {each.name: [order_of(each.values, rng)] for each in named}
+    orders[RANDOM] = [rng.permutation(patches) for _ in range(random_orders)]
+    orders[CENTRE] = [order_of(-np.hypot(*(centres - 0.5).T).round(9), rng)]
+    best = {score: [order_of(drops[score], rng)] for score in _OF_MODEL.values() if score in drops}
+    every = [*orders.values(), *best.values()]
+    traced = curves(sum(every, []), ask, steps)
     found.queries, found.patches = found.queries + 1, patches
+    found.scores = {each.name: each.score for each in named}
     for score, lines in traced.items():
-        for number, each in enumerate(named):
-            found.scores[each.name] = each.score
-            found.curves[each.name, score].append(lines[number])
-        found.curves[RANDOM, score].append(lines[len(named):len(named) + random_orders].mean(0))
-        slot = best.index(score if score in best else _OF_MODEL["D"])
-        found.curves[BEST, score].append(lines[len(named) + random_orders + slot])
+        parts = dict(zip([*orders, *((BEST, of) for of in best)],
+                         np.split(lines, np.cumsum([len(group) for group in every])[:-1]), strict=True))
+        for name in orders:
+            found.curves[name, score].append(parts[name].mean(0))
+        found.curves[BEST, score].append(parts[BEST, score if score in best else _OF_MODEL["D"]][0])
     cover = patch_cover(query.cover, features.grid)
     if cover.any():
         found.area.append(float(cover.mean()))
-        for each in named:
-            found.mass[each.name].append(float(each.values @ cover / each.values.sum()) if each.values.any()
-                                         else float(cover.mean()))
+        for name, values in ({each.name: each.values for each in named} | unmatched(features, candidate)).items():
+            found.mass[name].append(float(values @ cover / values.sum() if values.any() else cover.mean()))
