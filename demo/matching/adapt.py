@@ -1,8 +1,8 @@
 """How much to trust Stage 2, query by query: alpha raised for queries whose patches are not where a face's are.
 
-An extra, not in the papers, which leave open why one alpha does not suit all queries. A crop or a turned face moves
-every patch away from its place; the embedding then says little, while transport may still find the patches elsewhere.
-Masks and sunglasses move nothing, and alpha stays.
+An extra, not in the papers, which leave open why re-ranking helps some queries and not others. A crop moves every patch
+away from its place; the embedding then says little, while transport still finds the patches elsewhere. Masks,
+sunglasses, blur and low light move nothing, and alpha stays (``python -m demo evaluate beyond`` measures both).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from demo.errors import BadSetting
 
 #: Alpha of a query that is surely out of place. 0.95 finds more crops still, and ranks their further photos worse.
 RAISED_ALPHA = 0.9
-#: Displacement from which alpha rises, and from which it rises no more: nearly all masked and sunglassed faces lie below
-#: the one, nearly all 70 % crops above the other (``python -m demo evaluate beyond``).
+#: Displacement where alpha begins to rise, and where it stops. Nearly all masked and sunglassed faces lie below
+#: the one, nearly all 70 % crops above the other.
 RISE = (2.0, 3.5)
 #: Fewer faces give no reliable spread.
 FEWEST = 20
