@@ -75,3 +75,18 @@ def app_url(app, engine):
     _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, **launch_options(engine.settings))
     yield url
     app.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    with api.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=chromium, args=[
+            "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync"])
+        yield opened
+        opened.close()

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from urllib.parse import urlparse
 
 import numpy as np
@@ -13,20 +12,6 @@ from PIL import Image
 pytestmark = pytest.mark.browser
 PHOTO = QUERIES / "person-002" / "04.jpg"
 SLOW = 20_000
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("Chromium is not installed (apt-get install chromium)")
-    with api.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=chromium, args=[
-            "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 // The overview: addresses that only the browser knows, and counts that follow by themselves.
-const here = (path) => new URL(path, location.href.replace(/\/?$/, "")).href;
+const here = (path) => new URL(path, location.href).href;
 document.querySelectorAll("input[data-path]").forEach((input) => {
   input.value = here(input.dataset.path);
   input.addEventListener("focus", () => input.select());

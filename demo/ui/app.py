@@ -8,9 +8,13 @@ from demo.settings import ASSETS, Settings
 from demo.settings import settings as read_settings
 from demo.ui.about import AboutPage
 from demo.ui.compare import ComparePage
+from demo.ui.desk import StudyDesk
 from demo.ui.engine import Engine
 from demo.ui.galleries import GalleriesPage
 from demo.ui.identify import IdentifyPage
+from demo.ui.operator import operator_routes
+from demo.ui.results import ResultsPage
+from demo.ui.study_api import study_routes
 from demo.ui.theme import THEME
 
 HEADER = """<header class="app-header"><h1>Why do these two faces match?</h1>
@@ -35,6 +39,9 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
     with app.route("Galleries", "/galleries") as galleries:
         gr.Navbar(main_page_name="Identify")
         GalleriesPage(engine, galleries)
+    with app.route("Results", "/results") as results:
+        gr.Navbar(main_page_name="Identify")
+        ResultsPage(engine, results)
     with app.route("About", "/about") as about:
         gr.Navbar(main_page_name="Identify")
         AboutPage(engine, about)
@@ -42,11 +49,15 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
 
 
 def launch_options(settings: Settings | None = None) -> dict:
-    """Arguments of ``launch`` that belong to the app; host and port are left to the environment."""
+    """Arguments of ``launch`` that belong to the app, the routes of the study among them; host and port are left to the
+    environment. The study is opened by its first visitor."""
     settings = settings or read_settings()
+    desk = StudyDesk(settings)
     return {
         "theme": THEME, "css_paths": [ASSETS / "ui" / "app.css"], "footer_links": ["api", "settings"],
         "run_history": False, "enable_monitoring": False, "show_error": True,
         "max_file_size": f"{settings.max_archive_mb:.0f}mb", "state_session_capacity": 500,
         "favicon_path": ASSETS / "ui" / "favicon.png",
+        "blocked_paths": [str(settings.study.resolve()), str(settings.study_dir.resolve())],
+        "app_kwargs": {"routes": [*study_routes(desk), *operator_routes(desk, settings)], "lifespan": desk.lifespan},
     }
