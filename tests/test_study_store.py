@@ -233,6 +233,14 @@ def test_a_refresh_resumes_at_the_first_unanswered_trial(store, session):
     assert rows(store, "SELECT n_onsets, flag_resumed FROM response WHERE idx = 6") == [(2, 1)]
 
 
+def test_an_onset_that_the_network_repeats_counts_once(store, session):
+    ticket = enrol(session)
+    view = walk(session, ticket, until=6)
+    assert [session.onset(ticket.token, ticket.epoch, 6, perf_ms=perf_ms) for perf_ms in (10.5, 10.5, 99.0)] == [1, 1, 2]
+    session.answer(ticket.token, ticket.epoch, reply(ticket, view))
+    assert rows(store, "SELECT n_onsets FROM response WHERE idx = 6") == [(2,)]
+
+
 def test_an_older_tab_is_told_so_and_changes_nothing(store, session):
     old = enrol(session)
     view = walk(session, old, until=3)

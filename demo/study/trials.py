@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import json
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
@@ -83,9 +84,13 @@ def step_up(db: sqlite3.Connection, config: StudyConfig, row: sqlite3.Row) -> in
 
 def onset(store: Store, db: sqlite3.Connection, person: sqlite3.Row, idx: int, step: int,
           perf_ms: float | None) -> int:
-    """Keep that a trial is on the screen; how often that has happened by now."""
+    """Keep that a trial is on the screen; how often that has happened by now. The network may say the same onset twice:
+    one page load and one reading of the page's clock are one onset."""
     row = _up(store, db, person, idx, step)
-    store.log(db, row["pid"], "onset", {"step": step, "perf_ms": perf_ms}, idx)
+    payload = {"step": step, "perf_ms": perf_ms, "epoch": person["session_epoch"]}
+    told = db.execute("SELECT payload_json FROM event WHERE pid = ? AND type = 'onset' AND idx = ?", (row["pid"], idx))
+    if perf_ms is None or payload not in [json.loads(text) for (text,) in told]:
+        store.log(db, row["pid"], "onset", payload, idx)
     return len(_onsets(db, row["pid"], idx, step))
 
 
