@@ -16,8 +16,8 @@ from demo.errors import DemoError
 
 #: Command → its module here, in the order that --help shows.
 COMMANDS = {"identify": "identify", "compare": "compare", "attack": "attack", "gallery": "gallery",
-            "evaluate": "evaluate", "study": "study", "weights": "weights", "train-h2l": "train", "finetune": "finetune",
-            "benchmark": "benchmark"}
+            "evaluate": "evaluate", "study": "study", "weights": "weights", "train-h2l": "train",
+            "finetune": "finetune", "benchmark": "benchmark"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

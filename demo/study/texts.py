@@ -15,8 +15,8 @@ deleted. If you have questions, ask the person who sent you this link.
 """
 
 INSTRUCTIONS = """\
-You will see two faces and, with them, two pictures in the middle (on a phone: below the faces). **Look at both faces and
-at these pictures**, then decide: do the two faces belong to the same person?
+You will see two faces and, with them, two pictures in the middle (on a phone: below the faces). **Look at both faces
+and at these pictures**, then decide: do the two faces belong to the same person?
 
 - Some faces wear a mask or sunglasses that were drawn on by a computer.
 - In some rounds the pictures show which parts of the faces a computer found alike: bright parts count more. In one

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import json
+import math
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
