@@ -228,9 +228,10 @@ def test_ablations_make_tables(small, name):
 def test_verification_of_drawn_pairs(backbone, small):
     pairs = drawn_pairs(photos_of(small.gallery.manifest.photos)[1], 5, seed=0)
     found = verify_pairs(pairs, backbone, (Options(), Options()), store=GalleryFeatures(small))
-    assert [method.method for method in found.methods] == ["cosine", "emd", "h2l"] and found.skipped == ()
+    assert [method.method for method in found.methods] == ["cosine", "emd", "h2l", "h2", "h1"]
+    assert found.skipped == ()
     assert (found.genuine, found.strangers, found.folds) == (5, 5, 2)
-    cosine, emd, _ = found.methods
+    cosine, emd = found.methods[:2]
     gallery = small.gallery
     rows = {gallery.photo_file(row): row for row in range(len(gallery))}
     expected = [1 - float(gallery.embeddings[rows[pair.first.file]] @ gallery.embeddings[rows[pair.second.file]])
@@ -267,11 +268,16 @@ def test_verify_and_ablation_commands(capsys, people, tmp_path, monkeypatch):
     for module in ("demo.cli.arguments", "demo.cli.evaluate.verify", "demo.cli.evaluate.ablation"):
         monkeypatch.setattr(f"{module}.settings", lambda: Settings(cache=tmp_path / "cache", device="cpu"))
     assert main(["evaluate", "verify", "--root", str(people), "--draw", "4", "--json"]) == 0
-    assert {one["method"] for one in json.loads(capsys.readouterr().out)["methods"]} == {"cosine", "emd", "h2l"}
+    assert {one["method"] for one in json.loads(capsys.readouterr().out)["methods"]} == {
+        "cosine", "emd", "h2l", "h2", "h1"}
     assert main(["evaluate", "verify", "--root", str(people)]) == 2
     assert "No pair list was found" in capsys.readouterr().err
     assert main(["evaluate", "ablation", "bound", "--gallery", str(people)]) == 0
     assert "| best possible at k = 50 | 100.00 | 100.00 | 100.00 |" in capsys.readouterr().out
+    assert main(["evaluate", "ablation", "methods", "--gallery", str(people), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["model"] for row in rows] == ["C", "H1", "H2", "H2L", "D"]
+    assert all(row["P@1"] == 100 and row["verification accuracy"] >= 50 for row in rows)
     with pytest.raises(SystemExit):
         main(["evaluate", "--gallery", str(people), "verify"])
     assert "options follow the action: write --gallery after verify" in capsys.readouterr().err

@@ -99,8 +99,20 @@ def test_h2l_reranks_with_its_own_alpha(identifier, bundled):
 
 
 def test_models_without_weights_say_so(identifier):
-    with pytest.raises(WeightsMissing, match="H1"):
-        identifier.identify(PHOTO, stage2="h1")
+    with pytest.raises(WeightsMissing, match="V"):
+        identifier.identify(PHOTO, stage2="v")
+
+
+@pytest.mark.parametrize("stage2", ["h2l", "h2", "h1"])
+def test_every_model_that_ships_helps_a_masked_query(identifier, stage2):
+    """Of people that its training never saw: the first photo of the right person does not fall behind on the whole."""
+    before = after = 0
+    for person in ("person-075", "person-080", "person-085", "person-090"):
+        found = identifier.identify(QUERIES / person / "04.jpg", stage2=stage2, occlusion="mask", truth=person)
+        first = next(match for match in found.stage2 if match.identity == person)
+        before += next(match.rank for match in found.stage1 if match.identity == person)
+        after += first.rank
+    assert after <= before
 
 
 def test_the_query_shows_what_was_drawn(masked):
