@@ -11,6 +11,7 @@ import pytest
 
 from demo.errors import BadSetting, NoFace
 from demo.faces import (
+    DRAWN,
     OCCLUSIONS,
     TEMPLATES,
     Face,
@@ -167,7 +168,7 @@ def test_every_style_is_drawn_about_equally_often(located, monkeypatch):
     drawing = Drawing(photo, np.zeros(photo.shape[:2], np.float32))
     for kind in ("mask", "sunglasses"):
         occlusion = replace(OCCLUSIONS[kind], draw=lambda *_: drawing)
-        monkeypatch.setitem(OCCLUSIONS, kind, occlusion)
+        monkeypatch.setitem(DRAWN, kind, occlusion)
         drawn = [alter(photo, face, kind, seed=seed).style for seed in range(300)]
         counts = [drawn.count(style) for style in occlusion.styles]
         assert sum(counts) == 300 and min(counts) > 0.6 * 300 / len(counts)
