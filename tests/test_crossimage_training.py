@@ -109,6 +109,18 @@ def test_the_start_already_tells_people_apart(kind, views):
         assert _separation(network, views) > max(0.8, untrained)
 
 
+@pytest.mark.parametrize("kind", ["H1", "H2", "H2L"])
+@pytest.mark.parametrize(("depth", "heads"), [(1, 1), (2, 2), (1, 6), (4, 4)])
+def test_every_size_can_be_trained(kind, depth, heads, views, tmp_path):
+    sizes = replace(SIZES, depth=depth, heads=heads)
+    if kind == "H2" and heads == 1:
+        with pytest.raises(BadSetting, match="even number"):
+            train(kind, views, tmp_path / "c", sizes=sizes, training=replace(SMALL, steps=2))
+        return
+    _, losses = train(kind, views, tmp_path / "c", sizes=sizes, training=replace(SMALL, steps=2))
+    assert np.isfinite(losses).all()
+
+
 def test_h2_starts_with_even_classes(views):
     torch.manual_seed(0)
     views = replace(views, patches=views.patches + torch.randn(24, 1, 16)[views.person // 2].half())

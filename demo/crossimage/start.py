@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from demo.crossimage.networks import H2, H2L, TOKEN_LENGTH, OneImage
 from demo.crossimage.views import ViewSet
+from demo.errors import BadSetting
 
 #: Size of random tokens and positions, and of the blocks' last layers, over those of the published initialisation.
 _SMALL_TOKENS, _SMALL_LAYERS = 0.16, 0.1
@@ -78,7 +79,7 @@ def _discriminant_pooling(network: OneImage, tokens: Tensor, person: Tensor) -> 
     pooled = F.layer_norm(F.pad(tokens, (0, network.sizes.dim - tokens.shape[2])), (network.sizes.dim,)).mean(1)
     weight, centre = _discriminant(pooled[:, :len(values)], person, network.sizes.dim)
     out = attend.fn.to_out[0]
-    out.weight.copy_(weight)
+    out.weight.copy_(F.pad(weight, (0, out.in_features - weight.shape[1])))
     out.bias.copy_(-weight @ centre)
 
 
@@ -88,6 +89,8 @@ def _discriminant_difference(network: H2, tokens: Tensor, person: Tensor) -> Non
     normalised CLS is left to its own constant half, which is what the two classes are read from."""
     sizes = network.sizes
     half, heads = sizes.dim // 2, sizes.heads
+    if heads % 2:
+        raise BadSetting("H2 begins with half of its heads on either face: give it an even number of heads.")
     constant = torch.ones(sizes.dim - half)
     constant[1::2] = -1
     network.cls_token[..., half:] = _CONSTANT * constant
