@@ -218,7 +218,7 @@ def test_names_are_text_never_markup(visit, engine, identifier, monkeypatch):
     assert page.locator("#board img[src=x]").count() == 0
 
 
-@pytest.mark.parametrize("path", ["/", "/compare", "/galleries", "/about"])
+@pytest.mark.parametrize("path", ["/", "/compare", "/galleries", "/results", "/about"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_serious_for_a_screen_reader(visit, path, theme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -229,18 +229,22 @@ def test_nothing_serious_for_a_screen_reader(visit, path, theme):
         page.locator("#settings button, #compare-settings button").first.click()
     if path == "/galleries":
         page.locator("#contact-sheet img").first.wait_for()
+    if path == "/results":
+        page.locator("#report table").first.wait_for()
     found = axe.Axe().run(page).response["violations"]
     serious = [(v["id"], [node["html"][:160] for node in v["nodes"][:3]]) for v in found
                if v["impact"] in ("serious", "critical")]
     assert serious == []
 
 
-@pytest.mark.parametrize("path", ["/", "/compare", "/galleries", "/about"])
+@pytest.mark.parametrize("path", ["/", "/compare", "/galleries", "/results", "/about"])
 def test_a_phone_needs_no_sideways_scrolling(visit, path):
     page = visit(path, size=(390, 844))
     page.get_by_role("heading", level=1).first.wait_for()
     if path in ("/", "/compare"):
         page.locator("#inspector .overview").wait_for()
+    if path == "/results":
+        page.locator("#report table").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
@@ -248,6 +252,16 @@ def test_galleries_page_shows_what_is_loaded(visit):
     page = visit("/galleries")
     page.locator("#contact-sheet img").nth(20).wait_for()
     page.locator("#gallery-facts", has_text="288 photos of 96 people").wait_for()
+
+
+def test_the_results_page_shows_the_report_and_measures_the_gallery(visit):
+    page = visit("/results?section=weighting")
+    page.locator("#report h2", has_text="Patch weighting and grid").wait_for()
+    picture = page.locator("#report img").first
+    assert picture.evaluate("image => image.naturalWidth") > 300 and "weighting" not in picture.get_attribute("src")
+    page.locator("#measure").click()
+    page.locator("#measured td", has_text="Stage 2").wait_for()
+    assert "10 mask queries against 288 photos" in page.locator("#measured").inner_text()
 
 
 def test_two_photos_are_compared(visit):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from demo.cli.evaluate import ablation, beyond, datasets, faithfulness, identification, verify
+from demo.cli.evaluate import ablation, beyond, datasets, faithfulness, identification, report, verify
 
 #: One module per action, in the order that --help shows; ``evaluate`` without an action is ``identification``.
 ACTIONS = (
@@ -13,6 +13,7 @@ ACTIONS = (
     ablation,
     beyond,
     faithfulness,
+    report,
 )
 
 

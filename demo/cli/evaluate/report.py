@@ -1,0 +1,107 @@
+"""``evaluate report``: everything measured, as one Markdown file, one page, and the data behind both."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from demo.cli.arguments import add_backbone, identifier_of
+from demo.errors import BadSetting
+from demo.evaluation import FeatureStore
+from demo.evaluation.datasets import DATASETS, dataset, photos_of
+from demo.evaluation.report import QUICK, SECTIONS, Scale, Source, make_report, write_report
+from demo.gallery import list_photos
+from demo.identify import Identifier
+from demo.settings import ASSETS, settings
+
+#: The bundled people, and the photos of them that are not in their gallery.
+BUNDLED, QUERIES = "Synthetic people", ASSETS / "queries"
+#: The first of them that the shipped cross-image models were not trained on (assets/h2l-dlib.md), and what is measured
+#: on those people apart.
+UNSEEN, UNSEEN_NAME = "person-070", "Synthetic people not trained on"
+CROSS_IMAGE = ("identification", "perturbations")
+#: Data sets that are queries against another.
+AGAINST = {"talfw": "lfw", "mlfw": "lfw"}
+
+
+def add(actions) -> None:
+    action = actions.add_parser("report", help="everything measured, as Markdown and a page, with the papers' numbers")
+    action.add_argument("--out", type=Path, default=Path("report"), metavar="DIR",
+                        help="folder of report.md, report.html, results.json and plots (default report)")
+    action.add_argument("--data", action="append", default=[], type=_data, metavar="NAME=FOLDER",
+                        help="measure these photos too, one folder per person, under this name; a name of 'evaluate "
+                             "datasets' is read as it lies, measured by the papers' protocol and put beside their "
+                             "numbers. May be given again")
+    action.add_argument("--only", nargs="+", choices=SECTIONS, metavar="SECTION", default=list(SECTIONS),
+                        help=", ".join(SECTIONS))
+    action.add_argument("--quick", action="store_true", help="few queries of each: a trial of the report itself")
+    add_backbone(action)
+    action.set_defaults(run=_report)
+
+
+def _data(text: str) -> tuple[str, Path]:
+    name, equals, folder = text.partition("=")
+    if not (name and equals and folder):
+        raise argparse.ArgumentTypeError("is written NAME=FOLDER")
+    return name, Path(folder)
+
+
+def _report(parsed) -> None:
+    given = dict(parsed.data)
+    if len(given) < len(parsed.data) or given.keys() & {BUNDLED, UNSEEN_NAME}:
+        raise BadSetting("Two data sets have the same name: give each --data its own.")
+    people, photos = settings().galleries / "synthetic-people", list_photos(QUERIES)
+    unseen = [photo for photo in photos if photo.identity >= UNSEEN]
+    sources = [_source(parsed, BUNDLED, people, given, photos)]
+    if unseen:
+        sources.append(_source(parsed, UNSEEN_NAME, people, given, unseen, CROSS_IMAGE))
+    sources += [_source(parsed, name, folder, given) for name, folder in given.items()]
+    write_report(make_report(sources, parsed.only, settings().cache / "report", _command(parsed), _tell), parsed.out)
+    print(f"{parsed.out / 'report.html'}, report.md, results.json and plots are written.")
+
+
+def _source(parsed, name: str, folder: Path, given: dict[str, Path], photos=None, only=None) -> Source:
+    known, pairs = DATASETS.get(name), None
+    home, gallery_photos = folder, None
+    if known:
+        home, gallery_photos = photos_of(folder, name)
+        if known.read_pairs and (listed := known.pair_list(folder)):
+            pairs = known.read_pairs(gallery_photos + (known.queries(folder) if known.queries else []), listed)
+        photos = known.queries(folder) if known.queries else None
+        if name in AGAINST:
+            if AGAINST[name] not in given:
+                raise BadSetting(f"{known.title} is compared with {dataset(AGAINST[name]).title}: give --data "
+                                 f"{AGAINST[name]}=FOLDER too.")
+            photos = gallery_photos
+            home, gallery_photos = photos_of(given[AGAINST[name]], AGAINST[name])
+    return Source(name, partial(_identifier, parsed, home, gallery_photos), _store, parsed.backbone,
+                  QUICK if parsed.quick else Scale(), photos, name if known else None, pairs,
+                  only, lambda items, words: tqdm(items, desc=words, leave=False, file=sys.stderr))
+
+
+def _identifier(parsed, folder: Path, photos, backbone: str) -> Identifier:
+    own = {} if backbone == parsed.backbone else {"weights": None, "backbone_option": []}
+    return identifier_of(argparse.Namespace(**{**vars(parsed), "gallery": folder, "backbone": backbone, **own}),
+                         photos=photos)
+
+
+def _store(identifier: Identifier) -> FeatureStore:
+    return FeatureStore(settings().cache, identifier.backbone)
+
+
+def _tell(number: int, count: int, section: str, data: str, ready: bool) -> None:
+    print(f"[{number}/{count}] {section}: {data}{' (measured before)' if ready else ''}", file=sys.stderr)
+
+
+def _command(parsed) -> str:
+    """The command that makes the report again, with FOLDER for the folders of this machine."""
+    words = ["python -m demo evaluate report --out DIR"]
+    words += [f"--data {shlex.quote(f'{name}=FOLDER')}" for name, _ in parsed.data]
+    words += [f"--only {' '.join(parsed.only)}"] if parsed.only != list(SECTIONS) else []
+    words += [f"--backbone {parsed.backbone}"] if parsed.backbone != settings().backbone else []
+    return " ".join(words + ["--quick"] * parsed.quick)

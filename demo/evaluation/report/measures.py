@@ -1,0 +1,251 @@
+"""What each section measures on a data set: a function of a source (and the section's alterations) → a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
+
+from demo.backbones import available, grid_name
+from demo.errors import BadSetting
+from demo.evaluation.ablations import ABLATIONS, Table
+from demo.evaluation.beyond import beyond
+from demo.evaluation.faithfulness import BEST, CENTRE, RANDOM, Faithfulness, faithfulness
+from demo.evaluation.metrics import Scores
+from demo.evaluation.report.content import METRICS, UNALTERED, Dots, Finding, Lines, Score, Sheet, pivot
+from demo.evaluation.report.source import Source
+from demo.evaluation.verification import verify_pairs
+from demo.query import Options
+
+#: Alterations of a section: words of ALTERATIONS, None = the photos as they are.
+Kinds = Sequence[str | None]
+Measure = Callable[[Source, Kinds], Finding]
+#: Orders that explanations are compared with.
+_CONTROLS = (RANDOM, CENTRE, BEST)
+#: Settings of an ablation that names them in words → the method's name in ``paper``.
+Name = Callable[[Sequence[str]], str]
+#: Tables by alteration, and the columns that name a row → the answer in a few words.
+Headline = Callable[[Mapping[str, Table], int], str]
+
+
+def identification(source: Source, kinds: Kinds, limit: int | None = None) -> Finding:
+    """P@1, RP and MAP@R of Stage 1, EMD and, where it is ready, H2L."""
+    settings = {f"EMD apc {grid_name(source.identifier.backbone.info.grids[0])}": Options()}
+    if source.identifier.h2l() is not None:
+        settings["H2L"] = Options(stage2="h2l")
+    rows, scores, counts = [], [], []
+    for kind in kinds:
+        found = source.measure(kind, list(settings.values()), limit=limit)
+        each = {"Stage 1": found.stage1} | {
+            name: found.stage2[replace(options, occlusion=kind)] for name, options in settings.items()}
+        rows += [(word(kind), name, *_metrics(one)) for name, one in each.items()]
+        scores += [Score(word(kind), name, one.as_json()) for name, one in each.items()]
+        counts.append(f"{found.stage1.queries} {word(kind)}" + (
+            f" ({len(found.skipped)} skipped)" if found.skipped else ""))
+    names = list(dict.fromkeys(row[1] for row in rows))
+    dots = {name: [row[2] for row in rows if row[1] == name] for name in names}
+    note = (f"Queries: {', '.join(counts)}; against {found.gallery} photos; {found.reading} metrics, k = 100, "
+            "each method with its own α.")
+    return Finding(
+        f"P@1 {' / '.join(names)}: " + ", ".join(
+            f"{word(kind)} " + " / ".join(f"{row[2]:.1f}" for row in rows if row[0] == word(kind)) for kind in kinds),
+        [Sheet("Stage 1 and re-ranking", Table(("queries", "method", *METRICS), tuple(rows), note))],
+        [Dots("How often the first match is right", "P@1, %", [word(kind) for kind in kinds], dots)], scores)
+
+
+def attacks(source: Source, kinds: Kinds) -> Finding:
+    """As ``identification``, on few queries: each takes ten steps through the network and back."""
+    return identification(source, (None, *kinds), source.scale.attacked)
+
+
+def pivoted(name: str, words: int, method: Name, along: str = "", headline: Headline | None = None) -> Measure:
+    """An ablation whose rows are the same under every alteration. words: columns that name a row. along: the column of
+    numbers over which curves are drawn, if any. headline: other words for the answer than the best P@1."""
+    def measured(source: Source, kinds: Kinds) -> Finding:
+        tables = {word(kind): ABLATIONS[name].run(source.bench(kind)) for kind in kinds}
+        plots = [_curves(tables, along)] if along else [_marks(tables, words)]
+        return Finding((headline or highest)(tables, words), pivot(tables, words), plots,
+                       _scores(tables, words, method))
+
+    return measured
+
+
+def plain(name: str, words: int, method: Name, limited: bool = False) -> Measure:
+    """An ablation with times or other columns of its own: one table per alteration. limited: on few queries."""
+    def measured(source: Source, kinds: Kinds) -> Finding:
+        limit = source.scale.timed if limited else None
+        tables = {word(kind): ABLATIONS[name].run(source.bench(kind, limit)) for kind in kinds}
+        sheets = [Sheet(f"{kind.capitalize()} queries", table) for kind, table in tables.items()]
+        return Finding(timed(tables, words), sheets, (), _scores(tables, words, method))
+
+    return measured
+
+
+def networks(name: str, among: Container[str]) -> Measure:
+    """An ablation over backbones; those of ``among`` that are not ready are named."""
+    def measured(source: Source, kinds: Kinds) -> Finding:
+        absent = [info.title for info in available() if not info.ready and info.name in among]
+        try:
+            tables = {word(kind): ABLATIONS[name].run(source.bench(kind)) for kind in kinds}
+        except BadSetting:
+            raise BadSetting(f"Needs the weights of {' or '.join(absent)}: see 'python -m demo weights list'."
+                             ) from None
+        note = f"Weights not at hand: {', '.join(absent)}." if absent else ""
+        tables = {kind: replace(table, note=note) for kind, table in tables.items()}  # theirs names folders
+        return Finding(highest(tables, 2), pivot(tables, 2), [_marks(tables, 2)])
+
+    return measured
+
+
+def verification(source: Source, kinds: Kinds) -> Finding:
+    """Accuracy over folds and ROC of every method; of each pair the first photo is altered."""
+    pairs, origin = source.verification_pairs()
+    sheets, plots, scores, heads = [], [], [], []
+    for kind in kinds:
+        found = verify_pairs(pairs, source.identifier.backbone, (Options(occlusion=kind), Options()),
+                             store=source.store(source.identifier), progress=source.bar(kind))
+        each = [method.as_json() for method in found.methods]
+        names = [method.title for method in found.methods]
+        fars = [far for far in each[0]["tar_at_far"] if each[0]["tar_at_far"][far] is not None]
+        rows = [(name, one["accuracy"], one["accuracy_sd"], one["auc"], one["eer"],
+                 *(one["tar_at_far"][far] for far in fars)) for name, one in zip(names, each, strict=True)]
+        note = (f"{found.genuine} pairs of one person and {found.strangers} of two, {origin}; {found.folds} folds, "
+                f"each with the threshold that is best on the others; {len(found.skipped)} pairs skipped.")
+        title = f"{word(kind).capitalize()} against unaltered photos" if kind else "Unaltered photos"
+        sheets.append(Sheet(title, Table(("method", "accuracy", "± sd", "AUC", "EER",
+                                          *(f"TAR at FAR {far}" for far in fars)), tuple(rows), note)))
+        plots.append(Lines(f"ROC, {title[0].lower()}{title[1:]}", "FAR", "TAR", {
+            name: (one["roc"]["far"], one["roc"]["tar"]) for name, one in zip(names, each, strict=True)}, (0, 1, 0, 1)))
+        scores += [Score(word(kind), method.method, {"accuracy": one["accuracy"]})
+                   for method, one in zip(found.methods, each, strict=True)]
+        heads.append(f"{word(kind)} " + " / ".join(f"{one['accuracy']:.1f}" for one in each))
+    return Finding(f"accuracy {' / '.join(names)}: {', '.join(heads)}", sheets, plots, scores)
+
+
+def beyond_the_papers(source: Source, kinds: Kinds) -> Finding:
+    """Other distances for Stage 2, with paired intervals against the papers' EMD."""
+    found = beyond(source.identifier, source.queries(None), list(kinds), store=source.store(source.identifier),
+                   progress=source.bar("all alterations"))
+    names = [name.replace("**", "") for name in found.variants]
+    counts = ", ".join(f"{scores.shape[1]} {word(kind)}" for kind, scores in found.scores.items())
+    note = f"Queries: {counts}; {len(found.skipped)} skipped."
+    sheets = [Sheet(f"{metric}, %", Table(("distance", *map(word, kinds)), tuple(
+        (name, *(100 * float(found.scores[kind][number, :, at].mean()) for kind in kinds))
+        for number, name in enumerate(names)), note), folded=at > 0) for at, metric in enumerate(METRICS)]
+    gains = {kind: [found.difference(number, kind, 0) for number in range(1, len(names))] for kind in kinds}
+    dots = {word(kind): [(one.mean, one.low, one.high) for one in column] for kind, column in gains.items()}
+    rows = tuple((name, *(column[number].text(1, sign=True) for column in gains.values()))
+                 for number, name in enumerate(names[1:]))
+    sheets.insert(1, Sheet("P@1 less that of the papers' EMD, points, with 95 % intervals",
+                           Table(("distance", *map(word, kinds)), rows, "Paired on the same queries.")))
+    means = {name: sum(column[number].mean for column in gains.values()) / len(gains)
+             for number, name in enumerate(names[1:]) if "H2L" not in name}  # it may know the people
+    best = max(means, key=means.get)
+    return Finding(f"most gained over all alterations: {best}, {means[best]:+.1f} points of P@1 on average", sheets,
+                   [Dots("P@1 gained over the papers' EMD, with 95 % intervals", "points", names[1:], dots)])
+
+
+def faithful(source: Source, kinds: Kinds) -> Finding:
+    """Deletion and insertion of patches in the order of every explanation."""
+    (kind,) = kinds
+    found = faithfulness(source.identifier, source.queries(None, source.scale.explained), Options(occlusion=kind),
+                         progress=source.bar(kind))
+    covered = f"; {100 * found.area.mean:.1f} % of the face is covered" if found.area else ""
+    note = (f"{found.queries} {word(kind)} queries, each against the nearest photo of its person; patches removed by "
+            f"{found.removal}{covered}; {len(found.skipped)} skipped. Gain: insertion area less deletion area.")
+    rows = tuple((one.explanation, one.score, one.deletion_area.mean, one.insertion_area.mean,
+                  one.gain.text(sign=True), f"{one.possible:.0%}",
+                  f"{found.mass[one.explanation].mean:.1%}" if one.explanation in found.mass else "-")
+                 for one in found.own)
+    named = [one for one in found.own if one.explanation not in _CONTROLS]
+    gains = [(one.gain.mean, one.gain.low, one.gain.high) for one in named]
+    best = max(named, key=lambda one: one.possible)
+    table = Table(("explanation", "score", "deletion ↓", "insertion ↑", "gain (95 %)", "of the possible",
+                   "mass on the occluder"), rows, note)
+    return Finding(f"most faithful: {best.explanation}, {best.possible:.0%} of the possible gain",
+                   [Sheet("Every explanation, judged by the score it explains", table)],
+                   [Dots("Gain of each explanation, with 95 % intervals", "insertion area - deletion area",
+                         [one.explanation for one in named], {"gain": gains}), *_traces(found)])
+
+
+def highest(tables: Mapping[str, Table], words: int) -> str:
+    """Under each alteration the row of the highest P@1."""
+    parts = []
+    for kind, table in tables.items():
+        at = table.columns.index("P@1")
+        row = max(table.rows, key=lambda row: row[at])
+        parts.append(f"{kind} {row[at]:.1f} ({_named(row, words)})")
+    return "best P@1: " + ", ".join(parts)
+
+
+def at_most(tables: Mapping[str, Table], words: int) -> str:
+    """Stage 1 and what re-ranking can reach."""
+    ends = {kind: (table.rows[0], table.rows[-1]) for kind, table in tables.items()}
+    reached = next(last for _, last in ends.values())[0]
+    return f"P@1 of Stage 1, and {reached}: " + ", ".join(
+        f"{kind} {first[words]:.1f}, {last[words]:.1f}" for kind, (first, last) in ends.items())
+
+
+def timed(tables: Mapping[str, Table], words: int) -> str:
+    """P@1 and milliseconds of each row; of many, the papers' own."""
+    parts = []
+    for kind, table in tables.items():
+        p, ms = table.columns.index("P@1"), table.columns.index("ms per query")
+        rows = table.rows if len(table.rows) < 8 else [
+            row for row in table.rows if row[0] in ("Stage 1", "H2L") or row[0].startswith("EMD, apc")]
+        parts.append(f"{kind} " + ", ".join(f"{row[0]} {row[p]:.1f} ({row[ms]:.1f} ms)" for row in rows))
+    return "P@1 (time per query): " + "; ".join(parts)
+
+
+def word(kind: str | None) -> str:
+    return kind or UNALTERED
+
+
+def _traces(found: Faithfulness) -> list[Lines]:
+    """For each score, the curves of its best explanation, of the orders that know nothing and of the best one known."""
+    plots = []
+    for score in dict.fromkeys(one.score for one in found.own if one.explanation == RANDOM):
+        judged = [one for one in found.own if one.score == score]
+        best = max((one for one in judged if one.explanation not in _CONTROLS), key=lambda one: one.gain.mean)
+        shown = [best, *(one for one in judged if one.explanation in _CONTROLS)]
+        for way, x in (("deletion", "share of the patches removed"), ("insertion", "share of the patches shown")):
+            plots.append(Lines(f"{way.capitalize()}, similarity by {score}", x, "similarity", {
+                one.explanation: (found.shares.tolist(), getattr(one, way).tolist()) for one in shown}))
+    return plots
+
+
+def _metrics(scores: Scores) -> tuple[float, float, float]:
+    return scores.p_at_1, scores.rp, scores.map_at_r
+
+
+def _scores(tables: Mapping[str, Table], words: int, method: Name) -> list[Score]:
+    found = []
+    for kind, table in tables.items():
+        for row in table.rows:
+            cells = dict(zip(table.columns, row, strict=True))
+            values = {metric: cells[metric] for metric in METRICS}
+            if "verification accuracy" in cells:
+                values["accuracy"] = cells["verification accuracy"]
+            if "ms per query" in cells:
+                values["ms"] = cells["ms per query"]
+            found.append(Score(kind, method(row[:words]), values))
+    return found
+
+
+
+def _named(row: tuple, words: int) -> str:
+    return ", ".join(cell for cell in row[:words] if cell != "-")
+
+
+def _marks(tables: Mapping[str, Table], words: int) -> Dots:
+    first = next(iter(tables.values()))
+    return Dots("How often the first match is right", "P@1, %",
+                [_named(row, words) for row in first.rows],
+                {kind: [row[table.columns.index("P@1")] for row in table.rows] for kind, table in tables.items()})
+
+
+def _curves(tables: Mapping[str, Table], along: str) -> Lines:
+    series = {}
+    for kind, table in tables.items():
+        rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows if row[0] != "Stage 1"]
+        series[kind] = [float(row[along]) for row in rows], [row["P@1"] for row in rows]
+    return Lines(f"P@1 over {along}", along, "P@1, %", series)

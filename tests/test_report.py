@@ -1,0 +1,237 @@
+"""The report: nothing of the papers is forgotten, runs go on where they stopped, and every file says the same."""
+
+import html
+import json
+import re
+import shlex
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import pytest
+from conftest import QUERIES, ROOT
+
+from demo import cli
+from demo.cli.evaluate import report as command
+from demo.errors import BadSetting
+from demo.evaluation.report import SECTIONS, Document, Source, make_report
+from demo.evaluation.report.content import UNALTERED, Dots, Lines
+from demo.evaluation.report.html_page import parts
+from demo.evaluation.report.items import ITEMS
+from demo.evaluation.report.markdown import markdown
+from demo.evaluation.report.paper import PUBLISHED
+from demo.evaluation.report.plots import svg
+from demo.evaluation.report.source import spread
+from demo.evaluation.store import FeatureStore
+from demo.gallery import Gallery
+from demo.identify import Identifier
+from demo.settings import settings
+from demo.ui.results import SHIPPED, ResultsPage
+
+#: Every table and figure with results in the papers, as REFERENCE.md lists them.
+TABLES = {"5.1", "5.2", "5.3", "5.4", "5.5", "5.7", "5.8", "5.9", "5.10", "5.11", "5.12", "5.14"}
+
+
+def test_nothing_of_the_papers_is_forgotten():
+    assert {number for item in ITEMS for number in re.findall(r"Tab (5\.\d+)", item.paper)} >= TABLES
+    assert any("Fig 5.8" in item.paper for item in ITEMS)
+    assert {number for one in PUBLISHED for number in re.findall(r"5\.\d+", one.item)} == TABLES - {"5.1"}
+    assert {one.section for one in PUBLISHED} | {item.section for item in ITEMS} <= {*SECTIONS, ""}
+
+
+@pytest.mark.parametrize("words", [*(item.command.partition(", then")[0] for item in ITEMS),
+                                   *(section.command for section in SECTIONS.values())])
+def test_every_command_exists(words):
+    assert cli._parser("").parse_args(shlex.split(words)).run
+
+
+def test_published_numbers_are_those_of_the_reference():
+    """Spot checks against the text, one of each table."""
+    known = {(one.item.split()[-1], one.data, one.alteration, one.backbone, one.method): one.values
+             for one in PUBLISHED}
+    assert known["5.2", "lfw", "crop", "ArcFace", "EMD apc 8x8"] == {"P@1": 96.16, "RP": 76.60, "MAP@R": 74.57}
+    assert known["5.3", "lfw", "crop", "ArcFace", "EMD at Stage 1, apc"] == {"P@1": 55.53, "seconds": 729.20}
+    assert known["5.4", "agedb", "crop", "FaceNet", "EMD apc 8x8"] == {"P@1": 86.74}
+    assert known["5.14", "agedb", "sunglasses", "ArcFace", "H2L"] == {
+        "P@1": 86.75, "RP": 51.16, "MAP@R": 44.88, "seconds": 33.01}
+
+
+@pytest.fixture
+def workshop(people, tmp_path, monkeypatch):
+    """Settings whose bundled gallery is four people, with three query photos."""
+    shutil.move(people, tmp_path / "galleries" / "synthetic-people")
+    for person in ("person-001", "person-002", "person-003"):
+        photo = next((QUERIES / person).glob("*.jpg"))
+        (tmp_path / "queries" / person).mkdir(parents=True)
+        shutil.copy(photo, tmp_path / "queries" / person / photo.name)
+    monkeypatch.setenv("DEMO_GALLERIES", str(tmp_path / "galleries"))
+    monkeypatch.setenv("DEMO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(command, "QUERIES", tmp_path / "queries")
+    settings.cache_clear()
+    yield tmp_path
+    settings.cache_clear()
+
+
+class Tables(HTMLParser):
+    """The cells of every table of a page."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tables, self.cell = [], None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.cell = ""
+
+    def handle_data(self, data):
+        if self.cell is not None:
+            self.cell += data
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.tables[-1][-1].append(self.cell)
+            self.cell = None
+
+
+def test_a_report_is_written_goes_on_and_says_the_same_everywhere(workshop, monkeypatch, capsys):
+    out = workshop / "out"
+    words = ["evaluate", "report", "--out", str(out), "--only", "bound", "solver", "--device", "cpu",
+             "--data", f"Four & more={workshop / 'galleries' / 'synthetic-people'}"]
+    solver, bound = SECTIONS["solver"], SECTIONS["bound"]
+
+    def stopped(source, kinds):
+        raise KeyboardInterrupt
+
+    def never(source, kinds):
+        raise AssertionError("measured again")
+
+    monkeypatch.setitem(SECTIONS, "solver", SimpleNamespace(**{**vars(solver), "measure": stopped}))
+    assert cli.main(words) == 130 and not out.exists()
+    kept = sorted((workshop / "cache" / "report").iterdir())
+    assert len(kept) == 2  # both data sets of the first section
+    monkeypatch.setitem(SECTIONS, "bound", SimpleNamespace(**{**vars(bound), "measure": never}))
+    monkeypatch.setitem(SECTIONS, "solver", solver)
+    assert cli.main(words) == 0
+    monkeypatch.setitem(SECTIONS, "solver", SimpleNamespace(**{**vars(solver), "measure": never}))
+    assert cli.main(words) == 0
+    assert "Transport solvers: Four & more (measured before)" in capsys.readouterr().err
+
+    results = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    page, text = ((out / name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
+    shown = Tables(page).tables
+    for section in results["sections"]:
+        assert [found["data"] for found in section["findings"]] == ["Synthetic people", "Four & more"]
+        for found in section["findings"]:
+            for table in found["tables"]:
+                cells = [table["columns"], *([cell if isinstance(cell, str) else f"{cell:.2f}" for cell in row]
+                                             for row in table["rows"])]
+                assert cells in shown
+                assert all(f"| {' | '.join(row)} |" in text for row in cells)
+    counted = results["data"][1]
+    assert (counted["photos"], counted["people"], counted["queries"]) == (8, 4, 8)
+    assert page.count("<img ") == len(list((out / "plots").glob("*.svg"))) == text.count("](plots/")
+    for file in out.rglob("*.*"):
+        assert not re.search(rf"{re.escape(str(workshop))}|{re.escape(str(ROOT))}|{Path.home()}/",
+                             file.read_text(encoding="utf-8")), file.name
+    assert "Four &amp; more" in page and "--data 'Four & more=FOLDER'" in text
+
+
+def test_a_data_set_of_the_papers_stands_beside_their_numbers(identifier, people, backbone, tmp_path):
+    small = Identifier(backbone, Gallery.build(people, backbone, tmp_path / "index"))
+    source = Source("lfw", lambda name: small, lambda one: FeatureStore(None, backbone), "dlib", dataset="lfw")
+    assert {query.relevant for query in source.queries(None)} == {2}  # the paper's count: the query itself too
+    assert {query.exclude for query in source.queries("crop")} == {()}  # its unaltered self stays in the gallery
+    results = make_report([source], ["bound"], tmp_path / "kept", "command")
+    rows = results["sections"][0]["paper"]
+    assert [row["values"]["P@1"] for row in rows] == [99.88, 98.71]
+    measured = {score["alteration"]: score["P@1"] for score in results["sections"][0]["findings"][0]["scores"]
+                if score["method"] == "max at k = 100"}
+    assert [row["ours"] for row in rows] == [{"P@1": measured[UNALTERED]}, {"P@1": measured["crop"]}]
+    assert "ours (dlib ResNet-29)" in markdown(Document(results))
+
+
+def test_what_cannot_be_measured_says_why_and_is_tried_again(tmp_path, identifier, monkeypatch):
+    source = Source("set", lambda name: identifier, lambda one: FeatureStore(None, one.backbone), "dlib", photos=[])
+
+    def absent(source, kinds):
+        raise BadSetting("Needs the weights of FaceNet.")
+
+    section = SimpleNamespace(**{**vars(SECTIONS["alignment"]), "measure": absent})
+    monkeypatch.setitem(SECTIONS, "alignment", section)
+    results = make_report([source], ["alignment"], tmp_path, "command")
+    assert "Not measured here. Needs the weights of FaceNet." in markdown(Document(results))
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(BadSetting, match="no section 'tables'"):
+        make_report([source], ["tables"], tmp_path, "command")
+
+
+@pytest.mark.parametrize("plot", [
+    Lines("ROC", "FAR", "TAR", {"one": ([0, 1], [0.2, 1]), "two": ([0, 1], [0, 1])}, (0, 1, 0, 1)),
+    Dots("P@1", "%", ("a", "b"), {"mask": (10.0, (12.0, 8.0, 15.0)), "crop": (None, 3.0)})])
+def test_figures_are_the_same_every_time(plot):
+    data = json.loads(json.dumps(plot.as_json()))
+    assert svg(data) == svg(data)
+    assert ElementTree.fromstring(svg(data)).tag.endswith("svg")
+
+
+def test_queries_are_spread_evenly():
+    assert spread(range(100), 4) == [0, 25, 50, 75] and spread(range(3), 4) == [0, 1, 2]
+
+
+@pytest.fixture
+def page(engine):
+    made = ResultsPage.__new__(ResultsPage)
+    made.engine, made._stopped = engine, set()
+    return made
+
+
+class Visitor:
+    session_hash = "visitor"
+    query_params = {"section": "weighting"}
+
+
+def test_the_shipped_report_is_shown(page):
+    sections = page.document.results["sections"]
+    assert len(sections) >= 10
+    for section in sections:
+        shown = page.show(section["name"])
+        assert section["title"] in html.unescape(shown) and ("<table>" in shown or "Not measured here" in shown)
+    assert "Tab 5.12" in page.show("items")
+    name, shown = page.open_link(Visitor())
+    assert name == "weighting" and "data:image/svg+xml" in shown
+    sizes = sum(file.stat().st_size for file in SHIPPED.rglob("*.*"))
+    assert sizes < 2_000_000
+    for file in SHIPPED.rglob("*.*"):
+        assert not re.search(r"/(work|tmp|root|home)/|_Bush|Powell", file.read_text(encoding="utf-8")), file.name
+
+
+def test_a_visitor_measures_the_gallery_and_stops(page):
+    told = []
+
+    def tell(at, **words):
+        told.append(at)
+
+    shown = page.measure("synthetic-people", "bundled", "mask", "emd", 5, Visitor(), tell)
+    assert told == [(number, 5) for number in range(5)]
+    assert "5 mask queries against 288 photos" in shown
+    assert "--occlude mask --stage2 emd" in re.sub("<[^>]+>", "", shown)
+    assert [row[0] for row in Tables(shown).tables[0][1:]] == ["Stage 1", "Stage 2, Earth Mover's Distance (EMD)"]
+
+    def press_stop(at, **words):
+        page.stop(Visitor())
+
+    assert "Stopped" in page.measure("synthetic-people", "bundled", "none", "none", 30, Visitor(), press_stop)
+    assert "no gallery" in page.measure("<b>", "bundled", "none", "none", 5, Visitor(), press_stop)
+
+
+def test_names_are_text_in_the_report():
+    assert "<script>" not in parts(Document({"sections": [], "items": [], "data": []}).section({
+        "name": "x", "title": "<script>", "text": "<script>", "command": "", "paper": [],
+        "findings": [{"data": "<script>", "missing": "<script>"}]}))
