@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import BUNDLED, QUERIES
+from conftest import BUNDLED, QUERIES, ROOT
 
 from demo.backbones import Features
 from demo.cli import main
@@ -278,6 +278,11 @@ def test_verify_and_ablation_commands(capsys, people, tmp_path, monkeypatch):
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["model"] for row in rows] == ["C", "H1", "H2", "H2L", "D"]
     assert all(row["P@1"] == 100 and row["verification accuracy"] >= 50 for row in rows)
+    ours = str(ROOT / "assets" / "h2l-dlib.safetensors")
+    assert main(["evaluate", "ablation", "sizes", "--gallery", str(people), "--models", ours]) == 0
+    assert "| h2l-dlib.safetensors | 1 | 4 | 256 | 100.00 |" in capsys.readouterr().out
+    assert main(["evaluate", "ablation", "sizes", "--gallery", str(people)]) == 2
+    assert "--models" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["evaluate", "--gallery", str(people), "verify"])
     assert "options follow the action: write --gallery after verify" in capsys.readouterr().err

@@ -35,7 +35,8 @@ ALIGNMENTS = {"facenet": "box and margin (MTCNN's way)", "facenet-5pt": "five po
 @dataclass(frozen=True)
 class Bench:
     """What an ablation measures with. identify: backbone name → an identifier of the same gallery. queries: of an
-    identifier. options: the settings that are not varied. store: of an identifier. reading: a word of READINGS."""
+    identifier. options: the settings that are not varied. store: of an identifier. reading: a word of READINGS.
+    models: name of a file → an identifier with the H2L of that file."""
 
     identify: Callable[[str], Identifier] = field(repr=False)
     queries: Callable[[Identifier], Sequence[QueryPhoto]] = field(repr=False)
@@ -44,6 +45,7 @@ class Bench:
     options: Options
     reading: str = "corrected"
     progress: Progress = iter
+    models: Mapping[str, Callable[[], Identifier]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def identifier(self) -> Identifier:
@@ -176,6 +178,21 @@ def _methods(bench: Bench) -> Table:
                  f"two in {verified.folds} folds.")
 
 
+def _sizes(bench: Bench) -> Table:
+    """H2Ls of several sizes, each a file of its own, re-ranking the same queries."""
+    if not bench.models:
+        raise BadSetting("Name the H2L files to compare with --models; 'train-h2l --depth 2 --heads 4' makes one.")
+    rows, notes = [], {}
+    for name, identify in bench.models.items():
+        identifier, options = identify(), replace(bench.options, stage2="h2l", grid=None)
+        found = bench.measure([options], identifier)
+        sizes = identifier.h2l().network.sizes
+        rows.append((name, *map(str, (sizes.depth, sizes.heads, sizes.output)), *_cells(found.stage2[options]),
+                     found.stage2_ms[options]))
+        notes[_note(found)] = None
+    return Table(("model", "depth", "heads", "output", *_METRICS, "ms per query"), tuple(rows), " ".join(notes))
+
+
 def _bound(bench: Bench) -> Table:
     found = bench.measure([replace(bench.options, stage2="none")], bounds=KS)
     rows = [("Stage 1", *_cells(found.stage1))]
@@ -222,6 +239,7 @@ _ROWS = (
     Ablation("solver", "Exact transport, Sinkhorn, and Sinkhorn as published", "not in the papers", _solver),
     Ablation("bound", "What re-ranking the first k can reach", "DeepFace-EMD Tab 5.2, max precision", _bound),
     Ablation("methods", "The models of Tab 4.1 side by side", "Face-ViT Tab 5.10, 5.11 and 5.12", _methods),
+    Ablation("sizes", "Depth, heads and output of H2L", "Face-ViT Tab 5.10, (depth, heads)", _sizes),
     Ablation("time", "Run time of every method", "Face-ViT Tab 5.12 and 5.14", _time),
 )
 ABLATIONS = {ablation.name: ablation for ablation in _ROWS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from pathlib import Path
 
 from demo.cli.arguments import add_method, options_of
 from demo.cli.evaluate.data import add_data, measured_identifier, queries_of, query_progress
@@ -21,6 +22,7 @@ def add(actions) -> None:
                         help="; ".join(f"{one.name}: {one.title} ({one.item})" for one in ABLATIONS.values()))
     add_data(action)
     add_method(action, several=True)
+    action.add_argument("--models", type=Path, nargs="+", default=[], metavar="FILE", help="of sizes: the H2L files")
     action.add_argument("--json", action="store_true")
     action.set_defaults(run=_ablation, face=1)
 
@@ -30,7 +32,8 @@ def _ablation(parsed) -> None:
         raise BadSetting("An ablation varies one thing: the other settings take one weighting and one grid, not all.")
     chosen = ABLATIONS[parsed.ablation]
     bench = Bench(partial(_identifier, parsed), partial(queries_of, parsed), _store,
-                  parsed.backbone or settings().backbone, options_of(parsed), parsed.metrics, query_progress)
+                  parsed.backbone or settings().backbone, options_of(parsed), parsed.metrics, query_progress,
+                  {file.name: partial(_with_model, parsed, file) for file in parsed.models})
     table = chosen.run(bench)
     if parsed.json:
         print(json_text({"ablation": chosen.name, "title": chosen.title, "item": chosen.item, **table.as_json()}))
@@ -44,6 +47,10 @@ def _identifier(parsed, name: str) -> Identifier:
     other = argparse.Namespace(**{**vars(parsed), "backbone": name, "weights": None, "backbone_option": [],
                                   "stage2_weights": None})
     return measured_identifier(other)
+
+
+def _with_model(parsed, file: Path) -> Identifier:
+    return measured_identifier(argparse.Namespace(**{**vars(parsed), "stage2": "h2l", "stage2_weights": file}))
 
 
 def _store(identifier: Identifier) -> FeatureStore:
