@@ -12,6 +12,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 import pytest
+import torch
 
 from demo.backbones import load_backbone
 from demo.gallery import Gallery
@@ -31,6 +32,15 @@ def real_photos(name: str) -> Path:
     if not (base / name).is_dir():
         pytest.skip(f"{name} is not on this machine (set DEMO_TEST_PHOTOS to the folder that holds it)")
     return base / name
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Small batches: threads only wait for one another, most of all beside other work on the same cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

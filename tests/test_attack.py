@@ -28,15 +28,7 @@ from demo.robustness import LIMITS, attack_photo
 ROOT = Path(__file__).resolve().parents[1]
 PHOTO = ROOT / "assets" / "queries" / "person-013" / "04.jpg"
 FEW = PGD(steps=3)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Batches of one: threads only wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

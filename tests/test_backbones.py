@@ -22,6 +22,8 @@ from demo.checkpoints import check_file
 from demo.errors import BadSetting, BadWeights, WeightsMissing
 from demo.faces import TEMPLATES
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 # --- the published layer tables: key → shape ------------------------------------------------------------
 
 
@@ -229,15 +231,6 @@ class Case:
             extra = {"logits.weight": torch.zeros(8631, 512), "logits.bias": torch.zeros(8631)}
         prefix = "module." if self.name == "arcface" else ""
         torch.save({prefix + key: value for key, value in {**self.state, **extra}.items()}, self.path)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Small batches: threads only wait for one another, most of all beside other work on the same cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module", params=list(CASES))
