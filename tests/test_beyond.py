@@ -14,10 +14,11 @@ from scipy.optimize import linprog
 
 from demo.backbones import Features
 from demo.errors import BadSetting
-from demo.evaluation import evaluate, query_folder
+from demo.evaluation import evaluate, query_set
 from demo.evaluation.beyond import beyond
 from demo.evaluation.variants import VARIANTS, Bench, Case, papers
 from demo.explain import flow_picture
+from demo.gallery import list_photos
 from demo.identify import Identifier
 from demo.matching import PatchStatistics, adapted_alpha, emd, transport
 from demo.matching.adapt import FEWEST, RAISED_ALPHA, RISE
@@ -173,7 +174,7 @@ def test_whitened_patches_of_the_gallery_are_uncorrelated(case: Case):
 
 
 def test_beyond_scores_queries_as_evaluate_does(identifier: Identifier):
-    queries = query_folder(QUERIES)[:3]
+    queries = query_set(list_photos(QUERIES), identifier.gallery)[:3]
     nobody = replace(queries[0], identity="nobody", path="nobody/1.jpg")
     result = beyond(identifier, [*queries, nobody], [None, "mask"], k=20)
     theirs = evaluate(identifier, queries, [Options(occlusion="mask", k=20), Options(occlusion="mask", k=20, share=0.7),

@@ -10,10 +10,11 @@ import pytest
 from conftest import QUERIES
 
 from demo.errors import BadSetting
-from demo.evaluation import query_folder
+from demo.evaluation import query_set
 from demo.evaluation.deletion import area, curves, erased, leave_one_out_drops, order_of, patch_cover, shares
 from demo.evaluation.faithfulness import BEST, CENTRE, RANDOM, faithfulness
 from demo.evaluation.interval import interval
+from demo.gallery import list_photos
 from demo.query import Options
 
 PATCHES = 12
@@ -102,7 +103,7 @@ def test_the_interval_holds_the_mean_and_narrows():
 
 
 def test_faithfulness_of_the_default_backbone(identifier):
-    queries = query_folder(QUERIES)[:1]
+    queries = query_set(list_photos(QUERIES), identifier.gallery)[:1]
     result = faithfulness(identifier, queries, Options(occlusion="mask"), steps=2, random_orders=1)
     names = {judged.explanation for judged in result.own}
     assert {"weights: apc", "weights: lmk", "flow: uniform", RANDOM, CENTRE, BEST} <= names

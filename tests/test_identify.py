@@ -8,9 +8,9 @@ import torch
 from conftest import QUERIES, ROOT
 
 from demo.errors import BadPhoto, BadSetting, NoFace, WeightsMissing
-from demo.evaluation import evaluate, leave_one_out, query_folder
+from demo.evaluation import evaluate, leave_one_out, query_set
 from demo.faces import align, find_face, load_photo, occlude
-from demo.gallery import Gallery, load_impostors, measure_impostors
+from demo.gallery import Gallery, list_photos, load_impostors, measure_impostors
 from demo.identify import Identifier
 from demo.matching import emd
 from demo.query import Options
@@ -198,7 +198,7 @@ def test_copies_of_a_photo_are_left_out_together(people, backbone, tmp_path):
 
 def test_evaluate_masked_queries(identifier):
     """On masked queries re-ranking must help: the claim of the paper, on real weights."""
-    photos = query_folder(QUERIES)[::3]
+    photos = query_set(list_photos(QUERIES), identifier.gallery)[::3]
     settings = [Options(occlusion="mask"), Options(occlusion="mask", weighting="uniform")]
     result = evaluate(identifier, photos, settings)
     assert result.stage1.queries + len(result.skipped) == len(photos) and len(result.skipped) < 3
@@ -209,7 +209,8 @@ def test_evaluate_masked_queries(identifier):
 
 
 def test_queries_without_a_person_in_the_gallery_are_skipped(identifier):
-    result = evaluate(identifier, query_folder(ROOT / "assets" / "strangers"), [Options()])
+    strangers = query_set(list_photos(ROOT / "assets" / "strangers"), identifier.gallery)
+    result = evaluate(identifier, strangers, [Options()])
     assert result.stage1.queries == 0 and all("is in the gallery" in reason for _, reason in result.skipped)
 
 

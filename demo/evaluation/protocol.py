@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from demo.gallery import Gallery, Photo, list_photos
+from demo.gallery import Gallery, Photo
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,6 @@ def query_set(photos: Sequence[Photo], gallery: Gallery, *, exclude_source: bool
             | (contents[photo.sha256] if photo.file.is_file() else set()))))
         for photo in photos
     ]
-
-
-def query_folder(folder: str | Path) -> list[QueryPhoto]:
-    """The photos of a folder with one sub-folder per identity, to be compared with every gallery photo."""
-    return [QueryPhoto(photo.path, photo.file, photo.identity) for photo in list_photos(folder)]
 
 
 def _own_name(path: str, identity: str) -> tuple[str, ...]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from demo.cli.arguments import add_source, identifier_of, positive
-from demo.cli.evaluate.data import query_progress
-from demo.evaluation import FeatureStore, leave_one_out, query_folder
+from demo.cli.arguments import identifier_of, positive
+from demo.cli.evaluate.data import add_folders, folder_queries, query_progress
+from demo.evaluation import FeatureStore
 from demo.evaluation.beyond import beyond
 from demo.identify import json_text
 from demo.query import ALTERATIONS
@@ -18,8 +16,7 @@ DEFAULT = ("none", "mask", "sunglasses", "crop")
 
 def add(actions) -> None:
     action = actions.add_parser("beyond", help="other distances for Stage 2 against the papers', with intervals")
-    add_source(action)
-    action.add_argument("--queries", type=Path, metavar="Q", help="folder of query photos (default: leave one out)")
+    add_folders(action)
     action.add_argument("--occlude", nargs="+", choices=["none", *ALTERATIONS], default=DEFAULT, metavar="KIND",
                         help=f"alterations of the queries (default {' '.join(DEFAULT)})")
     action.add_argument("--seed", type=int, default=0)
@@ -30,7 +27,7 @@ def add(actions) -> None:
 
 def _beyond(parsed) -> None:
     identifier = identifier_of(parsed)
-    queries = query_folder(parsed.queries) if parsed.queries else leave_one_out(identifier.gallery)
+    queries = folder_queries(parsed, identifier)
     result = beyond(identifier, queries, [None if word == "none" else word for word in parsed.occlude], k=parsed.k,
                     seed=parsed.seed, store=FeatureStore(settings().cache, identifier.backbone),
                     progress=query_progress)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from demo.cli.arguments import add_source, identifier_of
 from demo.evaluation import READINGS, QueryPhoto, leave_one_out, query_set
 from demo.evaluation.datasets import DATASETS, dataset, photos_of
+from demo.gallery import list_photos
 from demo.identify import Identifier
 
 
@@ -33,6 +34,19 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exclude-source-photo", action=argparse.BooleanOptionalAction, default=None,
                         help="leave out the gallery photo that a query of --queries was made from (default: yes, but "
                              "not with --metrics paper; leave-one-out always does)")
+
+
+def add_folders(parser) -> None:
+    """The gallery, and a plain folder of queries."""
+    add_source(parser)
+    parser.add_argument("--queries", type=Path, metavar="Q", help="folder of query photos (default: leave one out)")
+
+
+def folder_queries(parsed, identifier: Identifier) -> list[QueryPhoto]:
+    """The queries that ``add_folders`` asks for."""
+    if parsed.queries:
+        return query_set(list_photos(parsed.queries), identifier.gallery)
+    return leave_one_out(identifier.gallery)
 
 
 def measured_identifier(parsed) -> Identifier:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from demo.cli.arguments import add_source, identifier_of, positive
-from demo.cli.evaluate.data import query_progress
-from demo.evaluation import leave_one_out, query_folder
+from demo.cli.arguments import identifier_of, positive
+from demo.cli.evaluate.data import add_folders, folder_queries, query_progress
 from demo.evaluation.deletion import REMOVALS
 from demo.evaluation.faithfulness import AGAINST, faithfulness
 from demo.identify import json_text
@@ -15,8 +12,7 @@ from demo.query import ALTERATIONS, Options
 
 def add(actions) -> None:
     action = actions.add_parser("faithfulness", help="deletion and insertion curves of every explanation")
-    add_source(action)
-    action.add_argument("--queries", type=Path, metavar="Q", help="folder of query photos (default: leave one out)")
+    add_folders(action)
     action.add_argument("--limit", type=positive, metavar="N", help="at most N queries, evenly spread (default: all)")
     action.add_argument("--occlude", choices=ALTERATIONS, help="alter the queries")
     action.add_argument("--seed", type=int, default=0)
@@ -30,7 +26,7 @@ def add(actions) -> None:
 
 def _faithfulness(parsed) -> None:
     identifier = identifier_of(parsed)
-    queries = query_folder(parsed.queries) if parsed.queries else leave_one_out(identifier.gallery)
+    queries = folder_queries(parsed, identifier)
     step = max(len(queries) / parsed.limit, 1) if parsed.limit else 1
     chosen = [queries[int(place * step)] for place in range(int(len(queries) / step + 1e-9))]
     result = faithfulness(identifier, chosen, Options(occlusion=parsed.occlude, seed=parsed.seed),
