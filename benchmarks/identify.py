@@ -22,8 +22,8 @@ from demo.gallery import load_impostors
 from demo.query import Options
 from demo.settings import ASSETS, settings
 from demo.ui.engine import Engine
-from demo.ui.inspect import inspector_value
-from demo.ui.view import Result, board_value
+from demo.ui.views.board import Result, board_value
+from demo.ui.views.inspector import inspector_value
 
 PHOTO = ASSETS / "queries" / "person-032" / "04.jpg"
 BASELINE = "Stage 1 only"

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from demo.study import Answer, Pair, Render, Stimuli, Store, StudyConfig, StudySession
-from demo.study.design import ATTENTION, TRAINING, same_counts
+from demo.study.design.cells import ATTENTION, TRAINING, same_counts
 
 SECRET = "a secret for tests"
 #: Eight test pairs in four blocks, one practice pair each: 4 x (1 + 4) trials.

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from demo.study import Answer, Store, StudySession
-from demo.study.checks import verify
+from demo.study.records.checks import verify
 
 
 def answer_on(path: Path, out: int, state: tuple[str, str] | None) -> None:

@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from studies import SMALL, fake_stimuli
 
 from demo.settings import Settings
-from demo.ui.desk import StudyDesk
-from demo.ui.operator import operator_routes
-from demo.ui.study_api import study_routes
+from demo.ui.study.api import study_routes
+from demo.ui.study.desk import StudyDesk
+from demo.ui.study.operator import operator_routes
 
 PASSWORD = "correct horse <battery>"
 #: Two test pairs and one practice pair in each of four blocks, all with confidence.

@@ -14,11 +14,11 @@ from demo.query import Options
 from demo.settings import Settings, settings
 from demo.ui.app import build, launch_options
 from demo.ui.engine import Engine
-from demo.ui.examples import EXAMPLES
-from demo.ui.form import defaults, link_of, options_of, reranking_choices, values_from_link
-from demo.ui.galleries import GalleriesPage
-from demo.ui.inspect import inspector_value
-from demo.ui.view import Result, board_value, reproduce
+from demo.ui.pages.form import defaults, link_of, options_of, reranking_choices, values_from_link
+from demo.ui.pages.galleries import GalleriesPage
+from demo.ui.views.board import Result, board_value, reproduce
+from demo.ui.views.examples import EXAMPLES
+from demo.ui.views.inspector import inspector_value
 from demo.verify import verify
 
 PHOTO = QUERIES / "person-002" / "04.jpg"

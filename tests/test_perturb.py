@@ -32,7 +32,7 @@ from demo.faces.rotate import rotation
 from demo.gallery import load_impostors
 from demo.query import ALTERATIONS, Options, prepare_query
 from demo.thresholds import load_threshold
-from demo.ui.view import Result, verdict
+from demo.ui.views.board import Result, verdict
 from demo.verify import agreement, verify
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -28,7 +28,7 @@ from demo.evaluation.store import FeatureStore
 from demo.gallery import Gallery
 from demo.identify import Identifier
 from demo.settings import settings
-from demo.ui.results import SHIPPED, ResultsPage
+from demo.ui.pages.results import SHIPPED, ResultsPage
 
 #: Every table and figure with results in the papers, as REFERENCE.md lists them.
 TABLES = {"5.1", "5.2", "5.3", "5.4", "5.5", "5.7", "5.8", "5.9", "5.10", "5.11", "5.12", "5.14"}

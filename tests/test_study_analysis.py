@@ -16,18 +16,18 @@ from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 
 from demo.errors import BadStudy
 from demo.explain.output import to_png
-from demo.study.analysis import summarise
-from demo.study.config import Exclusion, StudyConfig
-from demo.study.exclusions import exclusion_candidates
-from demo.study.inference import rank_biserial, run_tests, same_pairs_throughout, sign_flip
-from demo.study.models import gee, logistic_mixed
-from demo.study.panels import PANELS
-from demo.study.plots import draw_figures
-from demo.study.population import Population
-from demo.study.reml import fit_crossed
-from demo.study.report import text_summary
-from demo.study.synthetic import paper_rows, simulate_rows
-from demo.study.table import LABELS, select_answers
+from demo.study.analysis.exclusions import exclusion_candidates
+from demo.study.analysis.inference import rank_biserial, run_tests, same_pairs_throughout, sign_flip
+from demo.study.analysis.models import gee, logistic_mixed
+from demo.study.analysis.plots import draw_figures
+from demo.study.analysis.reml import fit_crossed
+from demo.study.analysis.report import text_summary
+from demo.study.analysis.summary import summarise
+from demo.study.analysis.synthetic import paper_rows, simulate_rows
+from demo.study.analysis.table import LABELS, select_answers
+from demo.study.design.config import Exclusion, StudyConfig
+from demo.study.design.population import Population
+from demo.study.stimuli.panels import PANELS
 
 CONDITIONS = ["none", "cnn_cc", "h2l_cc", "emd_flow"]
 PLANTED = Population(skill={"none": 0.2, "cnn_cc": 0.8, "h2l_cc": 1.1, "emd_flow": 1.4}, pull=0.5, lean=0.35,

@@ -15,13 +15,13 @@ from study_pages import PASSWORD, TINY, served
 
 from demo.errors import BadSetting, NotSaved
 from demo.settings import Settings
-from demo.study.checks import verify
-from demo.study.config import StudyConfig
+from demo.study.design.config import StudyConfig
+from demo.study.records.checks import verify
 from demo.ui.app import launch_options
-from demo.ui.legends import LATER, LEGENDS
-from demo.ui.operator_door import TRIES, WINDOW, Door, TooManyTries, WrongPassword
-from demo.ui.plain import markdown
-from demo.ui.study_api import browser_family
+from demo.ui.study.api import browser_family
+from demo.ui.study.door import TRIES, WINDOW, Door, TooManyTries, WrongPassword
+from demo.ui.study.legends import LATER, LEGENDS
+from demo.ui.study.plain import markdown
 
 ENROL = {"consented": True, "of_age": True, "nonce": "0123456789abcdef"}
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0"

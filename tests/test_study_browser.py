@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 from study_pages import PASSWORD, TINY, served
 
-from demo.study.checks import verify
+from demo.study.records.checks import verify
 
 pytestmark = pytest.mark.browser
 SLOW = 15_000

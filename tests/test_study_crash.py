@@ -14,8 +14,8 @@ import pytest
 from studies import SMALL, enrol, small_store, walk
 
 from demo.study import StudySession
-from demo.study.checks import verify
-from demo.study.store import Store
+from demo.study.records.checks import verify
+from demo.study.records.store import Store
 
 KILLS = 100
 HERE = Path(__file__).parent

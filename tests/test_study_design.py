@@ -11,7 +11,7 @@ from studies import SECRET, fake_stimuli
 
 from demo.errors import BadStudy
 from demo.study import Cell, StudyConfig, cells, participant_plan
-from demo.study.design import blocks, longest_run, participant_seed, same_counts, williams_rows
+from demo.study.design.cells import blocks, longest_run, participant_seed, same_counts, williams_rows
 
 
 @pytest.fixture(scope="module")

@@ -23,14 +23,14 @@ from demo.cli import main
 from demo.errors import BadSetting, BadStudy, NotSaved
 from demo.settings import ASSETS, Settings
 from demo.study import Device, StudyConfig, StudySession
-from demo.study.candidates import Candidate, Look, Photo, Pool
-from demo.study.columns import RESPONSES
-from demo.study.export import export, long_rows
-from demo.study.panels import PANELS, Shown, brightness
-from demo.study.participants import exclude
-from demo.study.selection import choose_pairs, wrong_shares
-from demo.study.stimuli import read_study
-from demo.study.sync import FolderTarget, HubTarget, Mirror, open_kept, target_of
+from demo.study.records.columns import RESPONSES
+from demo.study.records.export import export, long_rows
+from demo.study.records.sync import FolderTarget, HubTarget, Mirror, open_kept, target_of
+from demo.study.session.participants import exclude
+from demo.study.stimuli.candidates import Candidate, Look, Photo, Pool
+from demo.study.stimuli.panels import PANELS, Shown, brightness
+from demo.study.stimuli.record import read_study
+from demo.study.stimuli.selection import choose_pairs, wrong_shares
 
 METHODS = ("cosine", "emd", "h2l")
 

@@ -12,14 +12,14 @@ from studies import SMALL, small_store
 
 from demo.errors import BadStudy
 from demo.study import StudyConfig
-from demo.study.analysis import summarise
-from demo.study.design import cells
-from demo.study.export import long_rows
-from demo.study.population import PAPER_CORRECT, Person, Population, skill_for
-from demo.study.power import friedman_p, holm_rejects, power_table, simulate_scores
-from demo.study.report import power_text
-from demo.study.simulate import simulate
-from demo.study.synthetic import simulate_rows
+from demo.study.analysis.report import power_text
+from demo.study.analysis.summary import summarise
+from demo.study.analysis.synthetic import simulate_rows
+from demo.study.design.cells import cells
+from demo.study.design.population import PAPER_CORRECT, Person, Population, skill_for
+from demo.study.design.power import friedman_p, holm_rejects, power_table, simulate_scores
+from demo.study.records.export import long_rows
+from demo.study.session.simulate import simulate
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ import pytest
 from studies import SECRET, SMALL, enrol, fake_stimuli, reply, small_store, walk
 
 from demo.errors import BadStudy, NotSaved, StaleTab, UnknownParticipant
-from demo.study import Device, StudyConfig, StudySession, schema
-from demo.study.checks import verify
-from demo.study.participants import exclude, include
-from demo.study.store import Store, open_study
+from demo.study import Device, StudyConfig, StudySession
+from demo.study.records import schema
+from demo.study.records.checks import verify
+from demo.study.records.store import Store, open_study
+from demo.study.session.participants import exclude, include
 
 
 class Clock:

@@ -17,8 +17,8 @@ from demo.gallery import Gallery
 from demo.identify import Identifier
 from demo.query import Options
 from demo.thresholds import FILE, KINDS, load_threshold, measure_pairs, pair_methods, set_threshold
-from demo.ui.downloads import COMPARISON
-from demo.ui.verdicts import Compared, compare_command, compared_value, verdicts_value
+from demo.ui.pages.downloads import COMPARISON
+from demo.ui.views.verdicts import Compared, compare_command, compared_value, verdicts_value
 from demo.verify import TITLES, agreement, verify
 
 PHOTO = QUERIES / "person-032" / "04.jpg"

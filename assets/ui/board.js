@@ -1,4 +1,4 @@
-// The query, the verdict and the two rankings side by side. The value is built by demo/ui/view.py.
+// The query, the verdict and the two rankings side by side. The value is built by demo/ui/views/board.py.
 const root = () => element.querySelector(".board-root");
 let alphas = {}; // stage → α; the inspector's slider moves the first stage's
 

@@ -1,7 +1,7 @@
 // The participant's side of study/api, and what the browser remembers: only the token, never an answer.
 
 class Problem extends Error {
-  // code: as in demo/ui/study_api.py, or "network" where no answer came.
+  // code: as in demo/ui/study/api.py, or "network" where no answer came.
   constructor(code, sentence) {
     super(sentence);
     this.code = code;

@@ -1,4 +1,4 @@
-// Two photos and every method's verdict. The value is built by demo/ui/verdicts.py.
+// Two photos and every method's verdict. The value is built by demo/ui/views/verdicts.py.
 const SIGNS = { same: "✓", uncertain: "?", different: "✗" };
 
 // Where the distance lies on a line from 0: left of the band same, inside uncertain, right of it different.

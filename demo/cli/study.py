@@ -12,17 +12,17 @@ from tqdm import tqdm
 from demo.cli.arguments import add_source, identifier_of, positive
 from demo.identify import json_text
 from demo.settings import settings
-from demo.study.analysis import summarise
-from demo.study.checks import verify
-from demo.study.config import PRESETS, StudyConfig
-from demo.study.export import export, long_rows
-from demo.study.make import make_study
-from demo.study.panels import PANELS
-from demo.study.report import text_summary
-from demo.study.simulate import simulate
-from demo.study.stimuli import Stimuli, read_study
-from demo.study.store import MODES, Store
-from demo.study.sync import database_of, open_kept, target_of
+from demo.study.analysis.report import text_summary
+from demo.study.analysis.summary import summarise
+from demo.study.design.config import PRESETS, StudyConfig
+from demo.study.records.checks import verify
+from demo.study.records.export import export, long_rows
+from demo.study.records.store import MODES, Store
+from demo.study.records.sync import database_of, open_kept, target_of
+from demo.study.session.simulate import simulate
+from demo.study.stimuli.make import make_study
+from demo.study.stimuli.panels import PANELS
+from demo.study.stimuli.record import Stimuli, read_study
 
 
 def add(commands) -> None:

@@ -5,11 +5,11 @@ config: what a study is, as data. design: who sees what, when. stimuli: a folder
 analysis and simulate: the statistics, and participants with known effects.
 """
 
-from demo.study.config import Exclusion, StudyConfig, Texts
-from demo.study.design import Cell, PlanRow, cells, participant_plan
-from demo.study.session import Answer, Device, StudySession, Ticket
-from demo.study.stimuli import Pair, Render, Stimuli
-from demo.study.store import Store
+from demo.study.design.cells import Cell, PlanRow, cells, participant_plan
+from demo.study.design.config import Exclusion, StudyConfig, Texts
+from demo.study.records.store import Store
+from demo.study.session.session import Answer, Device, StudySession, Ticket
+from demo.study.stimuli.record import Pair, Render, Stimuli
 
 __all__ = ["Answer", "Cell", "Device", "Exclusion", "Pair", "PlanRow", "Render", "Stimuli", "Store", "StudyConfig",
            "StudySession", "Texts", "Ticket", "cells", "participant_plan"]

@@ -6,15 +6,15 @@ import gradio as gr
 
 from demo.settings import ASSETS, Settings
 from demo.settings import settings as read_settings
-from demo.ui.about import AboutPage
-from demo.ui.compare import ComparePage
-from demo.ui.desk import StudyDesk
 from demo.ui.engine import Engine
-from demo.ui.galleries import GalleriesPage
-from demo.ui.identify import IdentifyPage
-from demo.ui.operator import operator_routes
-from demo.ui.results import ResultsPage
-from demo.ui.study_api import study_routes
+from demo.ui.pages.about import AboutPage
+from demo.ui.pages.compare import ComparePage
+from demo.ui.pages.galleries import GalleriesPage
+from demo.ui.pages.identify import IdentifyPage
+from demo.ui.pages.results import ResultsPage
+from demo.ui.study.api import study_routes
+from demo.ui.study.desk import StudyDesk
+from demo.ui.study.operator import operator_routes
 from demo.ui.theme import THEME
 
 HEADER = """<header class="app-header"><h1>Why do these two faces match?</h1>

@@ -29,19 +29,19 @@ class _Panel(gr.HTML):
 
 
 class Board(_Panel):
-    """The query and the two rankings; ``demo.ui.view.board_value``. Events: inspect {row}, face {index}."""
+    """The query and the two rankings; ``demo.ui.views.board.board_value``. Events: inspect {row}, face {index}."""
 
     scripts, root = ("board.js",), "board-root"
 
 
 class Inspector(_Panel):
-    """One candidate beside the query; ``demo.ui.view.inspector_value``."""
+    """One candidate beside the query; ``demo.ui.views.board.inspector_value``."""
 
     scripts, root = ("patches.js", "inspector.js"), "inspector-root"
 
 
 class Verdicts(_Panel):
-    """Two photos and what every method says of them; ``demo.ui.verdicts.verdicts_value``."""
+    """Two photos and what every method says of them; ``demo.ui.views.verdicts.verdicts_value``."""
 
     scripts, root = ("verdicts.js",), "verdicts-root"
 

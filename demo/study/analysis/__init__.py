@@ -1,0 +1,1 @@
+"""The statistics of a study, from its long table of answers."""

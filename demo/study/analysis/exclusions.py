@@ -1,0 +1,45 @@
+"""Who might have to be excluded, by the rule declared in the configuration before the study opened (STUDY D7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from demo.study.analysis.table import read_table
+from demo.study.design.cells import longest_run
+from demo.study.design.config import Exclusion
+
+
+def exclusion_candidates(rows: pd.DataFrame | Iterable[Mapping], rule: Exclusion | None = None) -> list[dict]:
+    """Participants who break ``rule`` (None = its defaults), in the order of their pids: {"pid", "excluded" (already so
+    by the operator), "reasons": sentences with the count and the limit}. Preview participants are no candidates.
+
+    Speed is judged on test pairs, runs of one answer on test pairs and attention checks in the order answered.
+    """
+    rule = rule or Exclusion()
+    table = read_table(rows)
+    table = table[table["answer"].isin(["same", "diff"]) & (table["is_preview"] != 1)]
+    found = []
+    for pid, own in table.groupby("pid", sort=True):
+        reasons = _reasons(own.sort_values(["block", "pos"], kind="stable"), rule)
+        if reasons:
+            found.append({"pid": pid, "excluded": bool((own["excluded"] == 1).any()), "reasons": reasons})
+    return found
+
+
+def _reasons(own: pd.DataFrame, rule: Exclusion) -> list[str]:
+    main, checks = own[own["phase"] == "main"], own[own["phase"] == "attn"]
+    fast, slow = int((main["rt_ms"] < rule.fast_ms).sum()), int((main["rt_ms"] > rule.slow_ms).sum())
+    run = longest_run(own.loc[own["phase"] != "train", "answer"])
+    failed = int(((checks["answer"] == "same") != (checks["same"] == 1)).sum())
+    reasons = []
+    if fast >= rule.fast_trials:
+        reasons.append(f"{fast} answers faster than {rule.fast_ms} ms (limit {rule.fast_trials})")
+    if slow >= rule.slow_trials:
+        reasons.append(f"{slow} answers slower than {rule.slow_ms / 1000:g} s (limit {rule.slow_trials})")
+    if run > rule.same_answer_run:
+        reasons.append(f"{run} equal answers in a row (limit {rule.same_answer_run})")
+    if failed >= rule.attention_failed:
+        reasons.append(f"{failed} of {len(checks)} attention checks failed (limit {rule.attention_failed})")
+    return reasons

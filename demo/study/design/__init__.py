@@ -1,0 +1,1 @@
+"""What a study is, as data: configuration, words, who sees what and when, and how many participants it needs."""

@@ -1,0 +1,199 @@
+"""What a study is, as data: read from and written to JSON, checked before anything is made or opened (STUDY D4)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+
+from demo.errors import BadStudy
+from demo.study.design import texts
+
+#: How participants are spread over orders and sets: word → what it does.
+COUNTERBALANCING = {
+    "rotated": "Williams orders of the conditions x rotations of the sets: 16 cells with four conditions",
+    "fixed": "everybody sees the conditions in the order given, each with its own set, as in the paper",
+    "repeated": "everybody sees the conditions in the order given, all with the first set",
+}
+#: Confidence is a choice of 1 to this number.
+CONFIDENCE_LEVELS = 4
+_STUDY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """When a participant becomes a candidate for exclusion (STUDY D7); the operator decides, the rule is declared.
+
+    fast_ms, slow_ms: response times outside are flagged. fast_trials, slow_trials: from so many flagged test trials
+    on. same_answer_run: more equal answers in a row than this. attention_failed: from so many on.
+    """
+
+    fast_ms: int = 200
+    slow_ms: int = 60_000
+    fast_trials: int = 3
+    slow_trials: int = 6
+    same_answer_run: int = 12
+    attention_failed: int = 2
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Everything a participant reads, as Markdown. question: above every pair."""
+
+    consent: str = texts.CONSENT
+    instructions: str = texts.INSTRUCTIONS
+    ready: str = texts.READY
+    rest: str = texts.REST
+    debrief: str = texts.DEBRIEF
+    question: str = texts.QUESTION
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """A study. ``check`` raises BadStudy, in one sentence, for the first value that does not fit.
+
+    study_id: short name in file names and exports. conditions: names of ``PANELS``, one block each.
+    pairs_per_set: test pairs per block; there is one set per condition. training_pairs: per block, with feedback, the
+    same in every block. attention_per_block: checks with one photo twice. counterbalancing: a word of
+    COUNTERBALANCING. confidence: asked (1 to 4, may be skipped) with every answer. max_seconds: longest time per
+    pair, 0 = no limit. two_step: answer without the explanation first, then with it. breaks: a rest between blocks.
+    planned_n: participants; p-values stay hidden until then. idle_minutes: after so long without a sign of life a
+    participant counts as dropped out. minimum_age: confirmed with the consent.
+    """
+
+    study_id: str = "face-pairs"
+    title: str = "Are these two photos of the same person?"
+    conditions: tuple[str, ...] = ("none", "cnn_cc", "h2l_cc", "emd_flow")
+    pairs_per_set: int = 15
+    training_pairs: int = 5
+    attention_per_block: int = 1
+    counterbalancing: str = "rotated"
+    confidence: bool = True
+    max_seconds: float = 0.0
+    two_step: bool = False
+    breaks: bool = True
+    planned_n: int = 32
+    idle_minutes: float = 30.0
+    minimum_age: int = 18
+    exclusion: Exclusion = field(default_factory=Exclusion)
+    texts: Texts = field(default_factory=Texts)
+
+    @classmethod
+    def preset(cls, name: str) -> StudyConfig:
+        """A configuration by its name in PRESETS."""
+        if name not in PRESETS:
+            raise BadStudy(f"There is no preset {name!r}: choose from {', '.join(PRESETS)}.")
+        return replace(cls(), **PRESETS[name])
+
+    @classmethod
+    def from_json(cls, text: str, base: StudyConfig | None = None) -> StudyConfig:
+        """Read and check what ``to_json`` wrote, or a part of it: what is not given stays as in ``base`` (None = the
+        defaults)."""
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise BadStudy(f"The study's configuration is not valid JSON: {error}.") from None
+        config = _filled(base or cls(), data, "")
+        config.check()
+        return config
+
+    @classmethod
+    def read(cls, path: str | Path, base: StudyConfig | None = None) -> StudyConfig:
+        """``from_json`` of a file."""
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8"), base)
+        except (OSError, UnicodeDecodeError):
+            raise BadStudy(f"The study's configuration {path} cannot be read: give a JSON file.") from None
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, no spaces. Equal configurations give equal text."""
+        return canonical_json(asdict(self))
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the canonical JSON, in hexadecimal."""
+        return text_sha256(self.to_json())
+
+    @property
+    def consent_sha256(self) -> str:
+        """SHA-256 of the consent text, kept with every participant."""
+        return text_sha256(self.texts.consent)
+
+    @property
+    def set_names(self) -> tuple[str, ...]:
+        """"A", "B", ...: one set of test pairs per condition."""
+        return tuple(chr(ord("A") + k) for k in range(len(self.conditions)))
+
+    def check(self) -> None:
+        """Raise BadStudy for the first value that is out of range."""
+        if not _STUDY_ID.fullmatch(self.study_id):
+            raise BadStudy(f"study_id must be up to 40 small letters, digits and hyphens; got {self.study_id!r}.")
+        if not 1 <= len(self.conditions) <= 8 or len(set(self.conditions)) != len(self.conditions):
+            raise BadStudy("conditions must name one to eight different conditions.")
+        if self.counterbalancing not in COUNTERBALANCING:
+            raise BadStudy(f"counterbalancing must be one of {', '.join(COUNTERBALANCING)}; got "
+                           f"{self.counterbalancing!r}.")
+        for name, low, high in _RANGES:
+            holder, value = (self.exclusion, getattr(self.exclusion, name)) if hasattr(self.exclusion, name) else (
+                self, getattr(self, name))
+            if not low <= value <= high:
+                raise BadStudy(f"{name} must lie between {low} and {high}; got {value}.")
+        if self.exclusion.fast_ms >= self.exclusion.slow_ms:
+            raise BadStudy("fast_ms must be smaller than slow_ms.")
+        for spec in fields(self.texts):
+            if not getattr(self.texts, spec.name).strip():
+                raise BadStudy(f"The text {spec.name!r} is empty: participants need it.")
+
+
+_RANGES = (
+    ("pairs_per_set", 2, 200), ("training_pairs", 0, 50), ("attention_per_block", 0, 5), ("max_seconds", 0, 600),
+    ("planned_n", 1, 100_000), ("idle_minutes", 1, 10_000), ("minimum_age", 0, 120), ("fast_ms", 0, 10_000),
+    ("slow_ms", 1, 3_600_000), ("fast_trials", 1, 1000), ("slow_trials", 1, 1000), ("same_answer_run", 3, 1000),
+    ("attention_failed", 1, 1000),
+)
+
+#: Ready-made designs: name → what differs from the default.
+PRESETS = {
+    "default": {},
+    "paper": {"counterbalancing": "fixed", "attention_per_block": 0, "confidence": False, "breaks": False,
+              "planned_n": 21},
+}
+
+
+def canonical_json(data) -> str:
+    """JSON with sorted keys and no spaces, for hashing."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def text_sha256(text: str) -> str:
+    """SHA-256 of a text's UTF-8 bytes, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _filled(default, data, where: str):
+    """``default`` (a dataclass) with the values of a JSON object, each of its field's type."""
+    if not isinstance(data, dict):
+        raise BadStudy(f"{where or 'The configuration'} must be a JSON object.")
+    known = {spec.name for spec in fields(default)}
+    for name in data:
+        if name not in known:
+            raise BadStudy(f"The configuration has no setting {where}{name!r}: remove it or correct its name.")
+    return replace(default, **{name: _typed(getattr(default, name), value, where + name)
+                               for name, value in data.items()})
+
+
+def _typed(default, value, name: str):
+    if is_dataclass(default):
+        return _filled(default, value, f"{name}.")
+    if isinstance(default, tuple):
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise BadStudy(f"{name} must be a list of words; got {value!r}.")
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(default):
+        kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+        raise BadStudy(f"{name} must be {kinds[type(default)]}; got {value!r}.")
+    return value

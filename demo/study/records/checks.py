@@ -1,0 +1,77 @@
+"""``study verify``: is the database sound, and does everything in it fit together? One sentence per problem."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from demo.study.design.config import StudyConfig, text_sha256
+from demo.study.records.store import Store
+from demo.study.stimuli.record import Stimuli
+
+#: Things that no row may do: sentence → SQL that gives the ids of the rows that do it.
+_RULES = {
+    "{} answers do not fit their plan (another condition or pair)":
+        "SELECT resp_id FROM response r JOIN plan t USING(pid, idx) WHERE r.condition <> t.condition "
+        "OR r.pair_id <> t.pair_id",
+    "{} answers belong to no trial of a plan":
+        "SELECT resp_id FROM response r WHERE NOT EXISTS (SELECT 1 FROM plan t WHERE t.pid = r.pid AND t.idx = r.idx)",
+    "{} answers are marked right or wrong against their pair":
+        "SELECT resp_id FROM response r JOIN pair q USING(pair_id) "
+        "WHERE (r.answer IS NULL) <> (r.correct IS NULL) OR r.correct <> ((r.answer = 'same') = q.same)",
+    "{} participants have answers with a gap between them":
+        "SELECT pid FROM response GROUP BY pid HAVING min(idx) <> 0 OR max(idx) + 1 <> count(*)",
+    "{} participants count as completed without having answered everything":
+        "SELECT pid FROM participant p WHERE status = 'completed' AND (SELECT count(*) FROM response r "
+        "WHERE r.pid = p.pid) <> (SELECT count(*) FROM plan t WHERE t.pid = p.pid)",
+    "{} participants have withdrawn and still have data":
+        "SELECT pid FROM participant p WHERE status = 'withdrawn' AND (EXISTS (SELECT 1 FROM response r "
+        "WHERE r.pid = p.pid) OR EXISTS (SELECT 1 FROM plan t WHERE t.pid = p.pid))",
+    "{} answers are flagged as preview against their participant":
+        "SELECT resp_id FROM response r JOIN participant p USING(pid) WHERE r.is_preview <> p.is_preview",
+    "{} participants of the live study came without the configuration being locked":
+        "SELECT pid FROM participant WHERE mode = 'live' AND status <> 'withdrawn' "
+        "AND (SELECT locked_utc FROM study) IS NULL",
+}
+_GUARDS = ("response_never_changes", "response_is_kept", "event_never_changes", "event_is_kept", "plan_never_changes",
+           "plan_is_kept", "first_answer_never_changes", "first_answer_is_kept", "study_locked", "participant_is_kept",
+           "participant_fixed", "pair_UPDATE_locked", "render_UPDATE_locked")
+
+
+def verify(store: Store, stimuli: Stimuli | None = None) -> list[str]:
+    """Problems, one sentence each; empty where the study is sound. stimuli: check the pictures on disk too."""
+    try:
+        with store.read() as db:
+            problems = list(_database(db))
+            if not problems:
+                problems += _study(db, stimuli)
+    except sqlite3.DatabaseError as error:
+        problems = [f"The database {store.path.name} is damaged ({error}): restore a backup."]
+    return problems + (stimuli.problems() if stimuli else [])
+
+
+def _database(db: sqlite3.Connection) -> Iterator[str]:
+    for (found,) in db.execute("PRAGMA integrity_check"):
+        if found != "ok":
+            yield f"The database is damaged ({found.splitlines()[0]}): restore a backup."
+    for table, row, parent, _ in db.execute("PRAGMA foreign_key_check"):
+        yield f"Row {row} of {table} refers to a row of {parent} that is not there."
+    present = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
+    for name in _GUARDS:
+        if name not in present:
+            yield f"The guard {name} is gone, so rows could have been changed."
+
+
+def _study(db: sqlite3.Connection, stimuli: Stimuli | None) -> Iterator[str]:
+    study = db.execute("SELECT * FROM study").fetchone()
+    config = StudyConfig.from_json(study["config_json"])
+    if config.sha256 != study["config_sha256"]:
+        yield "The configuration in the database does not match its hash."
+    if text_sha256(study["consent_md"]) != study["consent_sha256"]:
+        yield "The consent text in the database does not match its hash."
+    if stimuli is not None and stimuli.sha256 != study["stimuli_sha256"]:
+        yield "The stimuli on disk are not those that the study was opened with."
+    for sentence, rule in _RULES.items():
+        rows = [str(row[0]) for row in db.execute(rule)]
+        if rows:
+            yield f"{sentence.format(len(rows))}: {', '.join(rows[:5])}{', ...' if len(rows) > 5 else ''}."

@@ -1,0 +1,297 @@
+"""The study's SQLite file: write-ahead log, synchronous=FULL, one writer at a time, append-only (STUDY D5).
+
+Any number of threads and processes may open the same file. What ``Store.write`` did is durable once its block has
+been left without an error; otherwise nothing of it happened.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+
+import demo
+from demo.errors import BadStudy, NotSaved
+from demo.study.design.config import StudyConfig
+from demo.study.records import schema
+from demo.study.stimuli.record import Stimuli
+
+MODES = ("preview", "pilot", "live", "closed")
+#: How long a writer waits for another process, in seconds.
+_PATIENCE = 30.0
+_NOT_SAVED = "Not saved: the study's database could not be written ({}). Nothing is lost; please try again."
+
+
+class Store:
+    """One study's database. Use ``create``, ``open`` or ``open_study``.
+
+    clock: gives the time in seconds since 1970 (a test may advance it).
+    """
+
+    def __init__(self, path: str | Path, *, clock: Callable[[], float] = time.time):
+        self.path = Path(path)
+        self.clock = clock
+        self._lock = threading.RLock()
+        self._config: tuple[str, StudyConfig] | None = None
+        self._writer = self._connect()
+
+    @classmethod
+    def create(cls, path: str | Path, config: StudyConfig, stimuli: Stimuli, *, secret: str | None = None,
+               clock: Callable[[], float] = time.time) -> Store:
+        """A new database in mode "preview". secret: seeds every plan and token; drawn unless given (tests)."""
+        config.check()
+        stimuli.check(config)
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        store = cls(path, clock=clock)
+        with store.write() as db:
+            if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                raise BadStudy(f"{path} exists already: open it, or choose another file.")
+            schema.migrate(db)
+            row = {"study_id": config.study_id, "mode": "preview", "secret": secret or secrets.token_hex(32),
+                   "created_utc": store.now(), "locked_utc": None, **_described(config, stimuli)}
+            db.execute(_insert("study", row), row)
+            _put_stimuli(db, config.study_id, stimuli)
+            store.log(db, None, "admin", {"action": "created"})
+        return store
+
+    @classmethod
+    def open(cls, path: str | Path, *, clock: Callable[[], float] = time.time) -> Store:
+        """An existing database, brought to the present version (a copy of the old one is kept beside it).
+
+        Raises BadStudy where the file is missing, damaged, of a newer version or no study.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise BadStudy(f"There is no study database {path}: open the study first.")
+        try:
+            store = cls(path, clock=clock)
+            found = schema.version(store._writer)
+            if not 1 <= found <= schema.VERSION:
+                store.close()
+                raise BadStudy(f"{path} has version {found}, and this program knows 1 to {schema.VERSION}: "
+                               f"{'update the program' if found else 'it is no study database'}.")
+            if found < schema.VERSION:
+                store.backup(path.with_name(f"{path.name}.version{found}"))
+                with store.write() as db:
+                    schema.migrate(db)
+            return store
+        except sqlite3.DatabaseError as error:
+            raise BadStudy(f"The study database {path} is damaged ({error}): restore a backup.") from None
+
+    # --- connections
+
+    def _connect(self, read_only: bool = False) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA foreign_keys = ON")
+        if read_only:
+            db.execute("PRAGMA query_only = ON")
+        else:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA secure_delete = ON")
+        return db
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: committed and durable at the end of the block, undone where the block raises.
+
+        NotSaved where the database cannot be written (disk full, locked by another process for too long).
+        """
+        with self._lock:
+            db = self._writer
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+                db.execute("COMMIT")
+            except sqlite3.IntegrityError:
+                raise
+            except sqlite3.DatabaseError as error:
+                raise NotSaved(_NOT_SAVED.format(error)) from error
+            finally:
+                if db.in_transaction:
+                    with suppress(sqlite3.Error):
+                        db.execute("ROLLBACK")
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """One consistent view of the data, beside which answers go on being written."""
+        with closing(self._connect(read_only=True)) as db:
+            db.execute("BEGIN")
+            yield db
+
+    def flush(self) -> None:
+        """Move the write-ahead log into the file, so that nothing deleted lingers there (where nobody is reading)."""
+        with self._lock, suppress(sqlite3.OperationalError):
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Close the file; the store cannot be used afterwards."""
+        with self._lock:
+            self._writer.close()
+
+    # --- time and events
+
+    def now(self, offset: float = 0.0) -> str:
+        """The server's UTC to the millisecond, ``offset`` seconds from now; texts sort as times do."""
+        moment = datetime.fromtimestamp(self.clock() + offset, timezone.utc)
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+    def log(self, db: sqlite3.Connection, pid: str | None, kind: str, payload: dict | None = None,
+            idx: int | None = None) -> None:
+        """Add an event, inside the caller's transaction."""
+        db.execute("INSERT INTO event(pid, utc, type, idx, payload_json) VALUES (?, ?, ?, ?, ?)",
+                   (pid, self.now(), kind, idx, json.dumps(payload or {}, ensure_ascii=False)))
+
+    # --- the study
+
+    def study(self) -> sqlite3.Row:
+        """The study's row."""
+        with self.read() as db:
+            return db.execute("SELECT * FROM study").fetchone()
+
+    def config(self, db: sqlite3.Connection) -> StudyConfig:
+        """The configuration in force."""
+        text, digest = db.execute("SELECT config_json, config_sha256 FROM study").fetchone()
+        known = self._config
+        if known is None or known[0] != digest:
+            known = self._config = digest, StudyConfig.from_json(text)
+        return known[1]
+
+    @property
+    def mode(self) -> str:
+        """A word of MODES."""
+        return self.study()["mode"]
+
+    def set_mode(self, mode: str) -> None:
+        """Change the mode; what participants of another mode did is kept apart from the new ones' by their own mode."""
+        if mode not in MODES:
+            raise BadStudy(f"There is no mode {mode!r}: choose from {', '.join(MODES)}.")
+        with self.write() as db:
+            before = db.execute("SELECT mode FROM study").fetchone()[0]
+            if before != mode:
+                db.execute("UPDATE study SET mode = ?", (mode,))
+                self.log(db, None, "admin", {"action": "mode", "from": before, "to": mode})
+
+    def lock(self, db: sqlite3.Connection) -> None:
+        """Fix configuration and stimuli for good, inside the caller's transaction. Does nothing the second time."""
+        if db.execute("SELECT locked_utc FROM study").fetchone()[0] is None:
+            db.execute("UPDATE study SET locked_utc = ?", (self.now(),))
+            self.log(db, None, "lock", dict(db.execute("SELECT config_sha256, stimuli_sha256 FROM study").fetchone()))
+
+    def adopt(self, config: StudyConfig, stimuli: Stimuli) -> bool:
+        """Take over a changed configuration or changed stimuli; True where something had changed.
+
+        Participants of the preview are withdrawn with it. BadStudy once a participant of the pilot or the live study
+        is there.
+        """
+        config.check()
+        stimuli.check(config)
+        new = _described(config, stimuli)
+        with self.write() as db:
+            study = db.execute("SELECT * FROM study").fetchone()
+            if (study["config_sha256"], study["stimuli_sha256"]) == (new["config_sha256"], new["stimuli_sha256"]):
+                return False
+            if study["study_id"] != config.study_id:
+                raise BadStudy(f"{self.path} holds the study {study['study_id']}, not {config.study_id}.")
+            kept = db.execute("SELECT count(*) FROM participant WHERE status <> 'withdrawn' AND mode <> 'preview'")
+            if study["locked_utc"] or kept.fetchone()[0]:
+                raise BadStudy(
+                    "The study has participants, so its configuration and stimuli can no longer change: restore the "
+                    "study's folder as it was, or start a new study with another study_id.")
+            for (pid,) in db.execute("SELECT pid FROM participant WHERE status <> 'withdrawn'").fetchall():
+                self.erase(db, pid, "the preview's configuration was replaced")
+            db.execute(f"UPDATE study SET {', '.join(f'{name} = :{name}' for name in new)}", new)
+            db.execute("DELETE FROM render")
+            db.execute("DELETE FROM pair")
+            _put_stimuli(db, config.study_id, stimuli)
+            self.log(db, None, "admin", {"action": "adopted", "config_sha256": new["config_sha256"],
+                                         "stimuli_sha256": new["stimuli_sha256"]})
+            return True
+
+    def erase(self, db: sqlite3.Connection, pid: str, why: str) -> None:
+        """Withdraw a participant: every row goes but a tombstone, and the place in the cell is free again."""
+        db.execute("""UPDATE participant SET status = 'withdrawn', token_sha256 = NULL, label_hash = NULL, seed = NULL,
+                      exclude_reason = NULL, consent_utc = NULL, consent_sha256 = NULL, ua_family = NULL,
+                      viewport_w = NULL, viewport_h = NULL, dpr = NULL, tz_offset = NULL WHERE pid = ?""", (pid,))
+        for table in ("first_answer", "response", "event", "plan"):
+            db.execute(f"DELETE FROM {table} WHERE pid = ?", (pid,))
+        self.log(db, pid, "withdraw", {"reason": why})
+
+    # --- copies
+
+    def backup(self, out: str | Path) -> Path:
+        """A consistent copy of the whole database while it is in use, written whole or not at all."""
+        out = Path(out)
+        partial = out.with_name(out.name + ".part")
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            partial.unlink(missing_ok=True)
+            with closing(sqlite3.connect(partial)) as copy, closing(self._connect(read_only=True)) as source:
+                source.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+                if copy.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+                    raise BadStudy(f"The copy of {self.path} is not sound: run `python -m demo study verify`.")
+            partial.replace(out)
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise NotSaved(f"The backup {out} could not be written ({error}).") from error
+        finally:
+            with suppress(OSError):
+                partial.unlink()
+        return out
+
+
+def open_study(path: str | Path, config: StudyConfig, stimuli: Stimuli) -> Store:
+    """The database of a study folder: created where it is not there yet, otherwise opened and brought up to date."""
+    if _blank(Path(path)):
+        try:
+            return Store.create(path, config, stimuli)
+        except BadStudy:
+            if _blank(Path(path)):
+                raise  # otherwise another process has just created it
+    store = Store.open(path)
+    try:
+        store.adopt(config, stimuli)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _blank(path: Path) -> bool:
+    """True where there is no file, or one that a process left before anything was in it."""
+    if not path.is_file():
+        return True
+    with closing(sqlite3.connect(path)) as db, suppress(sqlite3.DatabaseError):
+        return not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    return False
+
+
+def _described(config: StudyConfig, stimuli: Stimuli) -> dict:
+    """The columns of ``study`` that the configuration and the stimuli determine."""
+    return {"name": config.title, "config_json": config.to_json(), "config_sha256": config.sha256,
+            "code_version": demo.__version__, "weights_manifest_json": json.dumps(stimuli.provenance),
+            "stimuli_sha256": stimuli.sha256, "consent_md": config.texts.consent,
+            "consent_sha256": config.consent_sha256, "neutral": stimuli.neutral}
+
+
+def _put_stimuli(db: sqlite3.Connection, study_id: str, stimuli: Stimuli) -> None:
+    for pair in stimuli.pairs:
+        row = {"study_id": study_id, **asdict(pair), "same": int(pair.same)}
+        db.execute(_insert("pair", row), row)
+    for render in stimuli.renders:
+        row = asdict(render)
+        row["params_json"] = json.dumps(row.pop("params"), sort_keys=True)
+        db.execute(_insert("render", row), row)
+
+
+def _insert(table: str, row: dict) -> str:
+    return f"INSERT INTO {table}({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})"

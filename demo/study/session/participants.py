@@ -1,0 +1,150 @@
+"""Participants in the database: who takes part, in which cell, and what the operator decides about them.
+
+Functions with ``db`` work inside the caller's transaction; those with ``store`` make their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import sqlite3
+from dataclasses import dataclass
+
+from demo.errors import BadStudy, UnknownParticipant
+from demo.study.design.cells import Cell, cells, participant_plan, participant_seed
+from demo.study.records.store import Store
+
+#: Participants of these take a place in their cell.
+COUNTED = ("consented", "active", "completed")
+#: Of these, who may fall silent and so drop out.
+UNFINISHED = ("consented", "active")
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a page tells about itself. ua_family: "Firefox", "Chrome", ...; never more of the user agent."""
+
+    ua_family: str = ""
+    viewport_w: int | None = None
+    viewport_h: int | None = None
+    dpr: float | None = None
+    tz_offset: int | None = None
+
+
+def assign(store: Store, db: sqlite3.Connection, *, label: str | None, device: Device) -> str:
+    """A new participant in the cell with the fewest, with a plan; returns the pid. Ties fall by the seed.
+
+    Whoever has been silent for too long is counted as dropped out first, so that the place is free.
+    """
+    study = db.execute("SELECT * FROM study").fetchone()
+    config = store.config(db)
+    mode, now = study["mode"], store.now()
+    if mode == "live":
+        store.lock(db)
+    drop_idle(store, db)
+    pid = secrets.token_hex(8)
+    seed = participant_seed(study["secret"], pid)
+    cell = _emptiest(db, cells(config), mode, seed)
+    stimuli = db.execute("SELECT set_id, pair_id, same FROM pair ORDER BY pair_id").fetchall()
+    sets: dict[str, list[str]] = {}
+    for row in stimuli:
+        sets.setdefault(row["set_id"], []).append(row["pair_id"])
+    db.execute(
+        """INSERT INTO participant(pid, token_sha256, label_hash, study_id, mode, cell_row, cell_rot, seed, status,
+           consent_utc, consent_sha256, is_preview, ua_family, viewport_w, viewport_h, dpr, tz_offset, created_utc,
+           last_seen_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'consented', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (pid, token_digest(token_of(study["secret"], pid)), label_digest(study["secret"], mode, label),
+         study["study_id"], mode, cell.row, cell.rotation, seed, now, study["consent_sha256"], int(mode != "live"),
+         "".join(filter(str.isalpha, device.ua_family))[:20], device.viewport_w, device.viewport_h, device.dpr,
+         device.tz_offset, now, now))
+    plan = participant_plan(config, cell, seed, sets, {row["pair_id"]: bool(row["same"]) for row in stimuli})
+    db.executemany("INSERT INTO plan(pid, idx, phase, block, pos, condition, pair_id, flip) VALUES (?,?,?,?,?,?,?,?)",
+                   [(pid, row.idx, row.phase, row.block, row.pos, row.condition, row.pair_id, int(row.flip))
+                    for row in plan])
+    store.log(db, pid, "consent", {"consent_sha256": study["consent_sha256"], "mode": mode})
+    return pid
+
+
+def _emptiest(db: sqlite3.Connection, choices: list[Cell], mode: str, seed: str) -> Cell:
+    counts = {Cell(row, rotation): count for row, rotation, count in db.execute(
+        f"""SELECT cell_row, cell_rot, count(*) FROM participant
+            WHERE mode = ? AND status IN ({', '.join('?' * len(COUNTED))}) GROUP BY cell_row, cell_rot""",
+        (mode, *COUNTED))}
+    fewest = min(counts.get(cell, 0) for cell in choices)
+    tied = [cell for cell in choices if counts.get(cell, 0) == fewest]
+    return tied[int(seed[:12], 16) % len(tied)]
+
+
+def drop_idle(store: Store, db: sqlite3.Connection) -> int:
+    """Count as dropped out whoever has shown no sign of life for ``idle_minutes``; how many that were."""
+    limit = store.now(-60 * store.config(db).idle_minutes)
+    silent = db.execute(f"SELECT pid FROM participant WHERE status IN {UNFINISHED!r} AND last_seen_utc < ?",
+                        (limit,)).fetchall()
+    for (pid,) in silent:
+        db.execute("UPDATE participant SET status = 'dropped' WHERE pid = ?", (pid,))
+        store.log(db, pid, "drop", {"idle_minutes": store.config(db).idle_minutes})
+    return len(silent)
+
+
+def by_token(db: sqlite3.Connection, token: str) -> sqlite3.Row:
+    """The participant with a token; UnknownParticipant where there is none."""
+    row = db.execute("SELECT * FROM participant WHERE token_sha256 = ?", (token_digest(token),)).fetchone()
+    if row is None:
+        raise UnknownParticipant("This link belongs to nobody who takes part: open the study's first page again.")
+    return row
+
+
+def by_label(db: sqlite3.Connection, label: str | None) -> str | None:
+    """pid of the participant of the present mode who came with this label, if any."""
+    study = db.execute("SELECT secret, mode FROM study").fetchone()
+    digest = label_digest(study["secret"], study["mode"], label)
+    row = digest and db.execute("SELECT pid FROM participant WHERE label_hash = ?", (digest,)).fetchone()
+    return row["pid"] if row else None
+
+
+def token_of(secret: str, pid: str) -> str:
+    """The 128-bit token that a participant's page holds; only its hash is in the participant's row."""
+    return hmac.new(secret.encode(), f"token:{pid}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def token_digest(token: str) -> str:
+    """What is stored of a token."""
+    return hashlib.sha256(str(token).encode()).hexdigest()
+
+
+def label_digest(secret: str, mode: str, label: str | None) -> str | None:
+    """What is stored of a recruiting service's id: an HMAC under the study's secret; None without one."""
+    label = (label or "").strip()[:200]
+    return hmac.new(secret.encode(), f"label:{mode}:{label}".encode(), hashlib.sha256).hexdigest() if label else None
+
+
+def exclude(store: Store, pid: str, reason: str) -> None:
+    """Leave a participant out of the analysis; the answers stay, flagged. The place in the cell is free again."""
+    reason = reason.strip()
+    if not reason:
+        raise BadStudy("Give a reason for the exclusion: it is exported with the data.")
+    with store.write() as db:
+        status = _known(db, pid)["status"]
+        db.execute("UPDATE participant SET status = 'excluded', exclude_reason = ? WHERE pid = ?", (reason[:500], pid))
+        store.log(db, pid, "admin", {"action": "exclude", "reason": reason[:500], "from": status})
+
+
+def include(store: Store, pid: str) -> None:
+    """Undo an exclusion."""
+    with store.write() as db:
+        row = _known(db, pid)
+        if row["status"] != "excluded":
+            raise BadStudy(f"Participant {pid} is not excluded.")
+        status = "completed" if row["completed_utc"] else "dropped"
+        db.execute("UPDATE participant SET status = ?, exclude_reason = NULL WHERE pid = ?", (status, pid))
+        store.log(db, pid, "admin", {"action": "include", "to": status})
+
+
+def _known(db: sqlite3.Connection, pid: str) -> sqlite3.Row:
+    row = db.execute("SELECT * FROM participant WHERE pid = ?", (pid,)).fetchone()
+    if row is None:
+        raise BadStudy(f"There is no participant {pid}.")
+    if row["status"] == "withdrawn":
+        raise BadStudy(f"Participant {pid} has withdrawn; nothing about them is left to change.")
+    return row

@@ -1,0 +1,94 @@
+"""What a participant's page shows now: plain dicts without the condition, the pair's name or the right answer."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from demo.study.design.config import CONFIDENCE_LEVELS, StudyConfig
+from demo.study.records.store import Store
+from demo.study.session import trials
+
+CLOSED = "The study is closed: no more answers are taken. Thank you for your interest."
+
+
+def consent(db: sqlite3.Connection, config: StudyConfig) -> dict:
+    """The first page of the study."""
+    study = db.execute("SELECT mode, consent_sha256 FROM study").fetchone()
+    if study["mode"] == "closed":
+        return closed()
+    return {"screen": "consent", "title": config.title, "text": config.texts.consent,
+            "minimum_age": config.minimum_age, "consent_sha256": study["consent_sha256"],
+            "preview": study["mode"] == "preview"}
+
+
+def closed() -> dict:
+    """Nothing more to do."""
+    return {"screen": "closed", "text": CLOSED}
+
+
+def current(store: Store, db: sqlite3.Connection, person: sqlite3.Row) -> dict:
+    """The view of a participant."""
+    config, pid = store.config(db), person["pid"]
+    preview = {"preview": person["mode"] == "preview"}
+    up = trials.trial(db, pid, trials.next_index(db, pid))
+    if up is None:
+        return {"screen": "debrief", "text": config.texts.debrief, "score": _score(db, pid), **preview}
+    if shut_out(db, person):
+        return closed()
+    where = {"progress": _progress(db, config, up), **preview}
+    if open_gate(db, config, person) is not None:
+        screen = _gate(config, up)
+        text = {"instructions": config.texts.instructions, "rest": config.texts.rest, "ready": config.texts.ready}
+        return {"screen": screen, "text": text[screen], "gate": up["idx"], **where}
+    step = trials.step_up(db, config, up)
+    study = db.execute("SELECT neutral FROM study").fetchone()
+    following = trials.trial(db, pid, up["idx"] + 1)
+    hidden = step < trials.steps(config, up["condition"])
+    return {
+        "screen": "trial", "idx": up["idx"], "step": step, "steps": trials.steps(config, up["condition"]),
+        "practice": up["phase"] == "train", "question": config.texts.question, "faces": _sides(up, "face"),
+        "panels": [study["neutral"]] * 2 if hidden else _sides(up, "panel"),
+        "confidence": CONFIDENCE_LEVELS if config.confidence else 0, "max_seconds": config.max_seconds,
+        "preload": [*_sides(up, "panel"), *((*_sides(following, "face"), *_sides(following, "panel"))
+                                            if following else ())], **where,
+    }
+
+
+def shut_out(db: sqlite3.Connection, person: sqlite3.Row) -> bool:
+    """Whether the study was closed while the participant was away; whoever is still there may finish."""
+    return person["status"] == "dropped" and db.execute("SELECT mode FROM study").fetchone()[0] == "closed"
+
+
+def open_gate(db: sqlite3.Connection, config: StudyConfig, person: sqlite3.Row) -> int | None:
+    """idx of the trial before which a page without a pair has still to be passed; None where none has."""
+    up = trials.trial(db, person["pid"], trials.next_index(db, person["pid"]))
+    waits = up is not None and person["gate"] < up["idx"] and _gate(config, up) is not None
+    return up["idx"] if waits else None
+
+
+def _gate(config: StudyConfig, up: sqlite3.Row) -> str | None:
+    """The page that stands before a trial: at the start of a block, and between its practice and its test."""
+    if up["pos"]:
+        return None
+    if up["phase"] == "train" or not config.training_pairs:
+        return "instructions" if up["block"] == 0 else "rest" if config.breaks else None
+    return "ready"
+
+
+def _sides(row: sqlite3.Row, part: str) -> list[str]:
+    """Files of the left and the right picture."""
+    files = [row[f"{part}1"], row[f"{part}2"]]
+    return files[::-1] if row["flip"] else files
+
+
+def _progress(db: sqlite3.Connection, config: StudyConfig, up: sqlite3.Row) -> dict:
+    practice = up["phase"] == "train"
+    total = config.training_pairs if practice else config.pairs_per_set + config.attention_per_block
+    return {"block": up["block"] + 1, "blocks": len(config.conditions), "trial": up["pos"] + 1, "trials": total,
+            "practice": practice}
+
+
+def _score(db: sqlite3.Connection, pid: str) -> dict:
+    correct, total = db.execute("""SELECT coalesce(sum(correct), 0), count(*) FROM response JOIN plan USING(pid, idx)
+                                   WHERE pid = ? AND phase = 'main'""", (pid,)).fetchone()
+    return {"correct": correct, "total": total}

@@ -1,0 +1,186 @@
+"""``study make``: a gallery → the folder of a study, pictures of every pair in every condition."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import random
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from demo.errors import BadStudy
+from demo.faces import Template, resolve_template
+from demo.faces.geometry import compose, rescale
+from demo.identify import Identifier
+from demo.matching import emd
+from demo.study.design.cells import ATTENTION, TRAINING
+from demo.study.design.config import StudyConfig
+from demo.study.stimuli.candidates import Candidate, Look, Photo, Pool, measure
+from demo.study.stimuli.panels import PANELS, Panel, Shown
+from demo.study.stimuli.record import CONFIG, PICTURES, Pair, Render, Stimuli
+from demo.study.stimuli.selection import choose_pairs, wrong_shares
+from demo.thresholds import WEIGHTING, Threshold, pair_methods
+from demo.weights import sha256
+
+#: Height of a face in pixels.
+SIDE = 320
+_QUALITY = 80
+
+Progress = Callable[[Sequence], Iterable]
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A pair on its way to the tables: two looks in the order shown, and the thresholds of its kind."""
+
+    pair_id: str
+    set_id: str
+    looks: tuple[Look, Look]
+    kind: str
+
+    @property
+    def same(self) -> bool:
+        return self.looks[0].photo.identity == self.looks[1].photo.identity
+
+
+def make_study(identifier: Identifier, config: StudyConfig, out: str | Path, *, queries: str | Path | None = None,
+               seed: int = 0, progress: Progress = iter) -> Stimuli:
+    """Choose pairs from the identifier's gallery, draw them, and write a study folder, whole or not at all.
+
+    queries: folder with other photos of the gallery's people, one of which is then the first photo of every test pair.
+    seed: of every choice and of the file names. progress: wraps lists of jobs. Raises BadStudy where ``out`` is
+    not empty, the gallery is too small, or a condition needs a model that is not ready.
+    """
+    config.check()
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadStudy(f"{out} is there already, and answers may belong to it: choose a new folder, or delete it.")
+    for condition in config.conditions:
+        if condition not in PANELS:
+            raise BadStudy(f"There is no condition {condition!r}: choose from {', '.join(PANELS)}.")
+        if PANELS[condition].method == "h2l" and identifier.h2l() is None:
+            raise BadStudy(f"The condition {condition!r} needs H2L, which has no weights for the backbone "
+                           f"{identifier.backbone.name}: choose other conditions or the backbone dlib.")
+    pool = measure(identifier, queries=Path(queries) if queries else None, seed=seed, progress=progress)
+    sets, training = choose_pairs(pool, config, seed)
+    planned = _planned(sets, training, pool, config, seed)
+    partial = out.with_name(out.name + ".part")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / PICTURES).mkdir(parents=True)
+    artist = _Artist(identifier, pool.thresholds, partial / PICTURES, seed)
+    neutral, _ = artist.save("neutral", PANELS["none"].draw(
+        Shown((np.zeros((*artist.frame.size[::-1], 3), np.uint8),) * 2, None, None, None))[0])
+    drawn = [artist.draw(pair, config.conditions) for pair in progress(planned)]
+    tested = [pair for pairs in sets.values() for pair in pairs]
+    stimuli = Stimuli(partial, tuple(pair for pair, _ in drawn), tuple(r for _, renders in drawn for r in renders),
+                      neutral, {**_provenance(identifier, queries, seed), **_summary(tested)})
+    stimuli.check(config)
+    stimuli.write()
+    (partial / CONFIG).write_text(json.dumps(json.loads(config.to_json()), indent=1, ensure_ascii=False) + "\n",
+                                  encoding="utf-8")
+    partial.replace(out)
+    return replace(stimuli, folder=out)
+
+
+def _planned(sets: dict[str, list[Candidate]], training: list[Candidate], pool: Pool, config: StudyConfig,
+             seed: int) -> list[_Planned]:
+    """All pairs with their ids; which photo comes first is drawn, so that masks stand on either side."""
+    rng = random.Random(f"sides {seed}")
+    planned = []
+    for name, pairs in {**sets, TRAINING: training}.items():
+        masked_first = [at % 2 == 0 for at in range(len(pairs))]
+        rng.shuffle(masked_first)
+        for number, (pair, first) in enumerate(zip(rng.sample(pairs, len(pairs)), masked_first, strict=True), start=1):
+            looks = (pair.query, pair.other) if first else (pair.other, pair.query)
+            planned.append(_Planned(f"{name}{number:02d}", name, looks, pair.query.kind))
+    used = {person for pair in planned for person in (look.photo.identity for look in pair.looks)}
+    once = {look.photo.path for pair in planned for look in pair.looks}
+    photos = rng.sample([photo for photo in pool.photos if photo.path not in once], len(pool.photos) - len(
+        once & {photo.path for photo in pool.photos}))
+    checks = _one_each(sorted(photos, key=lambda photo: photo.identity in used))
+    needed = config.attention_per_block * len(config.conditions)
+    if len(checks) < needed:
+        raise BadStudy(f"The gallery has no photos left for {needed} attention checks: take a larger gallery.")
+    return planned + [_Planned(f"{ATTENTION}{number:02d}", ATTENTION, (Look(photo, "none", 0),) * 2, "none")
+                      for number, photo in enumerate(checks[:needed], start=1)]
+
+
+def _one_each(photos: Iterable[Photo]) -> list[Photo]:
+    """The first photo of every person."""
+    first: dict[str, Photo] = {}
+    for photo in photos:
+        first.setdefault(photo.identity, photo)
+    return list(first.values())
+
+
+class _Artist:
+    """Draws pairs and writes their pictures under names that say nothing."""
+
+    def __init__(self, identifier: Identifier, thresholds: dict[tuple[str, str], Threshold], place: Path, seed: int):
+        self.backbone, self.model = identifier.backbone, identifier.h2l()
+        self.methods = pair_methods(self.backbone, self.model)
+        self.thresholds = thresholds
+        self.place = place
+        self.key = f"{seed}:{identifier.gallery.sha256}".encode()
+        self.frame = _enlarged(resolve_template(self.backbone), SIDE)
+
+    def draw(self, pair: _Planned, conditions: Sequence[str]) -> tuple[Pair, list[Render]]:
+        """Write a pair's faces and panels; its rows of the tables."""
+        crops = tuple(look.crop(self.frame) for look in pair.looks)
+        first, second = (self.backbone.extract(look.crop(self.backbone)) for look in pair.looks)
+        shown = Shown(crops, (first, second), emd(first, second, WEIGHTING), self.model)
+        distances = {name: float(measured(first, second)[0]) for name, (_, measured) in self.methods.items()}
+        faces = [self.save(f"{pair.pair_id}/face{side}", crop) for side, crop in enumerate(crops)]
+        one, two = pair.looks
+        row = Pair(pair.pair_id, pair.set_id, one.photo.path, two.photo.path, pair.same, one.kind, two.kind,
+                   sha256(one.photo.file), sha256(two.photo.file), faces[0][0], faces[1][0], faces[0][1], faces[1][1])
+        return row, [self._render(pair, shown, condition, distances) for condition in conditions]
+
+    def _render(self, pair: _Planned, shown: Shown, condition: str, distances: dict[str, float]) -> Render:
+        panel: Panel = PANELS[condition]
+        files = [self.save("neutral" if panel.method is None else f"{pair.pair_id}/{condition}{side}", picture)
+                 for side, picture in enumerate(panel.draw(shown))]
+        names = files[0][0], files[1][0], files[0][1], files[1][1]
+        if panel.method is None:
+            return Render(pair.pair_id, condition, *names)
+        line = self.thresholds[panel.method, pair.kind]
+        said = int(distances[panel.method] <= line.value)
+        return Render(pair.pair_id, condition, *names, panel.method, distances[panel.method], line.value, said,
+                      int(bool(said) == pair.same), {"weighting": WEIGHTING, "grid": list(shown.emd.grid)})
+
+    def save(self, what: str, picture: np.ndarray) -> tuple[str, str]:
+        """Write a picture as WebP without metadata; (file name, SHA-256)."""
+        name = hmac.new(self.key, what.encode(), hashlib.sha256).hexdigest()[:24] + ".webp"
+        file = BytesIO()
+        Image.fromarray(picture).save(file, format="WEBP", quality=_QUALITY, method=6)
+        (self.place / name).write_bytes(file.getvalue())
+        return name, hashlib.sha256(file.getvalue()).hexdigest()
+
+
+def _enlarged(template: Template, height: int) -> Template:
+    """The same frame with more pixels."""
+    factor = height / template.size[1]
+    return Template(template.name, (round(template.size[0] * factor), height), template.title,
+                    lambda face: compose(rescale(factor), template.matrix(face)))
+
+
+def _provenance(identifier: Identifier, queries: str | Path | None, seed: int) -> dict:
+    made = identifier.provenance()
+    keep = ("backbone", "weights_sha256", "gallery", "gallery_sha256", "version")
+    model = identifier.h2l()
+    return {**{key: made[key] for key in keep}, "h2l_sha256": model.sha256 if model else None,
+            "queries": Path(queries).name if queries else None, "seed": seed, "side": SIDE}
+
+
+def _summary(tested: Sequence[Candidate]) -> dict:
+    """What the choice came to: shares of wrong decisions, and the mean ease of both classes."""
+    ease = {word: round(float(np.mean([pair.ease for pair in tested if pair.same == same])), 3)
+            for word, same in (("same", True), ("different", False))}
+    return {"wrong": {name: round(share, 4) for name, share in wrong_shares(tested).items()}, "ease": ease}

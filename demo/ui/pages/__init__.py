@@ -1,0 +1,1 @@
+"""The pages of the app: layout, wiring and handlers, one file each."""

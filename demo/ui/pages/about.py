@@ -1,0 +1,65 @@
+"""The About page: what the two methods do, what the numbers mean, and what this is not for."""
+
+from __future__ import annotations
+
+import html
+
+import gradio as gr
+import numpy as np
+
+from demo.errors import DemoError
+from demo.explain import enlarge, flow_lines, heatmap, patch_grid
+from demo.figures import flow_of, slot_of
+from demo.settings import ASSETS
+from demo.ui.engine import Engine
+from demo.ui.views.board import picture_url
+from demo.ui.views.examples import EXAMPLES, FIRST
+
+STEPS = (
+    ("1. Rank", "The query's embedding is compared with every gallery photo by cosine distance. Under a mask, the "
+                "nearest is often somebody else, as here."),
+    ("2. Cut into patches", "The network's feature maps give a grid of patches, here 8 × 8."),
+    ("3. Weigh", "Each patch counts as much as it has in common with the other face as a whole."),
+    ("4. Move, and rank again", "The Earth Mover's Distance is the least cost of moving one face's weights onto the "
+                                "other's. The first 100 are re-ordered by 0.7 × that + 0.3 × the cosine distance."),
+)
+
+
+class AboutPage:
+    """Layout and the four pictures, drawn from the first example as it is identified now."""
+
+    def __init__(self, engine: Engine, page: gr.Blocks):
+        self.engine = engine
+        text = (ASSETS / "ui" / "about.md").read_text(encoding="utf-8")
+        opening, rest = text.replace("{keep_minutes}", str(engine.settings.keep_minutes)).split("<!-- steps -->")
+        gr.Markdown(opening, elem_classes="about-page")
+        steps = gr.HTML(elem_id="steps")
+        gr.Markdown(rest, elem_classes="about-page")
+        page.load(self.draw, None, steps, concurrency_id="identify", show_progress="hidden", api_visibility="private")
+
+    def draw(self) -> str:
+        """The four steps as figures."""
+        settings, example = self.engine.settings, EXAMPLES[FIRST]
+        try:
+            identifier = self.engine.identifier(settings.gallery, settings.backbone)
+            found = identifier.identify(example.photo, occlusion=example.occlusion, style=example.style,
+                                        seed=example.seed)
+        except DemoError:
+            return ""
+        match, crop = found.stage2[0], found.query.crop
+        candidate = identifier.gallery.crop(match.row, identifier.backbone)
+        first = identifier.gallery.crop(found.stage1[0].row, identifier.backbone)
+        grid, weights = found.emd.grid, found.emd.query_weights[slot_of(found, match)].cpu().numpy()
+        pictures = (_beside(crop, first), patch_grid(crop, grid), heatmap(crop, weights, grid),
+                    flow_lines(crop, candidate, flow_of(found, match), grid))
+        figures = "".join(
+            f'<figure><img src="{picture_url(picture)}" alt=""><figcaption><strong>{html.escape(title)}.</strong> '
+            f"{html.escape(words)}</figcaption></figure>"
+            for picture, (title, words) in zip(pictures, STEPS, strict=True))
+        return f'<div class="steps">{figures}</div>'
+
+
+def _beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Two crops side by side."""
+    gap = np.full((300, 16, 3), 255, np.uint8)
+    return np.hstack([enlarge(left, 300), gap, enlarge(right, 300)])

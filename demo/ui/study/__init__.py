@@ -1,0 +1,1 @@
+"""The pages of the human study, for participants and operators: plain routes beside Gradio."""
