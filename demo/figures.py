@@ -1,23 +1,39 @@
-"""An identification as figures in the papers' layout: results on one side, ``demo.explain`` on the other."""
+"""Answers as figures in the papers' layout, and as pairs of faces to explain: results on one side, ``demo.explain`` on
+the other."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from demo.backbones import Features, grid_name
-from demo.crossimage import PairMaps, cross_correlation, received
-from demo.explain import Board, Cell, Column, FaceMaps, Pair, Score, flow_picture, patch_grid, percent
+from demo.backbones import grid_name
+from demo.explain import (
+    EXPLANATIONS,
+    Board,
+    Cell,
+    Column,
+    Explanation,
+    FaceMaps,
+    Flows,
+    Pair,
+    PairSheet,
+    Score,
+    Term,
+    available,
+    explain,
+    explains,
+    face_maps,
+    maps_figure,
+    pair_figure,
+    patch_grid,
+)
 from demo.identify import Identification, Identifier, Match
-from demo.matching import WEIGHTINGS
+from demo.methods import METHODS, STAGE1
 from demo.query import ALTERATIONS, Query
-from demo.thresholds import WEIGHTING
-from demo.verify import SHORT, Verification, agreement
+from demo.verify import Verification, agreement
 
-#: Ways to see what a cross-image model attends to, by the words of ``attention_maps``.
-ATTENTION = {"received": "H2L attention received", "rollout": "H2L rollout (extra)",
-             "relevance": "H2L relevance (extra)"}
 #: Gives the aligned crop of a gallery row.
 Crops = Callable[[int], np.ndarray]
 
@@ -27,88 +43,132 @@ def crops_of(identifier: Identifier) -> Crops:
     return lambda row: identifier.gallery.crop(row, identifier.backbone)
 
 
-def board(found: Identification, crops: Crops, top: int = 5) -> Board:
-    """Both rankings with the flow pictures between them, as ``explain.board_figure`` takes them."""
+def pair_of(found: Identification, identifier: Identifier, match: Match, crops: Crops, *,
+            scale: tuple[float, float] | None = None, beside: Sequence[Identification] = ()) -> Pair:
+    """The query and one match, to be explained under the settings of an identification.
+
+    scale: of the transport's weights, as shared with other candidates. beside: other rankings of the same query.
+    """
+    word, known = found.matching.method, {}
+    if match.patch is not None and found.emd is not None:
+        known[word] = found.emd.pair(slot_of(match))
+    features = found.query.features, identifier.gallery.whole([match.row])
+    bare = Pair((found.query.crop, crops(match.row)), features, identifier.method, found.matching,
+                ("Query", match.identity), known=known, scale=scale if known else None)
+    terms = terms_of(bare, [found, *beside], match)
+    return Pair(bare.crops, bare.features, bare.method, bare.matching, bare.titles, known=known, scale=bare.scale,
+                terms=terms)
+
+
+def terms_of(pair: Pair, runs: Sequence[Identification], match: Match) -> list[Term]:
+    """Every term of a match's distance: Stage 1's, transport's (which is shown whatever ranks), and each ranking's."""
+    stage1 = pair.method(STAGE1.word)
+    terms = [Term(stage1.title, f"{match.cosine:.4f}", f"Stage 1: {stage1.describe()}")]
+    shown = {}
+    for run in runs:
+        word = run.matching.method
+        measured = next((one for one in run.stage2 if one.row == match.row and one.patch is not None), None)
+        if measured is not None:
+            shown[word] = run, measured
+    for word in dict.fromkeys([*_transported(pair), *shown]):
+        method, options = pair.method(word), pair.matching.of(word)
+        if word in shown:
+            distance, evidence = shown[word][1].patch, pair.evidence(word)
+        else:
+            evidence = pair.evidence(word)
+            distance = float(evidence.distance[0])
+        terms.append(Term(method.title, f"{distance:.4f}", method.describe(options, evidence)))
+    for word, (run, measured) in shown.items():
+        alpha, short = run.matching.alpha, METHODS[word].short
+        terms.append(Term(f"Combined with {short}", f"{measured.combined:.4f}",
+                          f"Eq. 5.1: {alpha:g} × {measured.patch:.4f} + {1 - alpha:g} × {measured.cosine:.4f}", True))
+        terms.append(Term(f"Rank with {short}", f"{measured.stage1_rank} → {measured.rank}",
+                          "before → after re-ranking"))
+    return terms
+
+
+def _transported(pair: Pair) -> list[str]:
+    """Methods whose evidence is a transport, which pages show of any pair."""
+    return [word for word in METHODS if any(one.view == "flow" for one in explains(word).values())]
+
+
+def board(found: Identification, identifier: Identifier, crops: Crops, top: int = 5) -> Board:
+    """Both rankings with small pictures of what explains the second between them, as ``explain.board_figure`` takes
+    them."""
     columns = [Column("Stage 1", [_cell(found, crops, match) for match in found.stage1[:top]], "cosine distance")]
     final = found.stage2[:top]
-    if found.emd is not None:
-        flows = [Cell(flow_picture(crops(match.row), flow_of(found, match), found.emd.grid))
-                 for match in final if match.patch is not None]
-        columns.append(Column("Flow", flows, "query rebuilt"))
+    if pictured := pictured_by(found):
+        pictures = [Cell(picture) for match in final if match.patch is not None
+                    and (picture := pictured.thumbnail(pair_of(found, identifier, match, crops))) is not None]
+        columns.append(Column(pictured.title, pictures, pictured.thumbnail_note))
     if final:
         columns.append(Column("Stage 2", [_cell(found, crops, match, reranked=True) for match in final],
-                              f"{found.options.stage2.upper()}, α = {found.options.alpha:g}"))
+                              f"{METHODS[found.matching.method].short}, α = {found.matching.alpha:g}"))
     return Board("Explainable face identification", _query_pictures(found), columns, sentence(found), caption(found))
 
 
-def pair(found: Identification, crops: Crops, match: Match, scale: tuple[float, float] | None = None,
-         maps: Sequence[FaceMaps] = ()) -> Pair:
-    """One candidate of an EMD re-ranking beside the query, as ``explain.pair_figure`` takes it. scale: weights."""
-    slot = slot_of(found, match)
-    emd = found.emd
-    return Pair(
-        found.query.crop, crops(match.row), emd.grid, emd.query_weights[slot].cpu().numpy(),
-        emd.candidate_weights[slot].cpu().numpy(), flow_of(found, match), scale,
-        scores=(Score("Cosine distance", match.cosine), Score("EMD", match.patch),
-                Score(f"Combined, α = {found.options.alpha:g}", match.combined, total=True)), maps=maps,
-        candidate_name=match.identity, measure=WEIGHTINGS[found.options.weighting].title,
-        title=f"Query and {match.identity}",
-        summary=f"{ordinal(match.stage1_rank)} before re-ranking, {ordinal(match.rank)} after.",
-        caption=caption(found),
-    )
+def pictured_by(found: Identification) -> Explanation | None:
+    """The explanation of the ranking's method that has small pictures for a board, if one has."""
+    if not found.stage2:
+        return None
+    return next((one for one in explains(found.matching.method).values() if one.thumbnail_note), None)
 
 
-def verified_pair(found: Verification) -> Pair:
+def match_figure(found: Identification, identifier: Identifier, match: Match, crops: Crops, *,
+                 scale: tuple[float, float] | None = None, colormap: str = "viridis") -> Figure:
+    """One match on a sheet: everything that explains it, each in its kind."""
+    pair = pair_of(found, identifier, match, crops, scale=scale)
+    maps = sheet_maps(pair)
+    if pictured_by(found) is None:
+        return maps_figure(*pair.crops, maps, colormap=colormap, title=f"Query and {match.identity}",
+                           names=("Query", match.identity))
+    scores = (Score("Cosine distance", match.cosine), Score(METHODS[found.matching.method].short, match.patch),
+              Score(f"Combined, α = {found.matching.alpha:g}", match.combined, total=True))
+    summary = f"{ordinal(match.stage1_rank)} before re-ranking, {ordinal(match.rank)} after."
+    return pair_figure(sheet_of(pair, maps, scores, title=f"Query and {match.identity}", summary=summary,
+                                caption=caption(found)), colormap=colormap)
+
+
+def verified_pair(found: Verification) -> PairSheet:
     """Two compared photos as ``explain.pair_figure`` takes them: every method's distance, verdict and explanation."""
-    weights = found.emd.query_weights[0].cpu().numpy(), found.emd.candidate_weights[0].cpu().numpy()
-    lines = ", ".join(f"{SHORT[judged.method]} {judged.threshold.value:.3f}" for judged in found.judgements
+    lines = ", ".join(f"{judged.short} {judged.threshold.value:.3f}" for judged in found.judgements
                       if judged.threshold)
     used = found.provenance
-    return Pair(
-        found.first.crop, found.second.crop, found.emd.grid, *weights, found.emd.flow[0].cpu().numpy(),
-        scores=[Score(SHORT[judged.method] + (f": {judged.verdict}" if judged.verdict else ""), judged.distance)
-                for judged in found.judgements],
-        maps=further_maps(found.first.features, found.second.features, found.maps),
-        query_name="First photo", candidate_name="Second photo", measure=WEIGHTINGS[WEIGHTING].title,
-        title="Are these two photos of one person?",
+    scores = [Score(judged.short + (f": {judged.verdict}" if judged.verdict else ""), judged.distance)
+              for judged in found.judgements]
+    return sheet_of(
+        found.pair, sheet_maps(found.pair), scores, title="Are these two photos of one person?",
         summary=agreement(found) + (f" Thresholds: {lines}." if lines else ""),
         caption=f"thresholds from gallery {used['gallery']}; backbone {used['backbone']} "
-                f"({used['weights_sha256'][:8]}); {grid_name(found.emd.grid)} patches. "
-                "Smaller distances are nearer; a distance is no proof of identity.",
-    )
+                f"({used['weights_sha256'][:8]}); {grid_name(found.pair.transport.grid)} patches. "
+                "Smaller distances are nearer; a distance is no proof of identity.")
 
 
-def attention_maps(maps: PairMaps) -> dict[str, FaceMaps]:
-    """What a cross-image model attends to, by a word for each way to see it; the last two are not in the papers."""
-    forward, backward = maps.attention.choose()
-    looked_at = {"received": (received(backward), received(forward)),
-                 "rollout": tuple(received(rows) for rows in reversed(maps.rolled)), "relevance": maps.relevance}
-    return {word: FaceMaps(ATTENTION[word], *faces, maps.grid) for word, faces in looked_at.items()}
+def sheet_maps(pair: Pair, *, every: bool = False) -> list[FaceMaps]:
+    """Every explanation of a pair that is a map per face, but for those that a sheet shows in its first row. every:
+    also those that a sheet leaves out as saying nearly the same as another."""
+    found = []
+    for word, one in available(pair).items():
+        if not one.first_row and (every or one.on_sheets) and (maps := face_maps(explain(pair, word)[word])):
+            found.append(maps)
+    return found
 
 
-def correlation_maps(first: Features, second: Features, maps: PairMaps | None) -> list[FaceMaps]:
-    """Cross-correlation of the backbone's patches (features of one face each), and of H2L's where there is one."""
-    on_first, on_second = cross_correlation(first.patches, second.patches)
-    found = [FaceMaps("CNN correlation", on_first[0], on_second[0], first.grid)]
-    return found + ([FaceMaps("H2L correlation", *maps.correlation, maps.grid)] if maps else [])
+def sheet_of(pair: Pair, maps: Sequence[FaceMaps], scores: Sequence[Score], *, title: str, summary: str,
+             caption: str) -> PairSheet:
+    """A pair as ``explain.pair_figure`` takes it: transport first, then maps."""
+    results = explain(pair)
+    flows = next(result for result in results.values() if isinstance(result, Flows))
+    first = next(face_maps(results[word]) for word, one in EXPLANATIONS.items() if one.first_row)
+    return PairSheet(
+        *pair.crops, flows.grid, flows.first, flows.second, flows.flow, pair.scale, scores=scores, maps=maps,
+        query_name=pair.titles[0], candidate_name=pair.titles[1], measure=first.title, title=title, summary=summary,
+        caption=caption)
 
 
-def further_maps(first: Features, second: Features, maps: PairMaps | None, *, every: bool = False) -> list[FaceMaps]:
-    """The explanations of a pair beside its flow and weights. every: rollout too, which with one layer says the same
-    as attention."""
-    attended = attention_maps(maps) if maps else {}
-    return [*(looked for word, looked in attended.items() if every or word != "rollout"),
-            *correlation_maps(first, second, maps)]
-
-
-def slot_of(found: Identification, match: Match) -> int:
-    """Where a match stands in the arrays of ``found.emd``: they follow Stage 1."""
+def slot_of(match: Match) -> int:
+    """Where a match stands in the evidence of an identification: it follows Stage 1."""
     return match.stage1_rank - 1
-
-
-def flow_of(found: Identification, match: Match) -> np.ndarray:
-    """(P, P) flow from the query's patches to the match's."""
-    return found.emd.flow[slot_of(found, match)].cpu().numpy()
 
 
 def sentence(found: Identification) -> str:
@@ -127,22 +187,19 @@ def sentence(found: Identification) -> str:
 
 def caption(found: Identification) -> str:
     """The settings behind a figure, in one line."""
-    options, used = found.options, found.provenance
+    matching, used, asked = found.matching, found.provenance, found.query.preparation
     words = [f"gallery {used['gallery']}", f"backbone {used['backbone']} ({used['weights_sha256'][:8]})"]
-    if found.emd is not None:
-        words += [f"{options.weighting} weights", f"{grid_name(found.emd.grid)} patches", f"k = {options.k}",
-                  f"{found.emd.solver} transport"]
-        words += [f"{percent(found.emd.share)} of the mass moved"] if found.emd.share < 1 else []
-    elif found.stage2:
-        words += [f"{options.stage2.upper()} re-ranking", f"k = {options.k}"]
-    if options.occlusion:
-        words.append(f"{altered_label(found.query)}, seed {options.seed}")
+    if found.stage2:
+        words += [*METHODS[matching.method].settings_told(matching.of(), found.evidence), f"k = {matching.k}"]
+    if asked.alteration:
+        words.append(f"{altered_label(found.query)}, seed {asked.seed}")
     return "; ".join(words) + ". Smaller distances are nearer; a distance is no proof of identity."
 
 
 def altered_title(query: Query) -> str:
     """What was done to the photo, in words."""
     alteration = query.alteration
+    assert alteration is not None
     kind = ALTERATIONS[alteration.kind]
     style = kind.styles.get(alteration.style)
     return f"{kind.title}, {style.lower()}" if style else kind.title
@@ -150,7 +207,7 @@ def altered_title(query: Query) -> str:
 
 def altered_label(query: Query) -> str:
     """What was done to the photo, in words, with what else is to be said of it."""
-    note = query.alteration.note
+    note = query.alteration.note if query.alteration else ""
     return f"{altered_title(query)} ({note})" if note else altered_title(query)
 
 
@@ -170,7 +227,7 @@ def _query_pictures(found: Identification) -> list[tuple[str, np.ndarray]]:
     query = found.query
     pictures = [("Original", query.photo)]
     if query.alteration is not None:
-        pictures.append((altered_title(found.query), query.altered))
-    grid = found.emd.grid if found.emd is not None else None
+        pictures.append((altered_title(query), query.altered))
+    grid = getattr(found.evidence, "grid", None)
     pictures.append(("Aligned", patch_grid(query.crop, grid) if grid else query.crop))
     return pictures

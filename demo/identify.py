@@ -10,27 +10,23 @@ import json
 import platform
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 import demo
-from demo.backbones import Backbone, Features, grid_name
-from demo.crossimage import Comparison, CrossImageModel, CrossReranker, load_method
-from demo.errors import BadSetting, WeightsMissing
+from demo.backbones import Backbone, Features
+from demo.crossimage import CrossImageModel
+from demo.errors import BadSetting
+from demo.fields import fields_of
 from demo.gallery import Gallery
-from demo.matching import EMDResult, PatchStatistics, adapted_alpha, combined, emd
-from demo.query import Clock, Options, Query, prepare_query
+from demo.matching import EMDResult
+from demo.methods import METHODS, NONE, Matching, Measured, Method, load_method, ready, rerank
+from demo.query import Clock, Query, asked, prepare_query
 
-#: Share of the EMD in Eq. 5.1, as in the paper.
-PAPER_ALPHA = 0.7
-#: Galleries up to this size are prepared for a cross-image model once; of larger ones only the candidates, each time.
+#: Galleries up to this size are prepared for a method once; of larger ones only the candidates, each time.
 PREPARED_ROWS = 2000
-#: As many faces of a gallery, evenly spread, tell where its patches are.
-STATISTICS_ROWS = 2000
 
 
 @dataclass(frozen=True)
@@ -63,20 +59,26 @@ class Match:
 
 @dataclass(frozen=True)
 class Identification:
-    """Everything an identification found. stage1, stage2: the whole gallery ranked (stage2 empty for "none").
+    """Everything an identification found. stage1, stage2: the whole gallery ranked (stage2 empty for Stage 1 alone).
 
-    emd: distances, flows and weights of the first k of stage1, in that order; None unless stage2 is "emd".
-    timings_ms: step → milliseconds. truth: the query's identity, where the caller knows it.
+    evidence: what the method measured of the first k of stage1, in that order, beside their distances; None where
+    that is nothing. matching: the settings, with the alpha that was used. timings_ms: step → milliseconds. truth: the
+    query's identity, where the caller knows it.
     """
 
     query: Query
     stage1: tuple[Match, ...]
     stage2: tuple[Match, ...]
-    emd: EMDResult | None
-    options: Options
+    evidence: Any
+    matching: Matching
     provenance: dict
     timings_ms: dict[str, float]
     truth: str | None = None
+
+    @property
+    def emd(self) -> EMDResult | None:
+        """Distances, flows and weights of the first k of stage1, in that order, where transport re-ranked them."""
+        return self.evidence if isinstance(self.evidence, EMDResult) else None
 
     @property
     def ranking(self) -> tuple[Match, ...]:
@@ -85,21 +87,31 @@ class Identification:
 
     def as_json(self, top: int | None = None) -> dict:
         """The answer as plain data; ``top`` keeps the first few of each ranking."""
-        options = self.options
+        word = self.matching.method
         return {
-            "query": {**self.query.as_json(options), "identity": self.truth},
+            "query": {**self.query.as_json(), "identity": self.truth},
             "stage1": [{"rank": m.rank, "identity": m.identity, "path": m.path, "cosine": m.cosine}
                        for m in self.stage1[:top]],
             "stage2": [{"rank": m.rank, "identity": m.identity, "path": m.path, "cosine": m.cosine,
-                        options.stage2: m.patch, "combined": m.combined} for m in self.stage2[:top]],
-            "settings": {
-                "stage2": options.stage2, "weighting": options.weighting, "alpha": options.alpha, "k": options.k,
-                "grid": grid_name(self.emd.grid) if self.emd else None,
-                "solver": self.emd.solver if self.emd else None, "share": options.share if self.emd else None,
-                "adaptive": options.adaptive if self.emd else None, "detector": options.detector, **self.provenance,
-            },
+                        word: m.patch, "combined": m.combined} for m in self.stage2[:top]],
+            "settings": {**settings_json(self.matching, self.evidence), "detector": self.query.preparation.detector,
+                         **self.provenance},
             "timings_ms": {step: round(ms, 2) for step, ms in self.timings_ms.items()},
         }
+
+
+def settings_json(matching: Matching, evidence: Any) -> dict:
+    """The settings of a ranking as plain data. Those of a method that did not rank are null, unless pictures show them
+    all the same; what the evidence knows better (the solver that "auto" became, the grid) it says."""
+    used = {one.key for one in matching.used()} | {one.key for one in fields_of(Matching)} - {"grid"}
+    values = {}
+    for holder in (matching, *matching.options):
+        for one in fields_of(type(holder)):
+            known = getattr(evidence, one.name, None)
+            value = getattr(holder, one.name) if known is None else known
+            shown = one.always or one.key in used or known is not None
+            values[one.key] = (one.show(value) if one.parse and value is not None else value) if shown else None
+    return values
 
 
 def json_text(data) -> str:
@@ -123,25 +135,23 @@ class Identifier:
         self.gallery = gallery
         self.model = model
         self._lock = threading.Lock()
-        self._cross: dict[str, tuple[Comparison, Any]] = {}
+        self._methods: dict[str, Method] = {}
+        self._prepared: dict[str, Any] = {}
 
-    def identify(self, photo, *, stage2: str | None = "emd", truth: str | None = None, **options) -> Identification:
+    def identify(self, photo, *, stage2: str | None = Matching().method, truth: str | None = None,
+                 **settings) -> Identification:
         """Identify the person in a photo (anything ``load_photo`` takes).
 
-        stage2: a word of STAGE2; None and "none" are Stage 1 only. truth: the identity, where known, only passed on.
-        options: the other fields of ``demo.query.Options``. Raises BadPhoto, NoFace or BadSetting.
+        stage2: the word of a method that re-ranks; None and "none" are Stage 1 only. truth: the identity, where known,
+        only passed on. settings: by name, of ``demo.query.Preparation``, ``demo.methods.Matching`` and the methods'
+        options. Raises BadPhoto, NoFace or BadSetting.
         """
-        try:
-            chosen = Options(stage2=stage2 or "none", **options)
-        except TypeError:
-            unknown = sorted(set(options) - {spec.name for spec in fields(Options)})
-            raise BadSetting(f"Unknown setting {', '.join(unknown)}.") from None
-        chosen.check()
+        preparation, matching = asked(stage2=stage2 or NONE, **settings)
         clock = Clock(self.backbone.device)
-        query = prepare_query(photo, self.backbone, chosen, clock, self.gallery)
-        return self.rank(query, chosen, clock=clock, truth=truth)
+        query = prepare_query(photo, self.backbone, preparation, clock, self.gallery)
+        return self.rank(query, matching, clock=clock, truth=truth)
 
-    def rank(self, query: Query, options: Options, *, clock: Clock | None = None, truth: str | None = None,
+    def rank(self, query: Query, matching: Matching, *, clock: Clock | None = None, truth: str | None = None,
              exclude: Sequence[int] = ()) -> Identification:
         """Rank the gallery for a prepared query. exclude: rows to leave out (the query's own photo, say)."""
         clock = clock or Clock(self.backbone.device)
@@ -156,82 +166,71 @@ class Identifier:
                 Match(rank, row, entries[row].identity, entries[row].path, cosine, stage1_rank=rank)
                 for rank, (row, cosine) in enumerate(pairs, start=1)
             )
-        stage2, result = (), None
-        if options.stage2 != "none":
-            options = replace(options, alpha=self.alpha(options, query.features))
-            stage2, result = self._rerank(query, stage1, options, clock)
-        used = self.provenance()
-        if stage2 and result is None:
-            used["stage2_weights_sha256"] = self.comparison(options.stage2)[0].model.sha256
-        return Identification(query, stage1, stage2, result, options, used, clock.total(), truth)
+        stage2, evidence, used = (), None, self.provenance()
+        if matching.reranks:
+            matching = replace(matching, alpha=self.alpha(matching, query.features))
+            stage2, evidence = self._rerank(query, stage1, matching, clock)
+            used |= self.method(matching.method).provenance()
+        return Identification(query, stage1, stage2, evidence, matching, used, clock.total(), truth)
 
-    def _rerank(self, query: Query, stage1: tuple[Match, ...], options: Options,
-                clock: Clock) -> tuple[tuple[Match, ...], EMDResult | None]:
-        head, tail = stage1[:options.k], stage1[options.k:]
-        patch, result = self.measure(query.features, [match.row for match in head], options, clock)
+    def _rerank(self, query: Query, stage1: tuple[Match, ...], matching: Matching,
+                clock: Clock) -> tuple[tuple[Match, ...], Any]:
+        head, tail = stage1[:matching.k], stage1[matching.k:]
+        measured = self.measure(query.features, [match.row for match in head], matching, clock)
+        patch = measured.distances.double().cpu()
         cosine = torch.tensor([match.cosine for match in head], dtype=torch.float64)
-        mixed = combined(cosine, patch, options.alpha)
-        order = torch.sort(mixed, stable=True).indices.tolist()
+        final = rerank(cosine, patch, matching.alpha)
         first = tuple(
-            replace(head[slot], rank=rank, patch=float(patch[slot]), combined=float(mixed[slot]))
-            for rank, slot in enumerate(order, start=1)
+            replace(head[slot], rank=rank, patch=float(patch[slot]), combined=float(final.distances[slot]))
+            for rank, slot in enumerate(final.order.tolist(), start=1)
         )
-        return first + tail, result
+        return first + tail, measured.evidence
 
-    def measure(self, features: Features, rows: Sequence[int], options: Options,
-                clock: Clock) -> tuple[Tensor, EMDResult | None]:
-        """Stage 2 distances (k,), float64, of a query's features to some gallery rows; with "emd" all behind them."""
-        if options.stage2 == "emd":
-            with clock.step("patches"):
-                candidates = self.gallery.features(rows, options.grid)
-            with clock.step("emd"):
-                result = emd(features, candidates, options.weighting, options.solver, options.grid,
-                             options.share)
-                return result.distance.double().cpu(), result
-        comparison, prepared = self.comparison(options.stage2)
+    def measure(self, features: Features, rows: Sequence[int], matching: Matching, clock: Clock) -> Measured:
+        """Stage 2 distances (k,) of a query's features to some gallery rows, with what explains them."""
+        method = self.method(matching.method)
         with clock.step("patches"):
-            candidates = (comparison.prepare(self.gallery.features(rows)) if prepared is None
-                          else prepared[torch.tensor(rows, device=self.backbone.device)])
-        with clock.step(options.stage2):
-            return comparison.distances(features, candidates).double().cpu(), None
+            candidates = self._candidates(method, rows, matching)
+        with clock.step(method.word):
+            return method.distances(features, candidates, matching.of(method.word), matching.grid)
 
-    def comparison(self, stage2: str) -> tuple[Comparison, Any]:
-        """A cross-image model for this backbone and the whole gallery prepared for it (None for a large gallery).
+    def _candidates(self, method: Method, rows: Sequence[int], matching: Matching) -> Any:
+        whole = self._whole(method)
+        if whole is None:
+            return method.prepare(self.gallery.features(rows, matching.grid if method.uses_grid else None))
+        return whole[torch.tensor(rows, device=self.backbone.device)]
 
-        Loaded and prepared on first use. WeightsMissing where no weights come for this backbone.
-        """
-        with self._lock:
-            if stage2 not in self._cross:
-                given = self.model is not None and self.model.kind == stage2.upper()
-                comparison = CrossReranker(self.model) if given else load_method(stage2.upper(), self.backbone)
-                small = len(self.gallery) <= PREPARED_ROWS
-                prepared = comparison.prepare(self.gallery.features(range(len(self.gallery)))) if small else None
-                self._cross[stage2] = comparison, prepared
-            return self._cross[stage2]
-
-    def h2l(self) -> CrossImageModel | None:
-        """The H2L of this backbone, or None where no weights come for it."""
-        try:
-            return self.comparison("h2l")[0].model
-        except WeightsMissing:
+    def _whole(self, method: Method) -> Any:
+        """The whole gallery prepared for a method, once; None where that is not worth it, or too much."""
+        if not method.cached or len(self.gallery) > PREPARED_ROWS:
             return None
+        with self._lock:
+            if method.word not in self._prepared:
+                self._prepared[method.word] = method.prepare(self.gallery.features(range(len(self.gallery))))
+            return self._prepared[method.word]
 
-    def alpha(self, options: Options, features: Features) -> float:
-        """Share of the Stage 2 distance for a query (features of one face): the one asked for or the method's own,
-        raised where it shall adapt."""
-        alpha = options.alpha
-        if alpha is None:
-            alpha = PAPER_ALPHA if options.stage2 == "emd" else self.comparison(options.stage2)[0].model.alpha
-        if options.adaptive and options.stage2 == "emd":
-            patches = features.at(self.gallery.manifest.grids[0]).patches
-            alpha = adapted_alpha(alpha, self._statistics.displacement(patches))
-        return alpha
+    def method(self, word: str) -> Method:
+        """A method for this backbone and gallery, loaded on first use. WeightsMissing where no weights come for it."""
+        with self._lock:
+            if word not in self._methods:
+                self._methods[word] = load_method(word, self.backbone, self.gallery, model=self.model)
+            return self._methods[word]
 
-    @cached_property
-    def _statistics(self) -> PatchStatistics:
-        """Of the gallery on its first grid."""
-        step = -(-len(self.gallery) // STATISTICS_ROWS)
-        return PatchStatistics.of(self.gallery.features(range(0, len(self.gallery), step)).patches)
+    def ready(self, *, verifies: bool = False) -> dict[str, Method]:
+        """Word → method, of all that can be used here. verifies: only those that judge pairs."""
+        among = {word: one for word, one in METHODS.items() if one.verifies or not verifies}
+        given = {one.word for one in among.values() if self.model and one.trained and one.name == self.model.kind}
+        return {word: self.method(word) for word in among
+                if word in given or word in ready(self.backbone, self.gallery, among=among)}
+
+    def prepare_all(self) -> None:
+        """Load every method that judges pairs and prepare the gallery for it, so that no visitor waits for it."""
+        for method in self.ready(verifies=True).values():
+            self._whole(method)
+
+    def alpha(self, matching: Matching, features: Features) -> float:
+        """Share of the Stage 2 distance for a query (features of one face)."""
+        return self.method(matching.method).alpha_for(features, matching.of(), matching.alpha)
 
     def provenance(self) -> dict:
         """What the numbers were made with."""
@@ -241,3 +240,4 @@ class Identifier:
             "version": demo.__version__, "torch": torch.__version__, "python": platform.python_version(),
             "device": str(self.backbone.device),
         }
+

@@ -1,4 +1,4 @@
-"""What is asked: the settings of an identification, and the query photo on its way to features."""
+"""The query photo on its way to features: what is asked of the photo, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
+from demo import fields
 from demo.attack import ATTACKS, adversarial
-from demo.backbones import Backbone, Features, Grid
-from demo.crossimage import METHODS
+from demo.backbones import Backbone, Features
 from demo.errors import BadSetting, NoFace
 from demo.faces import (
+    DETECTORS,
     DRAWN,
     NO_FACE,
     Alteration,
@@ -26,61 +28,51 @@ from demo.faces import (
     landmarks_in,
     load_photo,
 )
+from demo.fields import fields_of, option
 from demo.gallery import Gallery
-from demo.matching import SOLVERS, WEIGHTINGS, check_share
+from demo.methods import Matching
 
 #: Every way to alter the query: word → what menus show. Those of ``demo.attack`` are made against the backbone.
 ALTERATIONS = {**DRAWN, **ATTACKS}
 
-#: Ways to re-rank: word → title. All but "emd" and "none" are cross-image models (``demo.crossimage.METHODS``).
-STAGE2 = {"emd": "Earth Mover's Distance (EMD)", "h2l": "Cross-image attention (H2L)",
-          "h2": METHODS["H2"].title, "h1": METHODS["H1"].title, "v": METHODS["V"].title, "none": "Stage 1 only"}
-
 
 @dataclass(frozen=True)
-class Options:
-    """Settings of an identification; the defaults are the papers'. ``check`` raises BadSetting.
+class Preparation:
+    """What happens to a photo before it is compared. ``check`` raises BadSetting.
 
-    stage2: a word of STAGE2. weighting, grid, solver, share, adaptive: of "emd" only. weighting: a name of WEIGHTINGS.
-    alpha: share of the Stage 2 distance in Eq. 5.1; None = 0.7 for "emd", and for a cross-image model what was
-    chosen with its weights. k: how many candidates Stage 2 re-orders. grid: patches as (rows, cols), None = the
-    backbone's first.
-    solver: a name of SOLVERS or "auto". share: of the patches' mass that transport must move (see
-    ``demo.matching.transport``). adaptive: raise alpha for a query whose patches are out of place (see
-    ``demo.matching.adapt``). occlusion, style, seed: how the query is altered first, if at all; occlusion
-    is a word of ALTERATIONS.
-    detector: which face detector. face: which face of the photo, 0 = the largest.
-    aligned: the photo is an aligned crop already, so no face is looked for.
+    alteration: how it is altered first, if at all, a word of ALTERATIONS. style: of the alteration, None = drawn by
+    the seed. detector: which face detector. face: which face of the photo, 0 = the largest. aligned: the photo is an
+    aligned crop already, so no face is looked for.
     """
 
-    stage2: str = "emd"
-    weighting: str = "apc"
-    alpha: float | None = None
-    k: int = 100
-    grid: Grid | None = None
-    solver: str = "auto"
-    occlusion: str | None = None
-    style: str | None = None
-    seed: int = 0
-    detector: str = "hog"
-    face: int = 0
-    aligned: bool = False
-    share: float = 1.0
-    adaptive: bool = False
+    alteration: str | None = option(
+        None, kind=str, word="occlude", key="occlusion", title="Alter the photo", called="alteration",
+        help="Alter the photo before anything else; dodge and impersonate are white-box PGD on the backbone, not "
+             "TALFW.",
+        choices=lambda: {word: kind.title for word, kind in ALTERATIONS.items()})
+    style: str | None = option(None, kind=str, title="Style", help="Style of the alteration (default: drawn by seed).")
+    seed: int = option(0, title="Seed of the alteration", help="What is drawn by chance depends on it.", low=0)
+    detector: str = option(
+        "hog", title="Face detector", called="detector", help="Which face detector looks for faces.",
+        choices=lambda: {name: one.title for name, one in DETECTORS.items()})
+    face: int = option(0, title="Face", help="Which face of the photo, 1 = the largest.", low=0)
+    aligned: bool = option(False, title="The photo is already an aligned face",
+                           help="Photos are aligned crops: look for no face.")
 
     def check(self) -> None:
         """Raise BadSetting, in one sentence, for the first setting that is out of range or unknown."""
-        for word, value, known in (("re-ranking", self.stage2, STAGE2), ("weighting", self.weighting, WEIGHTINGS),
-                                   ("solver", self.solver, {"auto", *SOLVERS})):
-            if value not in known:
-                raise BadSetting(f"Unknown {word} {value!r}: choose from {', '.join(known)}.")
-        if self.occlusion is not None and self.occlusion not in ALTERATIONS:
-            raise BadSetting(f"There is no alteration {self.occlusion!r}: choose from {', '.join(ALTERATIONS)}.")
-        if self.alpha is not None and not 0 <= self.alpha <= 1:
-            raise BadSetting(f"alpha must lie between 0 and 1; got {self.alpha}.")
-        check_share(self.share, self.solver)
-        if self.k < 1:
-            raise BadSetting(f"k must be at least 1; got {self.k}.")
+        fields.check(self)
+
+
+def asked(**settings: Any) -> tuple[Preparation, Matching]:
+    """Settings by name (``occlusion="mask", weighting="sc", k=50``) as what prepares the photo and what matches; the
+    rest at its default. Checked: BadSetting, in one sentence, for an unknown name or value."""
+    photo = {known for one in fields_of(Preparation) for known in (one.name, one.key)}
+    preparation = fields.changed(Preparation(), {name: value for name, value in settings.items() if name in photo})
+    matching = Matching().having(**{name: value for name, value in settings.items() if name not in photo})
+    preparation.check()
+    matching.check()
+    return preparation, matching
 
 
 @dataclass(frozen=True)
@@ -90,7 +82,7 @@ class Query:
     photo: as decoded, uint8 (H, W, 3). faces: all that were found in it, largest first; face: the chosen one.
     alteration: what was done to it, if anything, with the face as found in a perturbed photo.
     crop: the aligned (altered) face, uint8 (h, w, 3). cover: (h, w) share of each crop pixel that the
-    alteration covers. features: batch of one.
+    alteration covers. features: batch of one. preparation: what was asked for.
     """
 
     photo: np.ndarray
@@ -100,19 +92,21 @@ class Query:
     crop: np.ndarray
     cover: np.ndarray
     features: Features
+    preparation: Preparation = Preparation()
 
     @property
     def altered(self) -> np.ndarray:
         """The photo as the matcher meets it."""
         return self.photo if self.alteration is None else self.alteration.photo
 
-    def as_json(self, options: Options) -> dict:
-        """The photo and what was done to it, as plain data. options: those it was prepared with."""
+    def as_json(self) -> dict:
+        """The photo and what was done to it, as plain data."""
+        asked = self.preparation
         return {
             "width": self.photo.shape[1], "height": self.photo.shape[0], "faces": len(self.faces),
-            "face": options.face, "box": [round(float(x), 1) for x in self.face.box],
-            "aligned": options.aligned, "occlusion": options.occlusion,
-            "style": None if self.alteration is None else self.alteration.style, "seed": options.seed,
+            "face": asked.face, "box": [round(float(x), 1) for x in self.face.box],
+            "aligned": asked.aligned, "occlusion": asked.alteration,
+            "style": None if self.alteration is None else self.alteration.style, "seed": asked.seed,
             "note": "" if self.alteration is None else self.alteration.note,
         }
 
@@ -137,7 +131,7 @@ class Clock:
         return {**self.steps, "total": (time.perf_counter() - self.start) * 1000}
 
 
-def prepare_query(photo, backbone: Backbone, options: Options, clock: Clock | None = None,
+def prepare_query(photo, backbone: Backbone, preparation: Preparation, clock: Clock | None = None,
                   gallery: Gallery | None = None) -> Query:
     """Photo (anything ``load_photo`` takes) → Query. Raises BadPhoto, NoFace (FaceLost after altering) or BadSetting.
 
@@ -147,11 +141,11 @@ def prepare_query(photo, backbone: Backbone, options: Options, clock: Clock | No
     with clock.step("decode"):
         photo = load_photo(photo)
     with clock.step("detect"):
-        faces, face = find_query_face(photo, options)
+        faces, face = find_query_face(photo, preparation)
     alteration = None
-    if options.occlusion:
+    if preparation.alteration:
         with clock.step("alter"):
-            alteration = altered_photo(photo, face, backbone, options, gallery).relocated(options.detector)
+            alteration = altered_photo(photo, face, backbone, preparation, gallery).relocated(preparation.detector)
     with clock.step("align"):
         if alteration is not None:
             crop, cover = alteration.aligned(backbone)
@@ -162,27 +156,28 @@ def prepare_query(photo, backbone: Backbone, options: Options, clock: Clock | No
     with clock.step("embed"):
         features = replace(backbone.extract(crop),
                            landmarks=torch.from_numpy(landmarks)[None].to(backbone.device))
-    return Query(photo, faces, face, alteration, crop, cover, features)
+    return Query(photo, faces, face, alteration, crop, cover, features, preparation)
 
 
-def altered_photo(photo: np.ndarray, face: Face, backbone: Backbone, options: Options,
+def altered_photo(photo: np.ndarray, face: Face, backbone: Backbone, preparation: Preparation,
                   gallery: Gallery | None) -> Alteration:
-    """What ``options`` asks to be done to a photo."""
-    if options.occlusion not in ATTACKS:
-        return alter(photo, face, options.occlusion, style=options.style, seed=options.seed)
-    if options.style is not None:
-        raise BadSetting(f"There is no style {options.style!r} of {options.occlusion}; it has no styles.")
-    return adversarial(photo, face, options.occlusion, backbone, gallery, seed=options.seed)
+    """What is asked to be done to a photo."""
+    kind, style, seed = preparation.alteration, preparation.style, preparation.seed
+    if kind not in ATTACKS:
+        return alter(photo, face, kind, style=style, seed=seed)
+    if style is not None:
+        raise BadSetting(f"There is no style {style!r} of {kind}; it has no styles.")
+    return adversarial(photo, face, kind, backbone, gallery, seed=seed)
 
 
-def find_query_face(photo: np.ndarray, options: Options) -> tuple[tuple[Face, ...], Face]:
+def find_query_face(photo: np.ndarray, preparation: Preparation) -> tuple[tuple[Face, ...], Face]:
     """All faces of a photo and the chosen one; NoFace where there is none, BadSetting for a face that is not there."""
-    if options.aligned:
+    if preparation.aligned:
         face = aligned_face(photo)
         return (face,), face
-    faces = tuple(detect_faces(photo, options.detector))
+    faces = tuple(detect_faces(photo, preparation.detector))
     if not faces:
         raise NoFace(NO_FACE)
-    if not 0 <= options.face < len(faces):
-        raise BadSetting(f"The photo has {len(faces)} face(s), so there is no face number {options.face + 1}.")
-    return faces, faces[options.face]
+    if not 0 <= preparation.face < len(faces):
+        raise BadSetting(f"The photo has {len(faces)} face(s), so there is no face number {preparation.face + 1}.")
+    return faces, faces[preparation.face]

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from demo.backbones import grid_name
-from demo.crossimage import PairMaps, pair_maps
+from demo.calibration import FEWEST, Calibration, Threshold, Unfit
 from demo.errors import DemoError
-from demo.faces import OCCLUSIONS
-from demo.identify import Identifier
-from demo.matching import EMDResult, emd
-from demo.query import ALTERATIONS, Clock, Options, Query, prepare_query
-from demo.thresholds import FEWEST, WEIGHTING, Threshold, load_threshold, pair_methods
+from demo.explain import Pair, explain
+from demo.identify import Identifier, settings_json
+from demo.methods import METHODS, Matching
+from demo.query import ALTERATIONS, Clock, Preparation, Query, prepare_query
 
-#: Method → title, in the order shown.
-TITLES = {"cosine": "Cosine distance", "emd": "Earth Mover's Distance (EMD)", "h2l": "Cross-image attention (H2L)"}
-SHORT = {"cosine": "Cosine", "emd": "EMD", "h2l": "H2L"}
 #: Verdict → how a person would say it.
 WORDS = {"same": "same person", "uncertain": "uncertain", "different": "different people"}
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one method says of a pair. method: a key of TITLES. distance: smaller is nearer. threshold: None where none
-    was measured for such photos. ms: time of the comparison alone."""
+    """What one method says of a pair. method: its word. distance: smaller is nearer. line: the threshold, or why there
+    is none for such photos. ms: time of the comparison alone."""
 
     method: str
     distance: float
-    threshold: Threshold | None
+    line: Threshold | Unfit
     ms: float
 
     @property
     def title(self) -> str:
-        return TITLES[self.method]
+        return METHODS[self.method].title
+
+    @property
+    def short(self) -> str:
+        return METHODS[self.method].short
+
+    @property
+    def threshold(self) -> Threshold | None:
+        return self.line if isinstance(self.line, Threshold) else None
 
     @property
     def verdict(self) -> str | None:
@@ -42,18 +45,14 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Verification:
-    """Two photos compared. first, second: on the way to features. options: how either was prepared.
-
-    judgements: one per method that is ready. emd: flow and weights of the pair. maps: what H2L attends to, None where
-    it is not ready. timings_ms: step → milliseconds.
+    """Two photos compared. first, second: on the way to features. judgements: one per method that is ready. pair: the
+    two faces, to be explained. timings_ms: step → milliseconds.
     """
 
     first: Query
     second: Query
-    options: tuple[Options, Options]
     judgements: tuple[Judgement, ...]
-    emd: EMDResult
-    maps: PairMaps | None
+    pair: Pair
     provenance: dict
     timings_ms: dict[str, float]
 
@@ -72,58 +71,56 @@ class Verification:
                     "value": line.value, "lower": line.lower, "upper": line.upper, "equal_error_rate": line.error,
                     "genuine_pairs": line.genuine, "stranger_pairs": line.strangers, "source": line.source},
             }
+        used = settings_json(self.pair.matching, self.pair.transport)
         return {
-            "first": self.first.as_json(self.options[0]), "second": self.second.as_json(self.options[1]),
-            "methods": methods,
-            "settings": {"weighting": WEIGHTING, "grid": grid_name(self.emd.grid), "solver": self.emd.solver,
-                         **self.provenance},
+            "first": self.first.as_json(), "second": self.second.as_json(), "methods": methods,
+            "settings": {**{key: used[key] for key in ("weighting", "grid", "solver")}, **self.provenance},
             "timings_ms": {step: round(ms, 2) for step, ms in self.timings_ms.items()},
         }
 
 
-def verify(first, second, identifier: Identifier, first_options: Options = Options(),  # noqa: B008
-           second_options: Options = Options()) -> Verification:  # noqa: B008
-    """Compare two photos (anything ``load_photo`` takes) by every method that is ready for the backbone.
+def verify(first, second, identifier: Identifier, first_preparation: Preparation = Preparation(),  # noqa: B008
+           second_preparation: Preparation = Preparation()) -> Verification:  # noqa: B008
+    """Compare two photos (anything ``load_photo`` takes) by every method that is ready for the backbone, each at its
+    default settings, to which thresholds belong.
 
-    identifier: the backbone, and the gallery that the thresholds were measured on. options: which face, detector and
-    alteration of either photo; the other fields play no part, as thresholds belong to the methods' default settings.
-    Raises BadPhoto, NoFace or BadSetting, naming the photo.
+    identifier: the backbone, and the gallery that the thresholds were measured on. preparation: which face, detector
+    and alteration of either photo. Raises BadPhoto, NoFace or BadSetting, naming the photo.
     """
     clock = Clock(identifier.backbone.device)
     queries = []
-    for name, photo, options in (("first", first, first_options), ("second", second, second_options)):
+    for name, photo, asked in (("first", first, first_preparation), ("second", second, second_preparation)):
         try:
             with clock.step(f"{name} photo"):
-                queries.append(prepare_query(photo, identifier.backbone, options, gallery=identifier.gallery))
+                queries.append(prepare_query(photo, identifier.backbone, asked, gallery=identifier.gallery))
         except DemoError as error:
             raise type(error)(f"{name.capitalize()} photo: {error}") from None
     one, other = (query.features for query in queries)
-    judgements, model = [], identifier.h2l()
-    for method, (weights, distances) in pair_methods(identifier.backbone, model).items():
-        with clock.step(method):
-            distance = float(distances(one, other)[0])
-        threshold = load_threshold(identifier.gallery, method, weights, first_options.occlusion,
-                                   second_options.occlusion)
-        judgements.append(Judgement(method, distance, threshold, clock.steps[method]))
+    judgements, calibration = [], Calibration(identifier.gallery)
+    for word, method in identifier.ready(verifies=True).items():
+        with clock.step(word):
+            distance = float(method.pairs(one, other)[0])
+        line = calibration.threshold(method, first_preparation.alteration, second_preparation.alteration)
+        judgements.append(Judgement(word, distance, line, clock.steps[word]))
+    pair = Pair((queries[0].crop, queries[1].crop), (one, other), identifier.method, Matching(),
+                ("First photo", "Second photo"), ("first photo", "second photo"))
     with clock.step("explain"):
-        transported = emd(one, other, WEIGHTING)
-        maps = pair_maps(model, one, other) if model else None
-    return Verification(*queries, (first_options, second_options), tuple(judgements), transported, maps,
-                        identifier.provenance(), clock.total())
+        explain(pair)
+    return Verification(*queries, tuple(judgements), pair, identifier.provenance(), clock.total())
 
 
 def agreement(found: Verification) -> str:
     """What the methods say together, in a sentence."""
     said = [judged.verdict for judged in found.judgements]
     if None in said:
-        kinds = [options.occlusion for options in found.options if options.occlusion not in (None, *OCCLUSIONS)]
-        if kinds:
+        unmeasured = next((judged.line.asked for judged in found.judgements if isinstance(judged.line, Unfit)), None)
+        if unmeasured:
             return (f"Distances only: no thresholds are measured for photos altered like this "
-                    f"({ALTERATIONS[kinds[0]].title.lower()}), and those of other photos would mislead.")
+                    f"({ALTERATIONS[unmeasured].title.lower()}), and those of other photos would mislead.")
         return (f"Distances only: the gallery {found.provenance['gallery']} has no thresholds for these photos. Index "
                 f"it again, with at least {FEWEST} pairs of photos of one person.")
     if len(set(said)) == 1:
         return f"Every method says: {WORDS[said[0]]}."
-    parts = [f"{WORDS[verdict]} ({', '.join(SHORT[j.method] for j in group)})"
+    parts = [f"{WORDS[verdict]} ({', '.join(j.short for j in group)})"
              for verdict in WORDS if (group := [j for j in found.judgements if j.verdict == verdict])]
     return f"The methods differ: {'; '.join(parts)}."

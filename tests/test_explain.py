@@ -40,10 +40,10 @@ from demo.explain import (
     to_pdf,
     to_png,
 )
-from demo.explain.grids import cell_edges
-from demo.explain.lines import FACE_GAP, LINE_COLOURS
-from demo.explain.overlays import CHOSEN, OTHER
-from demo.explain.text import shorten, text_width, wrap
+from demo.explain.drawing.grids import cell_edges
+from demo.explain.drawing.lines import FACE_GAP, LINE_COLOURS
+from demo.explain.drawing.overlays import CHOSEN, OTHER
+from demo.explain.drawing.text import shorten, text_width, wrap
 
 #: Crop (height, width) and grid of each kind of backbone, and the finer and coarser grids they are used on.
 SHAPES = [((150, 150), (8, 8)), ((150, 150), (4, 4)), ((128, 128), (8, 8)), ((112, 96), (7, 6)), ((160, 160), (3, 3))]

@@ -11,10 +11,9 @@ from demo.crossimage.maps import (
     relevance,
     rollout,
 )
-from demo.crossimage.methods import METHODS, Comparison, load_method, methods_ready
 from demo.crossimage.model import CrossImageModel, PairOutput
 from demo.crossimage.rerank import CrossReranker, Prepared
 
-__all__ = ["METHODS", "Comparison", "CrossAttention", "CrossImageModel", "CrossReranker", "PairMaps", "PairOutput",
-           "Prepared", "cross_attention", "cross_correlation", "load_h2l", "load_method", "methods_ready", "pair_maps",
-           "received", "relevance", "rollout", "save_model", "shipped"]
+__all__ = ["CrossAttention", "CrossImageModel", "CrossReranker", "PairMaps", "PairOutput", "Prepared",
+           "cross_attention", "cross_correlation", "load_h2l", "pair_maps", "received", "relevance", "rollout",
+           "save_model", "shipped"]

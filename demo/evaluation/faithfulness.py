@@ -20,7 +20,7 @@ from demo.evaluation.explanations import DEFAULT_WEIGHTING, MODELS, altered_vers
 from demo.evaluation.interval import Interval, interval
 from demo.evaluation.protocol import QueryPhoto
 from demo.evaluation.run import Progress
-from demo.explain.grids import patch_centres
+from demo.explain.drawing.grids import patch_centres
 from demo.identify import Identifier
 from demo.query import Options, prepare_query
 

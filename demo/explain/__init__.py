@@ -1,46 +1,48 @@
-"""Results → pictures: weights as heatmaps, flows as the papers draw them and as lines, boards and sheets.
+"""What can be shown of two faces, and how it is drawn.
 
-Everything takes plain arrays (or torch tensors on the CPU) and gives uint8 RGB pictures or matplotlib figures.
-Query patches are the rows of a flow, candidate patches its columns; patches are row-major over (rows, cols).
+One file per explanation and one line in ``registry``; ``pair`` holds the two faces, ``results`` the few kinds of
+answer. ``drawing`` turns plain arrays into uint8 RGB pictures and matplotlib figures.
 """
 
-from demo.explain.attention import FaceMaps, maps_figure, paired_heat, patch_attention
-from demo.explain.board import Board, Cell, Column, board_figure, moved
-from demo.explain.flow import Flow, best_matches, flow_picture, strongest_flows
-from demo.explain.grids import enlarge
-from demo.explain.heat import COLORMAPS, colour_bar, heatmap, percent, shared_scale
-from demo.explain.lines import flow_lines
-from demo.explain.output import save_figure, to_pdf, to_png
-from demo.explain.overlays import face_boxes, patch_grid
-from demo.explain.pair import Pair, Score, pair_figure
+from demo.explain.base import Condition, Explanation, Importance
+from demo.explain.drawing import (
+    COLORMAPS,
+    Board,
+    Cell,
+    Column,
+    FaceMaps,
+    Flow,
+    PairSheet,
+    Score,
+    best_matches,
+    board_figure,
+    colour_bar,
+    enlarge,
+    face_boxes,
+    flow_lines,
+    flow_picture,
+    heatmap,
+    maps_figure,
+    moved,
+    pair_figure,
+    paired_heat,
+    patch_attention,
+    patch_grid,
+    percent,
+    save_figure,
+    shared_scale,
+    strongest_flows,
+    to_pdf,
+    to_png,
+)
+from demo.explain.pair import Pair
+from demo.explain.registry import EXPLANATIONS, VIEWS, View, available, explain, explains
+from demo.explain.results import Curves, Flows, Maps, Matrices, Numbers, Result, Term, face_maps
 
 __all__ = [
-    "COLORMAPS",
-    "Board",
-    "Cell",
-    "Column",
-    "FaceMaps",
-    "Flow",
-    "Pair",
-    "Score",
-    "best_matches",
-    "board_figure",
-    "colour_bar",
-    "enlarge",
-    "face_boxes",
-    "flow_lines",
-    "flow_picture",
-    "heatmap",
-    "maps_figure",
-    "moved",
-    "pair_figure",
-    "paired_heat",
-    "patch_attention",
-    "patch_grid",
-    "percent",
-    "save_figure",
-    "shared_scale",
-    "strongest_flows",
-    "to_pdf",
-    "to_png",
+    "Board", "COLORMAPS", "Cell", "Column", "Condition", "Curves", "EXPLANATIONS", "Explanation", "FaceMaps", "Flow",
+    "Flows", "Importance", "Maps", "Matrices", "Numbers", "Pair", "PairSheet", "Result", "Score", "Term", "VIEWS",
+    "View", "available", "best_matches", "board_figure", "colour_bar", "enlarge", "explain", "explains", "face_boxes",
+    "face_maps", "flow_lines", "flow_picture", "heatmap", "maps_figure", "moved", "pair_figure", "paired_heat",
+    "patch_attention", "patch_grid", "percent", "save_figure", "shared_scale", "strongest_flows", "to_pdf", "to_png",
 ]

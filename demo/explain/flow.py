@@ -1,85 +1,50 @@
-"""The optimal flow between two faces: which patch of one matches which patch of the other."""
+"""The optimal flow of the Earth Mover's Distance: which patch of one face is matched with which of the other."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import cv2
 import numpy as np
 
-from demo.errors import BadSetting
-from demo.explain.grids import Grid, as_flow, as_picture, cell_boxes, check_patch
+from demo.explain.base import Condition, Explanation, Importance
+from demo.explain.drawing import flow_picture
+from demo.explain.pair import Pair
+from demo.explain.results import Flows
+from demo.matching import emd
+from demo.methods.emd import Emd
 
-#: Masses that differ by less than this part of the largest are alike (rounding of the solvers).
-_ALIKE = 1e-4
-
-
-class Flow(NamedTuple):
-    """Mass that goes from query patch ``i`` to candidate patch ``j``; all masses of a pair sum to 1."""
-
-    i: int
-    j: int
-    mass: float
+#: Weightings whose flow is judged: the paper's, and the one whose weights say nothing, so that the flow must.
+JUDGED = ("apc", "uniform")
 
 
-def best_matches(flow) -> tuple[np.ndarray, np.ndarray]:
-    """For each query patch the candidate patch k = argmax_j f_ij, and its brightness in 0..1 (Eq. 3.9).
+class FlowExplanation(Explanation):
+    """Where the mass of each patch goes (Eq. 3.1-3.4, drawn as Eq. 3.9)."""
 
-    flow: (P, P), query patches in rows. Brightness is (f_ik - min) / (max - min) over the patches;
-    where all f_ik are alike, every patch is fully bright. Returns (k (P,), brightness (P,)).
-    """
-    flow = as_flow(flow)
-    best = flow.argmax(axis=1)
-    mass = flow[np.arange(len(flow)), best]
-    low, high = mass.min(), mass.max()
-    if high - low <= _ALIKE * high:
-        return best, np.ones(len(flow))
-    return best, (mass - low) / (high - low)
+    word = "flow"
+    title = "Flow"
+    note = "EMD: where the mass of each patch goes; bright patches carry most."
+    hint = ("At each place of the {first} stands the patch of the {second} that receives most of its mass; the "
+            "brighter, the more mass (the papers' Eq. 3.9).")
+    method = Emd.word
+    view = "flow"
+    overview = True
+    thumbnail_note = "query rebuilt"
+    condition = Condition(
+        "emd_flow", "Flow of the Earth Mover's Distance", "EMD flow",
+        "Each photo rebuilt by a computer from the best matching pieces of the other face: bright pieces count most.")
 
+    def compute(self, pair: Pair) -> Flows:
+        moved = pair.transport
+        return Flows(moved.flow[0].cpu().numpy(), moved.query_weights[0].cpu().numpy(),
+                     moved.candidate_weights[0].cpu().numpy(), moved.ground[0].cpu().numpy(), moved.grid, moved.share)
 
-def flow_picture(candidate_crop, flow, grid: Grid, *, dim: bool = True) -> np.ndarray:
-    """The query rebuilt from the candidate's patches, as the papers draw it (Eq. 3.9).
+    def importances(self, pair: Pair) -> list[Importance]:
+        """The share of 1 - EMD that each patch contributes, sum_j f_ij (1 - d_ij)."""
+        found = []
+        for weighting in JUDGED:
+            moved = emd(*pair.features, weighting, solver="exact")
+            values = (moved.flow * (1 - moved.ground)).sum(2)[0].double().cpu().clamp(min=0).numpy()
+            found.append(Importance(f"flow: {weighting}", self.method, np.asarray(values), weighting))
+        return found
 
-    candidate_crop: uint8 (h, w, 3). flow: (P, P), flow[i, j] the mass from query patch i to candidate patch
-    j, both row-major over ``grid`` == (rows, cols). At the place of query patch i stands the candidate patch
-    that receives most of i's mass, as bright as that mass (``best_matches``). Cells that differ by a pixel
-    in size, because the crop does not divide by the grid, are resized. dim: False leaves every patch that sends
-    any mass fully bright, to see the matches where little mass makes Eq. 3.9 dark. Returns uint8 (h, w, 3).
-    """
-    crop = as_picture(candidate_crop, "candidate's crop")
-    flow = as_flow(flow, grid)
-    best, brightness = best_matches(flow)
-    boxes = cell_boxes(crop.shape[:2], grid)
-    picture = np.empty_like(crop)
-    gains = np.round(brightness * 256).astype(int) if dim else np.where(flow.any(axis=1), 256, 0)
-    for (left, top, right, bottom), source, gain in zip(boxes, boxes[best], gains, strict=True):
-        patch = crop[source[1]:source[3], source[0]:source[2]]
-        if patch.shape[:2] != (bottom - top, right - left):
-            patch = cv2.resize(patch, (int(right - left), int(bottom - top)), interpolation=cv2.INTER_LINEAR)
-        picture[top:bottom, left:right] = patch if gain == 256 else patch * (gain / 256) + 0.5
-    return picture
-
-
-def strongest_flows(flow, n: int = 12, *, patch: int | None = None) -> list[Flow]:
-    """The ``n`` largest masses of a flow (P, P), largest first; fewer where fewer patches exchange mass.
-
-    patch: only flows that leave this query patch. Where more flows are equally strong than there is room
-    for (uniform weights), those shown are spread evenly over the query instead of being its first rows.
-    """
-    flow = as_flow(flow)
-    if n < 1:
-        raise BadSetting(f"The number of flows to show must be at least 1; got {n}.")
-    masses = flow.copy()
-    if patch is not None:
-        masses[np.arange(len(flow)) != check_patch(patch, len(flow))] = 0
-    order = np.argsort(-masses, axis=None, kind="stable")[: np.count_nonzero(masses)]
-    ranked = masses.flat[order]
-    if len(order) > n:
-        margin = _ALIKE * ranked[0]
-        above = np.flatnonzero(ranked > ranked[n - 1] + margin)
-        tied = np.flatnonzero(np.abs(ranked - ranked[n - 1]) <= margin)
-        tied = tied[np.argsort(order[tied])]
-        room = n - len(above)
-        spread = tied[((np.arange(room) + 0.5) * len(tied) / room).astype(int)]
-        order = order[np.sort(np.concatenate([above, spread]))]
-    return [Flow(int(k // len(flow)), int(k % len(flow)), float(masses.flat[k])) for k in order]
+    def thumbnail(self, pair: Pair) -> np.ndarray:
+        flows = self.compute(pair)
+        return flow_picture(pair.crops[1], flows.flow, flows.grid)

@@ -2,9 +2,8 @@
 
 from demo.gallery.archive import Unpacked, check_name, unpack_archive
 from demo.gallery.folder import PHOTO_SUFFIXES, Photo, list_photos
-from demo.gallery.impostors import Impostors, load_impostors, measure_impostors
 from demo.gallery.index import Gallery, open_or_build
 from demo.gallery.manifest import Entry, Failure, find_index
 
-__all__ = ["PHOTO_SUFFIXES", "Entry", "Failure", "Gallery", "Impostors", "Photo", "Unpacked", "check_name",
-           "find_index", "list_photos", "load_impostors", "measure_impostors", "open_or_build", "unpack_archive"]
+__all__ = ["PHOTO_SUFFIXES", "Entry", "Failure", "Gallery", "Photo", "Unpacked", "check_name", "find_index",
+           "list_photos", "open_or_build", "unpack_archive"]

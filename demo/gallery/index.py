@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha1
 from pathlib import Path
 
@@ -70,6 +71,11 @@ class Gallery:
     def name(self) -> str:
         return self.manifest.name
 
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """(rows, cols) of the patches that are stored, the backbone's default first."""
+        return self.manifest.grids
+
     def __len__(self) -> int:
         return len(self.entries)
 
@@ -89,6 +95,11 @@ class Gallery:
         features = Features(self.raw_embeddings[index], self._patches[native].take(rows), native,
                             landmarks=landmarks)
         return features.at(grid)
+
+    def whole(self, rows: Sequence[int]) -> Features:
+        """Stored features of some rows on every grid: what ``features`` gives, with the further grids as maps."""
+        first, *further = self.grids
+        return replace(self.features(rows, first), maps={grid: self._patches[grid].take(rows) for grid in further})
 
     def photo_file(self, row: int) -> Path:
         """Where the photo of a row lies."""

@@ -1,11 +1,11 @@
 """Matching: patch weightings, optimal transport between patches, and the distances of Stage 2."""
 
 from demo.matching.adapt import PatchStatistics, adapted_alpha
-from demo.matching.emd import EMDResult, combined, emd, ground_distance
+from demo.matching.emd import EMDResult, emd, ground_distance
 from demo.matching.exact import warm_up
 from demo.matching.transport import SOLVERS, Plan, Solver, check_share, transport
 from demo.matching.weightings import WEIGHTINGS, Weighting, patch_weights, weighting_problems
 
 __all__ = ["SOLVERS", "WEIGHTINGS", "EMDResult", "PatchStatistics", "Plan", "Solver", "Weighting", "adapted_alpha",
-           "check_share", "combined", "emd", "ground_distance", "patch_weights", "transport", "warm_up",
+           "check_share", "emd", "ground_distance", "patch_weights", "transport", "warm_up",
            "weighting_problems"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import torch
@@ -38,6 +38,12 @@ class EMDResult:
     transport_seconds: float
     share: float = 1.0
 
+    def pair(self, slot: int) -> EMDResult:
+        """The result of one candidate alone, as a batch of one."""
+        one = slice(slot, slot + 1)
+        names = ("distance", "flow", "query_weights", "candidate_weights", "ground", "iterations", "residual")
+        return replace(self, **{name: getattr(self, name)[one] for name in names})
+
 
 def ground_distance(query: Tensor, candidates: Tensor) -> Tensor:
     """Eq. 3.5: 1 - cosine similarity of every query patch with every candidate patch, in 0..2.
@@ -70,9 +76,3 @@ def emd(query: Features, candidates: Features, method: str = "apc", solver: str 
     return EMDResult(plan.cost / share, plan.flow, u, v, ground, query.grid, plan.solver, plan.iterations,
                      plan.residual, middle - start, perf_counter() - middle, share)
 
-
-def combined(cosine_distance: Tensor, emd_distance: Tensor, alpha: float = 0.7) -> Tensor:
-    """Eq. 5.1: alpha * EMD + (1 - alpha) * cosine distance; BadSetting unless alpha is in 0..1."""
-    if not 0 <= alpha <= 1:
-        raise BadSetting(f"Alpha must be between 0 and 1, not {alpha}.")
-    return alpha * emd_distance + (1 - alpha) * cosine_distance

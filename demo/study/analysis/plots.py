@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from demo.errors import BadStudy
-from demo.explain.page import DPI, FAINT, INK, MUTED
-from demo.explain.text import families
+from demo.explain.drawing.page import DPI, FAINT, INK, MUTED
+from demo.explain.drawing.text import families
 from demo.study.analysis.report import number
 
 #: Narrow enough that the letters stay readable at the width of a phone.

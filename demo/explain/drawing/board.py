@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from demo.errors import BadSetting
-from demo.explain.grids import as_picture
-from demo.explain.page import FAINT, INK, MUTED, RIGHT, WRONG, Page
+from demo.explain.drawing.grids import as_picture
+from demo.explain.drawing.page import FAINT, INK, MUTED, RIGHT, WRONG, Page
 
 _MARGIN = 0.32
 _TILE = 1.08          # height of a face

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from demo.errors import BadSetting
-from demo.explain.grids import as_picture
+from demo.explain.drawing.grids import as_picture
 
 #: zlib level of PNGs: a tenth larger than the default 6, in a third of the time.
 _FAST = 3

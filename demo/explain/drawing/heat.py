@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from demo.errors import BadSetting
-from demo.explain.grids import Grid, as_picture, as_weights, cell_edges
-from demo.explain.text import font
+from demo.explain.drawing.grids import Grid, as_picture, as_weights, cell_edges
+from demo.explain.drawing.text import font
 
 Scale = tuple[float, float]
 

@@ -1,0 +1,91 @@
+"""What every explanation offers. One is one file here and one line in ``demo.explain.registry``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from demo.errors import DemoError
+from demo.explain.pair import Pair
+from demo.explain.results import Result, face_maps
+from demo.methods import METHODS
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How much each patch of the first face matters, by one explanation: what faithfulness puts to the test.
+
+    values: (P,), not negative, on the default grid. method: whose score it explains; setting: of that method, "" where
+    it has none. name: in tables.
+    """
+
+    name: str
+    method: str
+    values: np.ndarray
+    setting: str = ""
+
+    @property
+    def score(self) -> str:
+        """What the score that judges it is called."""
+        return " ".join(filter(None, (METHODS[self.method].name, self.setting)))
+
+
+@dataclass(frozen=True)
+class Condition:
+    """An explanation as a condition of the human study. code: in its tables and files. title: for operators. label:
+    in figures. legend: what the pictures mean, for participants; it names no method."""
+
+    code: str
+    title: str
+    label: str
+    legend: str
+
+
+class Explanation(ABC):
+    """A way to show why two faces match.
+
+    word: everywhere it is named. title: over it; short: over it beside others. note: one line beside others. hint:
+    what is seen, in a sentence or two. method: word of the method whose score it explains. view: which tab of the page
+    holds it. extra: not in the papers. overview: shown when everything is. first_row: a sheet
+    shows it beside the faces; on_sheets: it shows it at all. thumbnail_note: what its small pictures are, of one that
+    has any. condition: of the human study, if it is one.
+    """
+
+    word: ClassVar[str]
+    title: ClassVar[str]
+    short: ClassVar[str] = ""
+    note: ClassVar[str] = ""
+    hint: ClassVar[str] = ""
+    method: ClassVar[str]
+    view: ClassVar[str]
+    extra: ClassVar[bool] = False
+    overview: ClassVar[bool] = False
+    first_row: ClassVar[bool] = False
+    on_sheets: ClassVar[bool] = True
+    thumbnail_note: ClassVar[str] = ""
+    condition: ClassVar[Condition | None] = None
+
+    def unavailable(self, pair: Pair) -> str | None:
+        """One sentence that says why it cannot be computed of this pair, else None."""
+        try:
+            pair.method(self.method)
+        except DemoError as error:
+            return str(error)
+        return None
+
+    @abstractmethod
+    def compute(self, pair: Pair) -> Result:
+        """The explanation of a pair."""
+
+    def importances(self, pair: Pair) -> Sequence[Importance]:
+        """What it says of the first face's patches, for every setting worth judging. Default: its map."""
+        maps = face_maps(self.compute(pair))
+        return [] if maps is None else [Importance(maps.title, self.method, np.asarray(maps.query, float))]
+
+    def thumbnail(self, pair: Pair) -> np.ndarray | None:
+        """A small picture for a board of many candidates, uint8 (h, w, 3), where there is one."""
+        return None

@@ -1,0 +1,109 @@
+"""What an explanation finds, in one of a few kinds. Pages, figures, downloads and tests go by the kind alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from demo.crossimage import received
+from demo.errors import BadSetting
+from demo.explain.drawing import FaceMaps, Flow, strongest_flows
+from demo.explain.drawing.grids import Grid
+
+
+@dataclass(frozen=True)
+class Flows:
+    """Mass that goes from patch to patch. flow: (P, P), patches of the first face in rows. first, second: (P,) weights
+    of both faces' patches. ground: (P, P) distances between patches. share: of the mass that moves."""
+
+    kind: ClassVar[str] = "flow"
+    flow: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    ground: np.ndarray
+    grid: Grid
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The strongest flows alone, for lines between the faces."""
+
+    kind: ClassVar[str] = "lines"
+    flows: Flows
+    count: int
+
+    @property
+    def strongest(self) -> list[Flow]:
+        return strongest_flows(self.flows.flow, self.count)
+
+
+@dataclass(frozen=True)
+class Maps:
+    """A map per face. measure: what a share in it is a share of. maps: what is painted."""
+
+    kind: ClassVar[str] = "maps"
+    maps: FaceMaps
+    measure: str
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """Who looks at whom: for L layers and H heads, patches that look in rows, every row summing to 1.
+
+    forward: (L, H, P, P), from the first face to the second. backward: (L, H, P, P), from the second to the first.
+    measure: what a share of the map is a share of. by: how sentences name the average.
+    """
+
+    kind: ClassVar[str] = "matrix"
+    title: str
+    forward: np.ndarray
+    backward: np.ndarray
+    grid: Grid
+    measure: str
+    by: str = ""
+
+    def choose(self, layer: int | None = None, head: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """forward and backward (P, P) of one layer and head; None averages over all. BadSetting where there is none."""
+        for name, number, count in (("layer", layer, self.forward.shape[0]), ("head", head, self.forward.shape[1])):
+            if number is not None and not 0 <= number < count:
+                raise BadSetting(f"There is no {name} {number}; choose one from 0 to {count - 1}.")
+        layers = slice(None) if layer is None else slice(layer, layer + 1)
+        heads = slice(None) if head is None else slice(head, head + 1)
+        return self.forward[layers, heads].mean((0, 1)), self.backward[layers, heads].mean((0, 1))
+
+    def maps(self, layer: int | None = None, head: int | None = None) -> FaceMaps:
+        """How much each patch is looked at, on the face that it belongs to."""
+        forward, backward = self.choose(layer, head)
+        return FaceMaps(self.title, received(backward), received(forward), self.grid)
+
+
+@dataclass(frozen=True)
+class Term:
+    """A number of the score. note: what it is. total: the ranking goes by it."""
+
+    name: str
+    value: str
+    note: str
+    total: bool = False
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Every term of the distance."""
+
+    kind: ClassVar[str] = "numbers"
+    terms: Sequence[Term]
+
+
+Result = Flows | Curves | Maps | Matrices | Numbers
+
+
+def face_maps(result: Result) -> FaceMaps | None:
+    """The result as a map per face, where it is or has one."""
+    if isinstance(result, Maps):
+        return result.maps
+    return result.maps() if isinstance(result, Matrices) else None

@@ -1,0 +1,50 @@
+"""The patch weights of the Earth Mover's Distance: how much each patch counts."""
+
+from __future__ import annotations
+
+from demo.explain.base import Condition, Explanation, Importance
+from demo.explain.drawing import FaceMaps
+from demo.explain.pair import Pair
+from demo.explain.results import Maps
+from demo.matching import WEIGHTINGS, emd
+from demo.methods.emd import Emd, EmdOptions
+
+#: Names no patch, so there is nothing to judge.
+_SAYS_NOTHING = "uniform"
+
+
+class WeightsExplanation(Explanation):
+    """How much each patch counts (Eq. 3.6-3.8)."""
+
+    word = "weights"
+    title = "Weights"
+    note = "EMD: how much each patch counts."
+    method = Emd.word
+    view = "weights"
+    overview = True
+    first_row = True
+    condition = Condition(
+        "d_weights", "Weights of the Earth Mover's Distance", "EMD weights",
+        "Each photo again, lit by a computer: bright parts are those that counted most while comparing, dark parts "
+        "least.")
+
+    def compute(self, pair: Pair) -> Maps:
+        moved = pair.transport
+        u, v = (weights[0].cpu().numpy() for weights in (moved.query_weights, moved.candidate_weights))
+        return Maps(FaceMaps(self.told(pair), u, v, moved.grid, pair.scale), "weight")
+
+    @staticmethod
+    def told(pair: Pair) -> str:
+        """The weighting in use."""
+        options: EmdOptions = pair.matching.of(Emd.word)
+        return WEIGHTINGS[options.weighting].title
+
+    def importances(self, pair: Pair) -> list[Importance]:
+        found = []
+        for name, weighting in WEIGHTINGS.items():
+            if name == _SAYS_NOTHING or any(map(weighting.unavailable, pair.features)):
+                continue
+            moved = emd(*pair.features, name, solver="exact")
+            found.append(Importance(f"weights: {name}", self.method,
+                                    moved.query_weights[0].double().cpu().clamp(min=0).numpy(), name))
+        return found

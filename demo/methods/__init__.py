@@ -1,0 +1,10 @@
+"""What can rank and verify: one file per method, one table of them, one ``rerank``."""
+
+from demo.methods.base import Faces, Measured, Method, NoOptions
+from demo.methods.cross import CrossMethod
+from demo.methods.matching import Matching, method_fields
+from demo.methods.registry import DEFAULT, METHODS, NONE, RERANKING, STAGE1, load_method, method_of, ready
+from demo.methods.rerank import Reranked, rerank
+
+__all__ = ["DEFAULT", "METHODS", "NONE", "RERANKING", "STAGE1", "CrossMethod", "Faces", "Matching", "Measured",
+           "Method", "NoOptions", "Reranked", "load_method", "method_fields", "method_of", "ready", "rerank"]

@@ -1,0 +1,116 @@
+"""What every way to rank and verify offers. A method is one file here and one line in ``demo.methods.registry``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor
+
+from demo.backbones import Backbone, Features, Grid
+
+
+class Faces(Protocol):
+    """Known faces that a method may learn from: what it needs of ``demo.gallery.Gallery``."""
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """(rows, cols) of the patches that are stored, the default first."""
+
+    def __len__(self) -> int: ...
+
+    def features(self, rows: Sequence[int], grid: Grid | None = None) -> Features:
+        """Stored features of some rows."""
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """Of a method that takes none."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """distances: (k,), smaller is nearer. evidence: everything behind them that explains them, None where there is no
+    more than the distances."""
+
+    distances: Tensor
+    evidence: Any = None
+
+
+class Method(ABC):
+    """A way to compare faces, ready for one backbone and, where it has one, one gallery.
+
+    word: everywhere it is named. title: for menus. short: for tables. name: in the papers' tables. explanation: one
+    sentence for people. measure: what its distance is, in a few words. Options: dataclass of typed fields that it
+    takes. reranks: it can be Stage 2. verifies: it judges pairs on the pages, and is calibrated. trained: needs weights
+    beside the backbone's. cached: a small gallery is prepared once. uses_grid: patches may be asked for on any grid.
+    """
+
+    word: ClassVar[str]
+    title: ClassVar[str]
+    short: ClassVar[str]
+    name: ClassVar[str]
+    explanation: ClassVar[str]
+    measure: ClassVar[str]
+    Options: ClassVar[type] = NoOptions
+    reranks: ClassVar[bool] = True
+    verifies: ClassVar[bool] = False
+    trained: ClassVar[bool] = False
+    cached: ClassVar[bool] = False
+    uses_grid: ClassVar[bool] = False
+
+    def __init__(self, backbone: Backbone, gallery: Faces | None = None, *, weights: Path | None = None):
+        self.backbone = backbone
+        self.gallery = gallery
+
+    @classmethod
+    def unavailable(cls, backbone: Backbone | str, gallery: Faces | None = None) -> str | None:
+        """One sentence that says what is missing for this backbone (or one of that name) and gallery, else None."""
+        return None
+
+    @property
+    def alpha(self) -> float | None:
+        """Share of its distance in Eq. 5.1 unless another is asked for; None for a method that is not mixed."""
+        return None
+
+    def alpha_for(self, query: Features, options: Any, asked: float | None) -> float | None:
+        """The share for one query (features of one face): the one asked for, or the method's own."""
+        return self.alpha if asked is None else asked
+
+    @property
+    def key(self) -> str:
+        """Hash of the weights that its distances depend on."""
+        return self.backbone.weights_sha256
+
+    def provenance(self) -> dict[str, str]:
+        """What its numbers were made with beside backbone and gallery, as plain data."""
+        return {}
+
+    @abstractmethod
+    def prepare(self, features: Features) -> Any:
+        """Everything about N faces that no other face changes; can be indexed with rows (slice, list or tensor)."""
+
+    @abstractmethod
+    def distances(self, query: Features, prepared: Any, options: Any = None, grid: Grid | None = None) -> Measured:
+        """Distances (k,) of a query (features of one face) to k prepared faces. options: an instance of ``Options``
+        (None = the defaults). grid: of the patches, None = the backbone's first; of methods with ``uses_grid``."""
+
+    @abstractmethod
+    def pairs(self, first: Features, second: Features, options: Any = None, grid: Grid | None = None) -> Tensor:
+        """(B,) distances of B pairs of faces, pair by pair; the same numbers as ``distances``."""
+
+    def describe(self, options: Any = None, evidence: Any = None) -> str:
+        """What its distance is, with the settings it was measured under. evidence: as ``Measured`` has it."""
+        return self.measure
+
+    @classmethod
+    def settings_told(cls, options: Any, evidence: Any) -> list[str]:
+        """The settings of a ranking, in a few words each, for a caption."""
+        return [f"{cls.short} re-ranking"]
+
+    def setting(self, options: Any = None, grid: Grid | None = None) -> str:
+        """What the distances depend on beside the weights, in a word: "" where nothing can be chosen."""
+        return ""

@@ -1,0 +1,107 @@
+"""DeepFace-EMD: the Earth Mover's Distance between the patches of two faces. Model D of Face-ViT's tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+from demo.backbones import Features, Grid, grid_name
+from demo.errors import BadSetting
+from demo.fields import option
+from demo.matching import SOLVERS, WEIGHTINGS, EMDResult, PatchStatistics, adapted_alpha, check_share, emd
+from demo.methods.base import Measured, Method
+
+#: Share of the EMD in Eq. 5.1, as in the paper.
+PAPER_ALPHA = 0.7
+#: As many faces of a gallery, evenly spread, tell where its patches are.
+STATISTICS_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class EmdOptions:
+    """What can be chosen of the EMD; the defaults are the paper's, with exact transport."""
+
+    weighting: str = option(
+        "apc", title="Patch weighting", help="How much each patch counts.", called="weighting", several=True,
+        always=True,
+        choices=lambda: {name: one.title for name, one in WEIGHTINGS.items()})
+    adaptive: bool = option(
+        False, title="Adaptive α (extra)",
+        help="Raises α up to 0.9 for a face whose patches are out of place, as a crop's are.")
+    share: float = option(
+        1.0, title="Share of the mass that moves (extra)", low=0, high=1, step=0.05, open_low=True,
+        help="Below 1, patches that match worst, such as occluded ones, may stay unmatched.")
+    solver: str = option(
+        "auto", title="Transport solver", help="How transport is solved.", called="solver",
+        choices=lambda: {"auto": "Exact on a CPU, Sinkhorn on a GPU", **{name: s.title for name, s in SOLVERS.items()}})
+
+    def check_together(self) -> None:
+        """Raise BadSetting for choices that do not go together."""
+        check_share(self.share, self.solver)
+
+
+class Emd(Method):
+    """The cheapest way to move one face's patch weights onto the other's (Eq. 3.1-3.8)."""
+
+    word = "emd"
+    title = "Earth Mover's Distance (EMD)"
+    short = "EMD"
+    name = "D"
+    explanation = "Patches of one face are moved onto those of the other; the cheaper, the more alike."
+    measure = "Cheapest way to move one face's patch weights onto the other's"
+    Options = EmdOptions
+    verifies = True
+    uses_grid = True
+
+    @property
+    def alpha(self) -> float:
+        return PAPER_ALPHA
+
+    def alpha_for(self, query: Features, options: EmdOptions | None, asked: float | None) -> float:
+        alpha = self.alpha if asked is None else asked
+        if options is None or not options.adaptive:
+            return alpha
+        if self.gallery is None:
+            raise BadSetting("The adaptive alpha needs a gallery: give alpha as a number.")
+        return adapted_alpha(alpha, self._statistics.displacement(query.at(self.gallery.grids[0]).patches))
+
+    @cached_property
+    def _statistics(self) -> PatchStatistics:
+        """Of the gallery on its first grid."""
+        step = -(-len(self.gallery) // STATISTICS_ROWS)
+        return PatchStatistics.of(self.gallery.features(range(0, len(self.gallery), step)).patches)
+
+    def prepare(self, features: Features) -> Features:
+        return features
+
+    def distances(self, query: Features, prepared: Features, options: EmdOptions | None = None,
+                  grid: Grid | None = None) -> Measured:
+        chosen = options or EmdOptions()
+        result = emd(query, prepared, chosen.weighting, chosen.solver, grid, chosen.share)
+        return Measured(result.distance, result)
+
+    def pairs(self, first: Features, second: Features, options: EmdOptions | None = None,
+              grid: Grid | None = None) -> Tensor:
+        return self.distances(first, second, options, grid).distances
+
+    def describe(self, options: EmdOptions | None = None, evidence: EMDResult | None = None) -> str:
+        chosen = options or EmdOptions()
+        if evidence is None:
+            return self.measure
+        moved = f"{self.measure}, {chosen.share:.0%} of the mass" if chosen.share < 1 else self.measure
+        return f"{moved}: {chosen.weighting} weights, {grid_name(evidence.grid)} grid, {evidence.solver} solver"
+
+    @classmethod
+    def settings_told(cls, options: EmdOptions, evidence: EMDResult) -> list[str]:
+        words = [f"{options.weighting} weights", f"{grid_name(evidence.grid)} patches", f"{evidence.solver} transport"]
+        return words + ([f"{evidence.share:.0%} of the mass moved"] if evidence.share < 1 else [])
+
+    def setting(self, options: EmdOptions | None = None, grid: Grid | None = None) -> str:
+        chosen = options or EmdOptions()
+        solver = chosen.solver
+        if solver == "auto":
+            solver = "exact" if self.backbone.device.type == "cpu" or chosen.share < 1 else "sinkhorn"
+        words = [chosen.weighting, grid_name(grid or self.backbone.info.grids[0]), solver]
+        return " ".join(words + ([f"share {chosen.share:g}"] if chosen.share < 1 else []))

@@ -1,0 +1,56 @@
+"""Every method, one line each. Pages, command line, evaluation, calibration, attack and study go through this table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from demo.backbones import Backbone
+from demo.crossimage import CrossImageModel
+from demo.errors import BadSetting
+from demo.methods.base import Faces, Method
+from demo.methods.cosine import Cosine
+from demo.methods.emd import Emd
+from demo.methods.h1 import H1
+from demo.methods.h2 import H2
+from demo.methods.h2l import H2L
+from demo.methods.v import V
+
+#: Word → method, in the order that menus and tables show. The first is Stage 1.
+METHODS: dict[str, type[Method]] = {method.word: method for method in (Cosine, Emd, H2L, H2, H1, V)}
+#: Stage 1: ranks the whole gallery.
+STAGE1 = Cosine
+#: What re-ranks unless something else is asked for.
+DEFAULT = Emd
+#: Those that can be Stage 2.
+RERANKING = {word: method for word, method in METHODS.items() if method.reranks}
+#: The word for Stage 1 alone.
+NONE = "none"
+
+
+def method_of(word: str) -> type[Method]:
+    """A method by its word; BadSetting for an unknown one."""
+    if word not in METHODS:
+        raise BadSetting(f"Unknown method {word!r}: choose from {', '.join(METHODS)}.")
+    return METHODS[word]
+
+
+def load_method(word: str, backbone: Backbone, gallery: Faces | None = None, *, weights: str | Path | None = None,
+                model: CrossImageModel | None = None) -> Method:
+    """A method ready to compare faces by their features.
+
+    weights: a checkpoint for one that is ``trained``; default: those shipped for the backbone. model: one that is
+    loaded already, used where it is of this method's kind. A published checkpoint brings its own face CNN: features
+    must come from ``method.model.backbone`` then. Raises BadSetting for an unknown word, WeightsMissing where no
+    weights are shipped, BadWeights for a file of another model.
+    """
+    chosen = method_of(word)
+    if chosen.trained and model is not None and model.kind == chosen.name:
+        return chosen(backbone, gallery, model=model)
+    return chosen(backbone, gallery, weights=Path(weights) if weights else None)
+
+
+def ready(backbone: Backbone | str, gallery: Faces | None = None, *,
+          among: Mapping[str, type[Method]] = METHODS) -> dict[str, type[Method]]:
+    """Those methods that can be used with a backbone (or one of that name) and a gallery."""
+    return {word: method for word, method in among.items() if method.unavailable(backbone, gallery) is None}
