@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import QUERIES, ROOT, real_photos
+from conftest import QUERIES, real_photos
 from PIL import Image
 
 from demo.cli import main
@@ -135,10 +135,3 @@ def test_settings_come_from_the_environment():
     for wrong in ({"DEMO_KEEP_MINUTES": "soon"}, {"DEMO_EDIT_GALLERIES": "perhaps"}):
         with pytest.raises(BadSetting, match=next(iter(wrong))):
             Settings.from_environment(wrong)
-
-
-def test_the_readme_names_every_command():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for command in ("identify", "gallery build", "gallery info", "gallery verify", "evaluate", "weights list",
-                    "weights get", "weights check", "benchmark", "compare", "train-h2l"):
-        assert f"python -m demo {command}" in readme

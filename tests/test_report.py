@@ -30,7 +30,7 @@ from demo.identify import Identifier
 from demo.settings import settings
 from demo.ui.pages.results import SHIPPED, ResultsPage
 
-#: Every table and figure with results in the papers, as REFERENCE.md lists them.
+#: Every table and figure with results in chapter 5 of the dissertation (docs/method.md).
 TABLES = {"5.1", "5.2", "5.3", "5.4", "5.5", "5.7", "5.8", "5.9", "5.10", "5.11", "5.12", "5.14"}
 
 
@@ -47,7 +47,7 @@ def test_every_command_exists(words):
     assert cli._parser("").parse_args(shlex.split(words)).run
 
 
-def test_published_numbers_are_those_of_the_reference():
+def test_published_numbers_are_those_of_the_papers():
     """Spot checks against the text, one of each table."""
     known = {(one.item.split()[-1], one.data, one.alteration, one.backbone, one.method): one.values
              for one in PUBLISHED}

@@ -1,6 +1,6 @@
 """ArcFace: the ResNet-18 variant of DeepFace-EMD and of Face-ViT's face CNN (gray 128x128 → 512 and 8x8x512).
 
-Loads the published ``resnet18_110.pth`` key for key (REFERENCE.md A4, B1).
+Loads the published ``resnet18_110.pth`` key for key (docs/method.md, Networks).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """CosFace: SphereFace-20 trained with the large-margin cosine loss (RGB 112 high, 96 wide → 512 and 7x6x512).
 
-Loads the published ``ACC99.28.pth`` key for key (REFERENCE.md B1).
+Loads the published ``ACC99.28.pth`` key for key (docs/method.md, Networks).
 """
 
 from __future__ import annotations

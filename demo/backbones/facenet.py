@@ -1,6 +1,6 @@
 """FaceNet: Inception-ResNet-v1 trained on VGGFace2 (RGB 160x160 → 512 and 3x3x1792).
 
-Loads the published ``20180402-114759-vggface2.pt`` key for key (REFERENCE.md B1).
+Loads the published ``20180402-114759-vggface2.pt`` key for key (docs/method.md, Networks).
 """
 
 from __future__ import annotations

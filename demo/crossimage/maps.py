@@ -167,7 +167,7 @@ def _relevance(output: PairOutput, gradients: Sequence[Tensor], pair: int) -> tu
 
 
 def cross_correlation(first: Tensor, second: Tensor, *, authors_drawing: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Cross-correlation maps (Face-ViT, REFERENCE.md A8): cosine of each patch with the mean of the other face.
+    """Cross-correlation maps (Face-ViT, Fig 5.8's study): cosine of each patch with the mean of the other face.
 
     first, second: (B, P, C) patches of both faces: z1 and z2 of a PairOutput for V, H1, H2 and H2L, the backbone's
     patches for C. Negative cosines count as 0; each map is divided by its sum. Returns float64 (B, P) on each face.

@@ -41,7 +41,7 @@ class Transformer(nn.Module):
     """``depth`` blocks of attention and feed-forward, each added to its input.
 
     norm_attention: apply the LayerNorm before attention. The published two-image and hybrid networks have its
-    weights but skip it (REFERENCE.md A2), and so does this one for them.
+    weights but skip it, against Eq. 4.2 (docs/method.md), and so does this one for them.
     Scores are scaled by dim^-0.5, not dim_head^-0.5, as published.
     """
 

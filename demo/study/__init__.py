@@ -1,4 +1,4 @@
-"""The human study: design → stimuli → store → session → export, after STUDY D4 to D7. No screen is known here.
+"""The human study: design → stimuli → store → session → export, as docs/method.md says. No screen is known here.
 
 config: what a study is, as data. design: who sees what, when. stimuli: a folder of pictures and facts (made by
 ``make``). store: SQLite, durable and append-only. session: one participant's way through it. export: the zip.

@@ -1,4 +1,4 @@
-"""Who might have to be excluded, by the rule declared in the configuration before the study opened (STUDY D7)."""
+"""Who might have to be excluded, by the rule declared in the configuration before the study opened."""
 
 from __future__ import annotations
 

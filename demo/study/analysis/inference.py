@@ -1,4 +1,4 @@
-"""Do the conditions differ? Tests on participants' accuracies that assume no distribution (STUDY D6)."""
+"""Do the conditions differ? Tests on participants' accuracies that assume no distribution (docs/method.md)."""
 
 from __future__ import annotations
 

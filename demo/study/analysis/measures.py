@@ -64,7 +64,7 @@ def t_interval(values: np.ndarray) -> list[float]:
 
 
 def describe_condition(answers: Answers, condition: str, resamples: Resamples) -> dict:
-    """Everything STUDY D6 lists for one condition, and the same split by truth and by occlusion."""
+    """Everything docs/method.md lists for one condition, and the same split by truth and by occlusion."""
     rows = answers.frame[answers.frame["condition"] == condition]
     people = len(answers.people)
     accuracies = per_person(rows, rows["correct"], people)

@@ -1,4 +1,4 @@
-"""Regression models of single answers: who answered, which pair, which condition, and in which block (STUDY D6)."""
+"""Regression models of single answers: who answered, which pair, which condition, and in which block."""
 
 from __future__ import annotations
 

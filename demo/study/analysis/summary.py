@@ -1,4 +1,4 @@
-"""The study's results from its long table of answers, as plain JSON-able data: every number with its n (STUDY D6)."""
+"""The study's results from its long table of answers, as plain JSON-able data: every number with its n."""
 
 from __future__ import annotations
 

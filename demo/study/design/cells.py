@@ -1,4 +1,4 @@
-"""Who sees what, when: pure functions of the configuration, a cell and a seed (STUDY D4).
+"""Who sees what, when: pure functions of the configuration, a cell and a seed (docs/method.md).
 
 A block shows one condition. The orders of the conditions are the rows of a Williams square, so that every condition
 stands equally often at every position and follows every other equally often; the sets of pairs rotate over the

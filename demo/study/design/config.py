@@ -1,4 +1,4 @@
-"""What a study is, as data: read from and written to JSON, checked before anything is made or opened (STUDY D4)."""
+"""What a study is, as data: read from and written to JSON, checked before anything is made of it (docs/method.md)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STUDY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 @dataclass(frozen=True)
 class Exclusion:
-    """When a participant becomes a candidate for exclusion (STUDY D7); the operator decides, the rule is declared.
+    """When a participant becomes a candidate for exclusion; the operator decides, the rule is declared.
 
     fast_ms, slow_ms: response times outside are flagged. fast_trials, slow_trials: from so many flagged test trials
     on. same_answer_run: more equal answers in a row than this. attention_failed: from so many on.

@@ -1,4 +1,4 @@
-"""How many participants are needed: the study simulated many times over, and tested as it will be (STUDY D6)."""
+"""How many participants are needed: the study simulated many times over, and tested as it will be (docs/method.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything a study has recorded as one zip: tables, events, codebook and hashes (STUDY D5).
+"""Everything a study has recorded as one zip: tables, events, codebook and hashes (docs/method.md).
 
 Rows of excluded participants, drop-outs and previews are kept and flagged. Texts that a spreadsheet would run as a
 formula are written with an apostrophe in front.

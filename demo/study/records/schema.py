@@ -1,4 +1,4 @@
-"""The tables of a study's database, its guards, and the steps from one version of them to the next (STUDY D5).
+"""The tables of a study's database, its guards, and the steps from one version of them to the next (docs/method.md).
 
 ``PRAGMA user_version`` counts the steps that a database has been through. A step is never changed once released; a
 new one is added to STEPS.

@@ -1,4 +1,4 @@
-"""The study's SQLite file: write-ahead log, synchronous=FULL, one writer at a time, append-only (STUDY D5).
+"""The study's SQLite file: write-ahead log, synchronous=FULL, one writer at a time, append-only (docs/method.md).
 
 Any number of threads and processes may open the same file. What ``Store.write`` did is durable once its block has
 been left without an error; otherwise nothing of it happened.

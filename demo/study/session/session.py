@@ -1,4 +1,4 @@
-"""One participant's way through the study: consent, practice, blocks, rests, debrief (STUDY D4, D7). No HTTP here.
+"""One participant's way through the study: consent, practice, blocks, rests, debrief (docs/method.md). No HTTP here.
 
 The server decides which trial is up; a page only shows a view and reports what happened. A view never holds the
 condition, the pair or the right answer. Every call that changes something has been made durable when it returns.
