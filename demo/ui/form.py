@@ -18,6 +18,7 @@ from demo.query import ALTERATIONS, Options
 from demo.ui.components import ExampleStrip, PhotoInput
 from demo.ui.engine import Engine
 from demo.ui.examples import EXAMPLES, FIRST
+from demo.ui.parameters import Parameter
 from demo.ui.view import photo_thumb
 
 UNALTERED, ANY_STYLE = "none", "any"
@@ -97,9 +98,7 @@ def style_choices(alter: str, chosen: str | None = None) -> gr.Dropdown:
 
 def offers(component: gr.components.Component, value) -> bool:
     """Whether a value from a link is one that the component would take."""
-    if isinstance(component, gr.Slider):
-        return component.minimum <= value <= component.maximum
-    return not hasattr(component, "choices") or value in {choice for _, choice in component.choices}
+    return Parameter.of("", component).takes(value)
 
 
 @dataclass
