@@ -7,15 +7,18 @@ import gradio as gr
 from demo.settings import ASSETS, Settings
 from demo.settings import settings as read_settings
 from demo.ui.engine import Engine
+from demo.ui.gate import gate_options, upload_routes
 from demo.ui.pages.about import AboutPage
 from demo.ui.pages.compare import ComparePage
 from demo.ui.pages.galleries import GalleriesPage
 from demo.ui.pages.identify import IdentifyPage
 from demo.ui.pages.results import ResultsPage
+from demo.ui.problems import explain_problems
 from demo.ui.study.api import study_routes
 from demo.ui.study.desk import StudyDesk
 from demo.ui.study.operator import operator_routes
 from demo.ui.theme import THEME
+from demo.ui.uploads import uploads
 
 HEADER = """<header class="app-header"><h1>Why do these two faces match?</h1>
 <p>Explainable face identification: rank by embedding, re-rank by patches, and see the reasons.
@@ -27,6 +30,7 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
     settings = settings or read_settings()
     engine = engine or Engine(settings)
     keep = settings.keep_minutes * 60
+    uploads()  # the folder that all components write into
     sweep = min(keep // 2, 600)  # seconds between sweeps; a file may have to wait for one beyond its age
     with gr.Blocks(title="Explainable face identification", analytics_enabled=False, fill_width=True,
                    delete_cache=(sweep, keep - sweep)) as app:
@@ -45,6 +49,7 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
     with app.route("About", "/about") as about:
         gr.Navbar(main_page_name="Identify")
         AboutPage(engine, about)
+    explain_problems(app)
     return app.queue(max_size=64, api_open=False)
 
 
@@ -55,9 +60,10 @@ def launch_options(settings: Settings | None = None) -> dict:
     desk = StudyDesk(settings)
     return {
         "theme": THEME, "css_paths": [ASSETS / "ui" / "app.css"], "footer_links": ["api", "settings"],
-        "run_history": False, "enable_monitoring": False, "show_error": True,
+        "run_history": False, "enable_monitoring": False, "show_error": False, "num_workers": 0,
         "max_file_size": f"{settings.max_archive_mb:.0f}mb", "state_session_capacity": 500,
         "favicon_path": ASSETS / "ui" / "favicon.png",
         "blocked_paths": [str(settings.study.resolve()), str(settings.study_dir.resolve())],
-        "app_kwargs": {"routes": [*study_routes(desk), *operator_routes(desk, settings)], "lifespan": desk.lifespan},
+        "app_kwargs": {"routes": [*study_routes(desk), *operator_routes(desk, settings), *upload_routes()],
+                       "lifespan": desk.lifespan, **gate_options(settings)},
     }

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from functools import cache
 
 import gradio as gr
+from gradio.data_classes import ImageData
+from pydantic import ConfigDict, ValidationError, model_validator
 
+from demo.errors import BadPhoto
 from demo.settings import ASSETS
+from demo.ui.uploads import uploads
 
 
 @cache
@@ -52,12 +58,77 @@ class ExampleStrip(_Panel):
     scripts, root = ("examples.js",), "examples-root"
 
 
+class SentPhoto(ImageData):
+    """What a request sends as a photo. Whatever else it sends reads as a photo without path and address."""
+
+    model_config = ConfigDict(title="ImageData")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read(cls, value, handler):
+        try:
+            return handler(value)
+        except ValidationError:
+            return cls.model_construct()
+
+
+def sent_photo(payload: SentPhoto) -> str | bytes:
+    """The file that Gradio stored for an upload, a photo that a page starts from, or the bytes of a data address.
+
+    BadPhoto for any other path, and for the address of something elsewhere: nothing is fetched.
+    """
+    file = uploads().known(payload.path)
+    if file is not None:
+        return file
+    kind, _, data = (payload.url or "").partition(";base64,")
+    if payload.path is None and data and kind.startswith("data:image/"):
+        try:
+            return base64.b64decode(data, validate=True)
+        except (binascii.Error, ValueError):
+            raise BadPhoto("The photo's data address is damaged: upload the photo as a file.") from None
+    raise BadPhoto("Upload the photo first.")
+
+
 class PhotoInput(gr.Image):
-    """An image input that hands over the file as it came, so that every way a photo can be bad is told in words."""
+    """An image input that hands over the file as it came, so that every way a photo can be bad is told in words.
+
+    What it is made to show, pages start from: everybody may use it.
+    """
 
     is_template = True  # drawn by the browser as the gr.Image it is
+    data_model = SentPhoto
 
-    def preprocess(self, payload):
-        if payload is None or payload.path is None:
-            return super().preprocess(payload)
-        return payload.path
+    def preprocess(self, payload: SentPhoto | None) -> str | bytes | None:
+        try:
+            return None if payload is None else sent_photo(payload)
+        except BadPhoto as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+    def postprocess(self, value: str | None):
+        if value is not None:
+            value = self.move_resource_to_block_cache(value)
+            uploads().offer(value)
+        return super().postprocess(value)
+
+
+class ArchiveInput(gr.File):
+    """A file input for one zip, under the rules of PhotoInput."""
+
+    is_template = True
+
+    @property
+    def data_model(self):
+        """As PhotoInput's, so that whatever is sent meets the sentence below; gr.File sets its own in each object."""
+        return SentPhoto
+
+    @data_model.setter
+    def data_model(self, _):
+        return
+
+    def preprocess(self, payload: SentPhoto | None) -> str | None:
+        if payload is None:
+            return None
+        file = uploads().known(payload.path)
+        if file is None:
+            raise gr.Error("Upload the zip first.", print_exception=False)
+        return file

@@ -28,6 +28,7 @@ from demo.ui.pages.form import (
     values_from_link,
 )
 from demo.ui.pages.identify import HEAVY, QUICK
+from demo.ui.parameters import Parameter, read_all
 from demo.ui.views.examples import EXAMPLES, FIRST
 from demo.ui.views.verdicts import Compared, compare_command, compared_value, verdicts_value
 from demo.verify import verify
@@ -91,12 +92,15 @@ class ComparePage:
                     **QUICK).then(**run)
         downloads.wire(result, HEAVY, QUICK)
         with gr.Row(visible=False):
-            face, face_second = gr.Number(1, label="Face", precision=0), gr.Number(1, label="Second face", precision=0)
+            face, face_second = (gr.Number(1, label=label, precision=0, minimum=1) for label in ("Face", "Second face"))
             answer, figure = gr.Textbox(label="Answer"), gr.Image(format="png", label="Figure")
             order = ("first", "occlude", "style", "second", "occlude_second", "gallery", "backbone", "detector",
                      "aligned", "seed", "style_second")
             gr.Button().click(self.answer, [*(form[name] for name in order), face, face_second], [answer, figure],
-                              api_name="compare", api_description=API_TEXT, concurrency_id=HEAVY)
+                              api_name="compare", api_description=API_TEXT, concurrency_id=HEAVY, preprocess=False)
+        parts = {**{name: form[name] for name in order}, "face": face, "face_second": face_second}
+        self.parameters = [Parameter.of(name, part, engine.gallery_names if name == "gallery" else None)
+                           for name, part in parts.items()]
 
     def _lay_out(self) -> dict[str, gr.components.Component]:
         """Every input by name."""
@@ -179,11 +183,14 @@ class ComparePage:
                style_second, face, face_second, progress=gr.Progress()):  # noqa: B008
         """The public endpoint: the words of the command line in, its JSON and figure out."""
         if first is None or second is None:
-            raise gr.Error("Two photos are needed.", print_exception=False)
-        choices = (occlude, style, occlude_second, style_second, gallery, backbone, detector, aligned, seed)
+            raise gr.Error(f"Two photos are needed: {'first' if first is None else 'second'} is missing.",
+                           print_exception=False)
+        sent = (first, occlude, style, second, occlude_second, gallery, backbone, detector, aligned, seed,
+                style_second, face, face_second)
         try:
-            compared = self.compute(first, second, (int(face) - 1, int(face_second) - 1),
-                                    dict(zip(self.standard, choices, strict=True)), progress)
+            values = read_all(self.parameters, sent)
+            compared = self.compute(values["first"], values["second"], (values["face"] - 1, values["face_second"] - 1),
+                                    values, progress)
         except DemoError as error:
             raise gr.Error(str(error), print_exception=False) from None
         return json_text(compared.found.as_json()), Image.open(BytesIO(compared_png(compared)))

@@ -17,6 +17,7 @@ from demo.matching import SOLVERS, WEIGHTINGS, weighting_problems
 from demo.query import ALTERATIONS, Options
 from demo.ui.components import ExampleStrip, PhotoInput
 from demo.ui.engine import Engine
+from demo.ui.parameters import Parameter
 from demo.ui.views.board import photo_thumb
 from demo.ui.views.examples import EXAMPLES, FIRST
 
@@ -97,9 +98,7 @@ def style_choices(alter: str, chosen: str | None = None) -> gr.Dropdown:
 
 def offers(component: gr.components.Component, value) -> bool:
     """Whether a value from a link is one that the component would take."""
-    if isinstance(component, gr.Slider):
-        return component.minimum <= value <= component.maximum
-    return not hasattr(component, "choices") or value in {choice for _, choice in component.choices}
+    return Parameter.of("", component).takes(value)
 
 
 @dataclass

@@ -9,6 +9,7 @@ import gradio as gr
 from demo.backbones import BackboneInfo, grid_name
 from demo.errors import DemoError
 from demo.gallery import Gallery, check_name, list_photos, unpack_archive
+from demo.ui.components import ArchiveInput
 from demo.ui.engine import Engine
 
 PAGE = 48
@@ -60,7 +61,7 @@ class GalleriesPage:
                         "machine until the gallery is deleted, and every visitor of it can see them.",
                         elem_classes="hint")
             name = gr.Textbox(label="Name", max_lines=1, elem_id="new-name")
-            archive = gr.File(label="Zip of photos", file_types=[".zip"], type="filepath", elem_id="new-zip")
+            archive = ArchiveInput(label="Zip of photos", file_types=[".zip"], elem_id="new-zip")
             add = gr.Button("Add", variant="primary", elem_id="add")
         with gr.Accordion("Delete the shown gallery", open=False):
             sure = gr.Textbox(label="Type its name to delete its photos and indexes", elem_id="delete-name")

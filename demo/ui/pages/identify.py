@@ -29,6 +29,7 @@ from demo.ui.pages.form import (
     style_choices,
     values_from_link,
 )
+from demo.ui.parameters import Parameter, read_all
 from demo.ui.views.board import TOP, Result, board_value, details_text, photo_value, reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST
 from demo.ui.views.inspector import inspector_value
@@ -85,10 +86,14 @@ class IdentifyPage:
         downloads.wire(result, HEAVY, QUICK)
 
         with gr.Row(visible=False):
-            face, top = gr.Number(1, label="Face", precision=0), gr.Number(TOP, label="Top", precision=0)
+            face, top = (gr.Number(value, label=label, precision=0, minimum=1)
+                         for label, value in (("Face", 1), ("Top", TOP)))
             answer, figure = gr.Textbox(label="Answer"), gr.Image(format="png", label="Figure")
             gr.Button().click(self.answer, [form.photo, *form.components, face, top], [answer, figure],
-                              api_name="identify", api_description=API_TEXT, concurrency_id=HEAVY)
+                              api_name="identify", api_description=API_TEXT, concurrency_id=HEAVY, preprocess=False)
+        parts = {"photo": form.photo, **form.choices, "face": face, "top": top}
+        self.parameters = [Parameter.of(name, part, engine.gallery_names if name == "gallery" else None)
+                           for name, part in parts.items()]
 
     def compute(self, photo, values: dict, face: int, truth: str | None, progress) -> Result:
         """Identify with the form's choices. Raises DemoError."""
@@ -105,7 +110,7 @@ class IdentifyPage:
             beside = identifier.rank(found.query, replace(options, stage2="h2l", alpha=None), truth=truth)
         return Result(found, identifier, impostors, values["colours"], beside)
 
-    def run(self, photo: str | None, example: str, face: int, *choices, progress=gr.Progress()):  # noqa: B008
+    def run(self, photo: str | bytes | None, example: str, face: int, *choices, progress=gr.Progress()):  # noqa: B008
         """The form → what the page shows."""
         values = dict(zip(self.standard, choices, strict=True))
         nothing = {"error": "Choose an example or add a photo."}
@@ -172,10 +177,11 @@ class IdentifyPage:
         """The public endpoint: the words of the command line in, its JSON and figure out."""
         if photo is None:
             raise gr.Error("A photo is needed.", print_exception=False)
-        choices = (occlude, style, seed, gallery, backbone, stage2, weighting, grid, alpha, adaptive, share, k,
-                   solver, detector, aligned, colours)
+        sent = (photo, occlude, style, seed, gallery, backbone, stage2, weighting, grid, alpha, adaptive, share, k,
+                solver, detector, aligned, colours, face, top)
         try:
-            result = self.compute(photo, dict(zip(self.standard, choices, strict=True)), int(face) - 1, None, progress)
+            values = read_all(self.parameters, sent)
+            result = self.compute(values["photo"], values, values["face"] - 1, None, progress)
         except DemoError as error:
             raise gr.Error(str(error), print_exception=False) from None
-        return json_text(result.found.as_json(int(top))), Image.open(BytesIO(figure_png(result)))
+        return json_text(result.found.as_json(values["top"])), Image.open(BytesIO(figure_png(result)))

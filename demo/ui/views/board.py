@@ -46,7 +46,7 @@ class Result:
     impostors: Impostors | None = None
     colormap: str = "viridis"
     beside: Identification | None = None
-    token: str = field(default_factory=lambda: secrets.token_hex(8))
+    token: str = field(default_factory=lambda: secrets.token_hex(16))
     _crops: dict[int, np.ndarray] = field(default_factory=dict)
 
     def crop(self, row: int) -> np.ndarray:

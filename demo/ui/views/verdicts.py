@@ -26,7 +26,7 @@ class Compared:
     """A comparison together with a name of its own. One per visitor and run."""
 
     found: Verification
-    token: str = field(default_factory=lambda: secrets.token_hex(8))
+    token: str = field(default_factory=lambda: secrets.token_hex(16))
 
 
 def verdicts_value(found: Verification) -> dict:

@@ -1,0 +1,124 @@
+"""Which file a request may name: what its own visitor sent, and the photos that the pages start from. Nothing else.
+
+Everything that the app writes for visitors lies in one folder of this process. Files that visitors send lie in a part
+of it where each has a folder with a name of its own that cannot be guessed; they are given back to their sender only.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+import threading
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+
+@dataclass
+class _Sent:
+    """A file that a visitor sent. unclaimed: by a program that shows no key; the first to use it is then its sender."""
+
+    owners: set[str]
+    unclaimed: bool = field(default=False)
+
+
+class Uploads:
+    """Thread-safe. A visitor is known by any of its keys: that of its cookie, or of its session. folder: must exist."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder.resolve()
+        self._sent: dict[Path, _Sent] = {}
+        self._offered: set[Path] = set()
+        self._guard = threading.Lock()
+
+    def room(self) -> Path:
+        """A new folder for what one request sends."""
+        self._forget_erased()
+        folder = self._inbox / secrets.token_urlsafe(16)
+        folder.mkdir(parents=True)
+        return folder
+
+    def keep(self, files: Iterable[str | Path], owner: str, *, unclaimed: bool = False) -> None:
+        """Remember who sent files that lie in a ``room``."""
+        with self._guard:
+            for file in files:
+                self._sent[Path(file).resolve()] = _Sent({owner}, unclaimed)
+
+    def offer(self, file: str | Path) -> None:
+        """Let everybody use a photo that a page starts from. What a visitor sent stays the visitor's."""
+        file = Path(file).resolve()
+        if not file.is_relative_to(self._inbox):
+            with self._guard:
+                self._offered.add(file)
+
+    def usable(self, path: object, keys: Collection[str]) -> str | None:
+        """The real path of a file that the visitor with these keys may have worked on; None for any other."""
+        file = self._real(path)
+        if file is None:
+            return None
+        with self._guard:
+            if file in self._offered:
+                return str(file)
+            sent = self._sent.get(file)
+            if sent is None or not (sent.unclaimed or sent.owners.intersection(keys)):
+                return None
+            if sent.unclaimed:
+                sent.owners.update(keys)
+                sent.unclaimed = False
+            return str(file)
+
+    def readable(self, path: object, keys: Collection[str]) -> bool:
+        """Whether a file may be fetched with these keys: what was made for the pages, and what the visitor sent."""
+        file = self._real(path)
+        if file is None:
+            return False
+        if not file.is_relative_to(self._inbox):
+            return True
+        with self._guard:
+            return file in self._sent and not self._sent[file].owners.isdisjoint(keys)
+
+    def known(self, path: object) -> str | None:
+        """The real path of a file that some visitor may have worked on; None for any other."""
+        file = self._real(path)
+        with self._guard:
+            return str(file) if file in self._offered or file in self._sent else None
+
+    @property
+    def _inbox(self) -> Path:
+        return self.folder / "uploads"
+
+    def _real(self, path: object) -> Path | None:
+        """A regular file in the folder, every link on the way to it followed first."""
+        if not isinstance(path, str | os.PathLike):
+            return None
+        with suppress(OSError, ValueError, RuntimeError):  # too long, a zero byte, a circle of links
+            file = Path(path).resolve(strict=True)
+            if file.is_relative_to(self.folder) and stat.S_ISREG(file.lstat().st_mode):
+                return file
+        return None
+
+    def _forget_erased(self) -> None:
+        with self._guard:
+            for file in [file for file in self._sent if not file.exists()]:
+                del self._sent[file]
+                for folder in (file.parent, file.parent.parent):
+                    with suppress(OSError):  # something else lies there still
+                        folder.rmdir()
+
+
+@cache
+def uploads() -> Uploads:
+    """Those of this process. Gradio is told to write into their folder, so call it before a component is made."""
+    base = os.environ.get("GRADIO_TEMP_DIR")
+    if base:
+        Path(base).mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="faces-", dir=base)).resolve()  # readable by this user only
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Uploads(folder)
