@@ -23,7 +23,7 @@ from demo.fields import fields_of
 from demo.gallery import Gallery
 from demo.matching import EMDResult
 from demo.methods import METHODS, NONE, Matching, Measured, Method, load_method, ready, rerank
-from demo.query import Clock, Query, asked, prepare_query
+from demo.query import Clock, Preparation, Query, asked, prepare_query
 
 #: Galleries up to this size are prepared for a method once; of larger ones only the candidates, each time.
 PREPARED_ROWS = 2000
@@ -146,7 +146,11 @@ class Identifier:
         only passed on. settings: by name, of ``demo.query.Preparation``, ``demo.methods.Matching`` and the methods'
         options. Raises BadPhoto, NoFace or BadSetting.
         """
-        preparation, matching = asked(stage2=stage2 or NONE, **settings)
+        return self.answer(photo, *asked(stage2=stage2 or NONE, **settings), truth=truth)
+
+    def answer(self, photo, preparation: Preparation, matching: Matching, *, truth: str | None = None
+               ) -> Identification:
+        """``identify`` with the settings as they are kept."""
         clock = Clock(self.backbone.device)
         query = prepare_query(photo, self.backbone, preparation, clock, self.gallery)
         return self.rank(query, matching, clock=clock, truth=truth)

@@ -46,16 +46,18 @@ class Preparation:
     """
 
     alteration: str | None = option(
-        None, kind=str, word="occlude", key="occlusion", title="Alter the photo", called="alteration",
+        None, kind=str, word="occlude", key="occlusion", title="Alter the photo", called="alteration", each=True,
         help="Alter the photo before anything else; dodge and impersonate are white-box PGD on the backbone, not "
              "TALFW.",
         choices=lambda: {word: kind.title for word, kind in ALTERATIONS.items()})
-    style: str | None = option(None, kind=str, title="Style", help="Style of the alteration (default: drawn by seed).")
+    style: str | None = option(None, kind=str, title="Style", each=True,
+                               help="Style of the alteration.", unset="drawn by the seed")
     seed: int = option(0, title="Seed of the alteration", help="What is drawn by chance depends on it.", low=0)
     detector: str = option(
         "hog", title="Face detector", called="detector", help="Which face detector looks for faces.",
         choices=lambda: {name: one.title for name, one in DETECTORS.items()})
-    face: int = option(0, title="Face", help="Which face of the photo, 1 = the largest.", low=0)
+    face: int = option(0, title="Face", help="Which face of the photo, 1 = the largest.", low=0, each=True,
+                       parse=lambda text: int(text) - 1, show=lambda face: str(face + 1))
     aligned: bool = option(False, title="The photo is already an aligned face",
                            help="Photos are aligned crops: look for no face.")
 

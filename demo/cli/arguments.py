@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
-from demo.backbones import Backbone, load_backbone, parse_grid
+from demo.backbones import Backbone, load_backbone
+from demo.cli.options import add_fields, given
 from demo.crossimage import CrossImageModel, load_h2l
 from demo.errors import BadSetting
-from demo.faces import DETECTORS
+from demo.fields import changed, fields_of
 from demo.gallery import Photo, open_or_build
 from demo.identify import Identifier
-from demo.matching import SOLVERS, WEIGHTINGS
-from demo.query import ALTERATIONS, STAGE2, Options
+from demo.methods import METHODS, NONE, Matching
+from demo.query import Preparation
 from demo.settings import settings
+
+#: Of the flags that are about the second of two photos.
+SECOND = "-second"
 
 
 def positive(text: str) -> int:
@@ -41,7 +46,7 @@ def add_backbone(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backbone-option", action="append", default=[], type=backbone_option, metavar="NAME=VALUE",
                         help="further choice of the backbone, such as alignment=five-point, flip=true, compat=authors")
     parser.add_argument("--device", default=chosen.device, help="auto, cpu or cuda (default auto)")
-    parser.add_argument("--detector", default="hog", choices=DETECTORS, help="face detector (default hog)")
+    add_fields(parser, [one for one in fields_of(Preparation) if one.name == "detector"])
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -51,46 +56,53 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     add_backbone(parser)
 
 
-def add_query(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    parser.add_argument("--occlude", choices=ALTERATIONS, help="alter the (first) photo before anything else; "
-                        "dodge and impersonate are white-box PGD on the backbone, not TALFW")
-    parser.add_argument("--style", help="style of the alteration (default: drawn by seed)")
-    add_photo(parser, several)
+def add_preparation(parser: argparse.ArgumentParser, several: bool = False, *, alter: bool = True) -> None:
+    """What happens to a photo. several: of many photos, of which the largest face is taken. alter: whether it may be
+    altered. The detector goes with the backbone, since a gallery is built with it too."""
+    out = {"detector"} | ({"face"} if several else set()) | (set() if alter else {"alteration", "style"})
+    add_fields(parser, [one for one in fields_of(Preparation) if one.name not in out])
 
 
-def add_photo(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    parser.add_argument("--seed", type=int, default=Options().seed)
-    parser.add_argument("--aligned", action="store_true", help="photos are aligned crops: look for no face")
-    if not several:
-        parser.add_argument("--face", type=positive, default=1, help="which face of the photo, 1 = the largest")
+def add_second(parser: argparse.ArgumentParser) -> None:
+    """What happens to the second of two photos, where it can differ from the first."""
+    add_fields(parser, [one for one in fields_of(Preparation) if one.each], suffix=SECOND)
 
 
 def add_method(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    plain = Options()
-    add_query(parser, several)
-    parser.add_argument("--stage2", choices=STAGE2, default=plain.stage2)
+    """What happens to a photo, and how it is matched."""
+    add_preparation(parser, several)
+    add_matching(parser, several)
     parser.add_argument("--stage2-weights", type=Path, metavar="FILE",
                         help="checkpoint of a cross-image model, trained here or published; it chooses the backbone "
                              "(a published one brings its own face CNN), so --backbone is left out")
     parser.set_defaults(backbone=None)  # so that one that is asked for can be told from the default
-    parser.add_argument("--k", type=positive, default=plain.k, help="candidates to re-rank (default 100)")
-    parser.add_argument("--share", type=float, default=plain.share,
-                        help="of the patches' mass that transport must move; 0.7 lets the 30 %% that match worst, "
-                             "such as occluded ones, stay out (default 1, the papers' EMD)")
-    parser.add_argument("--adaptive", action="store_true",
-                        help="raise alpha up to 0.9 for a query whose patches are out of place, as a crop's are")
-    add_distance(parser, several)
 
 
-def add_distance(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    plain = Options()
-    parser.add_argument("--weighting", default=plain.weighting, choices=[*WEIGHTINGS, "all"] if several else WEIGHTINGS,
-                        help=f"patch weighting (default {plain.weighting})")
-    parser.add_argument("--alpha", type=float, default=plain.alpha,
-                        help="share of the Stage 2 distance (default: 0.7 for emd, the model's own for others)")
-    parser.add_argument("--grid", default=None, help="patches, ROWSxCOLS (default: the backbone's finest)"
-                        + (", or all" if several else ""))
-    parser.add_argument("--solver", default=plain.solver, choices=["auto", *SOLVERS])
+def add_matching(parser: argparse.ArgumentParser, several: bool = False, leave_out: Collection[str] = ()) -> None:
+    """How faces are matched: the method, and the options of every method. leave_out: names of options."""
+    for options in (Matching, *(method.Options for method in METHODS.values())):
+        add_fields(parser, [one for one in fields_of(options) if one.name not in leave_out], several=several)
+
+
+def preparation_of(parsed: argparse.Namespace, suffix: str = "") -> Preparation:
+    """What is asked of a photo. suffix: of the flags that are about another photo, where they differ."""
+    values = given(parsed, Preparation) | (given(parsed, Preparation, suffix=suffix) if suffix else {})
+    if suffix:  # what is not shared and not given is the default
+        values |= {one.name: one.default for one in fields_of(Preparation)
+                   if one.each and one.name not in given(parsed, Preparation, suffix=suffix)}
+    preparation = changed(Preparation(), values)
+    preparation.check()
+    return preparation
+
+
+def matching_of(parsed: argparse.Namespace) -> Matching:
+    """How faces are matched; BadSetting where a flag that may be varied has several values."""
+    values: dict[str, Any] = {}
+    for options in (Matching, *(method.Options for method in METHODS.values())):
+        values |= given(parsed, options)
+    matching = Matching().having(**values)
+    matching.check()
+    return matching
 
 
 def photo_progress(text: str):
@@ -125,16 +137,7 @@ def model_of(parsed, stage2_weights: Path | None, kind: str) -> tuple[Backbone, 
 def identifier_of(parsed, stage2_weights: Path | None = None, photos: Sequence[Photo] | None = None) -> Identifier:
     """The backbone and gallery asked for; with ``stage2_weights`` the model of that file, on its backbone. photos:
     those of --gallery, where they do not lie in one folder per person."""
-    backbone, model = model_of(parsed, stage2_weights, getattr(parsed, "stage2", ""))
+    backbone, model = model_of(parsed, stage2_weights, getattr(parsed, "stage2", NONE))
     gallery = open_or_build(parsed.gallery, backbone, settings().cache, detector=parsed.detector,
                             progress=photo_progress("Indexing"), photos=photos)
     return Identifier(backbone, gallery, model)
-
-
-def options_of(parsed) -> Options:
-    return Options(
-        stage2=parsed.stage2, weighting=parsed.weighting, alpha=parsed.alpha, k=parsed.k,
-        grid=parse_grid(parsed.grid) if parsed.grid else None, solver=parsed.solver, occlusion=parsed.occlude,
-        style=parsed.style, seed=parsed.seed, detector=parsed.detector, face=parsed.face - 1,
-        aligned=parsed.aligned, share=parsed.share, adaptive=parsed.adaptive,
-    )

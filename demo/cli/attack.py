@@ -7,14 +7,13 @@ from pathlib import Path
 
 from demo.attack import LARGEST_EPS, PGD
 from demo.backbones import available, load_backbone
-from demo.cli.arguments import add_photo, add_source, identifier_of, positive
+from demo.cli.arguments import add_preparation, add_source, identifier_of, positive, preparation_of
 from demo.identify import json_text
-from demo.query import Options
-from demo.robustness import LIMITS, AttackReport, Change, attack_photo
-from demo.verify import SHORT
+from demo.methods import METHODS, RERANKING, STAGE1
+from demo.robustness import LIMITS, STAGE1_RANKING, AttackReport, Change, attack_photo
 
 #: Ranking → what the table calls it.
-RANKINGS = {"stage1": "Stage 1", "emd": "EMD", "h2l": "H2L"}
+RANKINGS = {STAGE1_RANKING: "Stage 1", **{word: method.short for word, method in RERANKING.items()}}
 
 
 def add(commands) -> None:
@@ -25,7 +24,7 @@ def add(commands) -> None:
                                              "pipeline again. " + LIMITS)
     attack.add_argument("photo", metavar="PHOTO")
     add_source(attack)
-    add_photo(attack)
+    add_preparation(attack, alter=False)
     attack.add_argument("--target", metavar="PERSON_OR_PHOTO", help="whom to impersonate (default: dodge)")
     attack.add_argument("--identity", metavar="NAME", help="who it is (default: who comes first before the attack)")
     attack.add_argument("--eps", type=int, default=plain.eps,
@@ -40,9 +39,8 @@ def _attack(parsed) -> None:
     identifier = identifier_of(parsed)
     others = [load_backbone(info.name, device=parsed.device) for info in available()
               if info.ready and info.name != identifier.backbone.name]
-    options = Options(seed=parsed.seed, detector=parsed.detector, face=parsed.face - 1, aligned=parsed.aligned)
     report = attack_photo(parsed.photo, identifier, target=parsed.target, truth=parsed.identity,
-                          pgd=PGD(parsed.eps, steps=parsed.steps), options=options, out=parsed.out, others=others)
+                          pgd=PGD(parsed.eps, steps=parsed.steps), preparation=preparation_of(parsed), out=parsed.out, others=others)
     if parsed.out:
         print(f"Attacked photo written to {parsed.out}.", file=sys.stderr)
     print(json_text(report.as_json()) if parsed.json else _table(report))
@@ -54,14 +52,14 @@ def _table(report: AttackReport) -> str:
     lines = [f"{report.goal.capitalize()}: {report.label}. eps {report.pgd.eps}/255, {report.pgd.steps} steps, seed "
              f"{report.seed}; largest change {report.largest}/255, {psnr}.",
              "Distance of the attacked to the clean photo: "
-             + ", ".join(f"{SHORT[method]} {distance:.3f}" for method, distance in report.itself.items()) + "."]
+             + ", ".join(f"{METHODS[method].short} {distance:.3f}" for method, distance in report.itself.items()) + "."]
     for one in report.references:
         role = f"{one.role}, assumed" if one.role == "truth" and report.assumed else one.role
         ranked = f"{'rank before':>15}{'after':>8}" if one.ranks else ""
         lines += ["", f"{one.name} ({role})", f"{'':<12}{'distance before':>17}{'after':>8}{ranked}"]
         for method, change in one.distances.items():
-            ranks = one.ranks.get("stage1" if method == "cosine" else method)
-            lines.append(f"{SHORT[method]:<12}{change.before:>17.3f}{change.after:>8.3f}" + _ranks(ranks))
+            ranks = one.ranks.get(STAGE1_RANKING if method == STAGE1.word else method)
+            lines.append(f"{METHODS[method].short:<12}{change.before:>17.3f}{change.after:>8.3f}" + _ranks(ranks))
     lines += ["", "First match: " + "; ".join(f"{RANKINGS[name]} {before} → {after}"
                                               for name, (before, after) in report.first.items()) + "."]
     for one in report.transfer:

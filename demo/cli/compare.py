@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
-from demo.cli.arguments import add_query, add_source, identifier_of, positive
+from demo.cli.arguments import SECOND, add_preparation, add_second, add_source, identifier_of, preparation_of
 from demo.explain import pair_figure, save_figure
 from demo.figures import verified_pair
 from demo.identify import json_text
-from demo.query import ALTERATIONS, Options
 from demo.verify import WORDS, agreement, verify
 
 
@@ -19,10 +17,8 @@ def add(commands) -> None:
     compare.add_argument("photo", metavar="PHOTO", help="the photo that --occlude, --style and --face are about")
     compare.add_argument("second", metavar="PHOTO", help="the photo that the same with -second are about")
     add_source(compare)
-    add_query(compare)
-    compare.add_argument("--occlude-second", choices=ALTERATIONS, help="alter the second photo before anything else")
-    compare.add_argument("--style-second", metavar="STYLE", help="style of its occlusion (default: drawn by seed)")
-    compare.add_argument("--face-second", type=positive, default=1, metavar="FACE", help="which of its faces")
+    add_preparation(compare)
+    add_second(compare)
     compare.add_argument("--figure", type=Path, metavar="OUT.png",
                          help="draw the pair and what every method makes of it (.png or .pdf)")
     compare.add_argument("--json", action="store_true", help="print the whole answer as JSON")
@@ -30,9 +26,7 @@ def add(commands) -> None:
 
 
 def _compare(parsed) -> None:
-    first = Options(occlusion=parsed.occlude, style=parsed.style, seed=parsed.seed, detector=parsed.detector,
-                    face=parsed.face - 1, aligned=parsed.aligned)
-    second = replace(first, occlusion=parsed.occlude_second, style=parsed.style_second, face=parsed.face_second - 1)
+    first, second = preparation_of(parsed), preparation_of(parsed, SECOND)
     found = verify(parsed.photo, parsed.second, identifier_of(parsed), first, second)
     if parsed.figure:
         save_figure(pair_figure(verified_pair(found)), parsed.figure)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from demo.backbones import Backbone
+from demo.calibration import calibrate
 from demo.cli.arguments import add_backbone, backbone_of, photo_progress
-from demo.gallery import Gallery, measure_impostors
+from demo.gallery import Gallery
 from demo.identify import json_text
-from demo.thresholds import measure_pairs
 
 
 def add(commands) -> None:
@@ -22,6 +23,10 @@ def add(commands) -> None:
     build.add_argument("--name", help="what the gallery is called (default: the folder's name)")
     add_backbone(build)
     build.set_defaults(run=_gallery_build)
+    again = actions.add_parser("calibrate", help="measure again what a distance means, on an index that is there")
+    again.add_argument("folder", type=Path, metavar="DIR")
+    add_backbone(again)
+    again.set_defaults(run=_gallery_calibrate)
     for word, run, text in (("info", _gallery_info, "what a gallery holds and what made it"),
                             ("verify", _gallery_verify, "whether photos and index still belong together")):
         action = actions.add_parser(word, help=text)
@@ -35,11 +40,21 @@ def _gallery_build(parsed) -> None:
     backbone = backbone_of(parsed)
     gallery = Gallery.build(parsed.folder, backbone, parsed.out, name=parsed.name, detector=parsed.detector,
                             progress=photo_progress("Indexing"))
-    measure_impostors(gallery, backbone, lambda jobs: tqdm(jobs, desc="Strangers", unit="photo", file=sys.stderr))
-    measure_pairs(gallery, backbone, lambda jobs: tqdm(jobs, desc="Pairs", file=sys.stderr))
+    _calibrated(gallery, backbone)
     print(f"{gallery.name}: {len(gallery)} photos of {len(gallery.people)} people, in {gallery.folder}.")
     for failure in gallery.manifest.failures:
         print(f"left out {failure.path}: {failure.reason}")
+
+
+def _gallery_calibrate(parsed) -> None:
+    backbone = backbone_of(parsed)
+    gallery = Gallery.open(parsed.folder, backbone, backbone.device)
+    _calibrated(gallery, backbone)
+    print(f"{gallery.name} is calibrated, in {gallery.folder}.")
+
+
+def _calibrated(gallery: Gallery, backbone: Backbone) -> None:
+    calibrate(gallery, backbone, lambda jobs: tqdm(jobs, desc="Calibrating", file=sys.stderr))
 
 
 def _gallery_info(parsed) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from demo.cli.arguments import add_method, add_source, identifier_of, options_of, positive
+from demo.cli.arguments import add_method, add_source, identifier_of, matching_of, positive, preparation_of
 from demo.explain import board_figure, moved, save_figure
 from demo.figures import board, crops_of
 from demo.identify import json_text
@@ -24,18 +24,18 @@ def add(commands) -> None:
 
 
 def _identify(parsed) -> None:
-    options = options_of(parsed)
+    preparation, matching = preparation_of(parsed), matching_of(parsed)
     identifier = identifier_of(parsed, parsed.stage2_weights)
-    found = identifier.identify(parsed.photo, truth=parsed.identity, **vars(options))
+    found = identifier.answer(parsed.photo, preparation, matching, truth=parsed.identity)
     if parsed.figure:
-        save_figure(board_figure(board(found, crops_of(identifier), parsed.top)), parsed.figure)
+        save_figure(board_figure(board(found, identifier, crops_of(identifier), parsed.top)), parsed.figure)
         print(f"Figure written to {parsed.figure}.", file=sys.stderr)
     if parsed.json:
         print(json_text(found.as_json(parsed.top)))
         return
     faces = len(found.query.faces)
     if faces > 1:
-        print(f"The photo shows {faces} faces; this is number {options.face + 1}, counted from the largest.")
+        print(f"The photo shows {faces} faces; this is number {preparation.face + 1}, counted from the largest.")
     if found.query.alteration and found.query.alteration.note:
         print(f"Altered by {found.query.alteration.note}.")
     print(f"{'Stage 1':<34}{'Stage 2' if found.stage2 else ''}")

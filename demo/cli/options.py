@@ -1,0 +1,74 @@
+"""Flags made from typed fields (``demo.fields``), and what they stand for."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from demo.errors import BadSetting
+from demo.fields import Field, fields_of
+
+#: For every value of an option that an evaluation may vary.
+ALL = "all"
+
+
+def add_fields(parser: argparse.ArgumentParser, fields: Iterable[Field], *, suffix: str = "",
+               several: bool = False) -> None:
+    """A flag per option. suffix: of a second set of the same, such as "-second". several: those that an evaluation may
+    vary take more than one value, or "all"."""
+    for one in fields:
+        flag, told = f"--{one.word}{suffix}", one.help.replace("%", "%%")
+        if one.kind is bool:
+            parser.add_argument(flag, action="store_true", default=one.default, help=told)
+            continue
+        chosen = one.choices
+        more: dict[str, Any] = {"metavar": f"{{{','.join(map(str, chosen))}}}" if chosen else one.word.upper()}
+        if several and one.several:
+            more |= {"nargs": "+", "action": "extend"}
+            told += " Several may be given, or all."
+        default = one.unset or (one.default is not None and one.write(one.default))
+        told += f" (default: {default})" if default else ""
+        parser.add_argument(flag, type=_reader(one, several), help=told,
+                            default=None if several and one.several else one.default, **more)
+
+
+def _reader(one: Field, several: bool) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        if several and one.several and text == ALL:
+            return ALL
+        try:
+            return one.read(text)
+        except BadSetting as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def given(parsed: argparse.Namespace, options: type, *, suffix: str = "") -> dict[str, Any]:
+    """Name of an option → its value, of those that the command has a flag for. A flag that took several values gives
+    its one value; BadSetting where there are more."""
+    values = {}
+    for one in fields_of(options):
+        dest = f"{one.word}{suffix}".replace("-", "_")
+        if not hasattr(parsed, dest):
+            continue
+        value = getattr(parsed, dest)
+        if one.several and isinstance(value, list):
+            if len(value) > 1 or ALL in value:
+                raise BadSetting(f"Give one value of --{one.word} here.")
+            value = value[0]
+        if value is not None:
+            values[one.name] = value
+    return values
+
+
+def flags(options: Any, fields: Iterable[Field], *, suffix: str = "", changed_only: bool = True) -> list[str]:
+    """The words of the command line that give these options. changed_only: only those that are not the default."""
+    words = []
+    for one in fields:
+        value = getattr(options, one.name)
+        if value is None or (changed_only and value == one.default):
+            continue
+        words += [f"--{one.word}{suffix}"] if one.kind is bool else [f"--{one.word}{suffix}", one.write(value)]
+    return words
