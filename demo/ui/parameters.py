@@ -18,10 +18,10 @@ _SHOWN, _LISTED = 40, 40
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a caller may give under a name.
+    """What a program, or a script of the page, may give under a name.
 
     kind: bool, int, float, str, or SentPhoto. low, high: of numbers, both included. choices: of words, asked for anew
-    each time.
+    each time; None = any text.
     """
 
     name: str
@@ -53,6 +53,8 @@ class Parameter:
         if self.choices is not None:
             words = list(self.choices())
             return f"one of {', '.join(words[:_LISTED])}{', …' if len(words) > _LISTED else ''}"
+        if self.kind is str:
+            return "text"
         what = "a whole number" if self.kind is int else "a number"
         return f"{what} from {self.low:g} to {self.high:g}" if self.high < MOST else f"{what}, at least {self.low:g}"
 
@@ -76,10 +78,13 @@ class Parameter:
         return True
 
     def _photo(self, value: object) -> str | bytes:
+        alone = self.name == "photo"  # or one of two, with names of their own
+        if value is None:
+            raise BadPhoto("A photo is needed." if alone else f"Two photos are needed: {self.name} is missing.")
         try:
             return sent_photo(SentPhoto.model_validate(value))
         except BadPhoto as error:
-            raise BadPhoto(str(error) if self.name == "photo" else f"{self.name}: {error}") from None
+            raise BadPhoto(str(error) if alone else f"{self.name}: {error}") from None
 
     def _in_range(self, number):
         if not self.low <= number <= self.high:  # nor is what is no number
@@ -90,6 +95,15 @@ class Parameter:
 def read_all(parameters: Sequence[Parameter], values: Sequence[object]) -> Mapping[str, object]:
     """Every value under its name; the first that is wrong raises."""
     return {one.name: one.read(value) for one, value in zip(parameters, values, strict=True)}
+
+
+def event_value(event: gr.EventData, parameter: Parameter):
+    """What a component's own event carries under the parameter's name, read as a parameter is."""
+    try:
+        value = getattr(event, parameter.name)
+    except (AttributeError, TypeError):  # nothing, or no object, came with the event
+        value = None
+    return parameter.read(value)
 
 
 def _flag(_: Parameter, value: object) -> bool:
@@ -111,7 +125,7 @@ def _number(parameter: Parameter, value: object) -> float:
 
 
 def _word(parameter: Parameter, value: object) -> str:
-    if not isinstance(value, str) or value not in parameter.choices():
+    if not isinstance(value, str) or parameter.choices is not None and value not in parameter.choices():
         raise ValueError
     return value
 

@@ -27,8 +27,8 @@ from demo.ui.pages.form import (
     styles_of,
     values_from_link,
 )
-from demo.ui.pages.identify import HEAVY, QUICK
-from demo.ui.parameters import Parameter, read_all
+from demo.ui.pages.identify import FACE, HEAVY, QUICK
+from demo.ui.parameters import Parameter, event_value, read_all
 from demo.ui.views.examples import EXAMPLES, FIRST
 from demo.ui.views.verdicts import Compared, compare_command, compared_value, verdicts_value
 from demo.verify import verify
@@ -45,6 +45,8 @@ HEADER = """<header class="app-header"><h1>Are these two photos of one person?</
 
 #: Which photo → the names of its own inputs: photo, alteration, style.
 PHOTOS = {"first": ("first", "occlude", "style"), "second": ("second", "occlude_second", "style_second")}
+#: What the event of the verdicts carries besides the face: which photo.
+_WHICH = Parameter("which", int, 0, 1)
 
 
 class ComparePage:
@@ -166,7 +168,7 @@ class ComparePage:
 
     def choose_face(self, faces: tuple[int, int], event: gr.EventData) -> tuple[int, int]:
         """Another face of one of the photos was chosen."""
-        return _replaced(faces, int(event.which), int(event.index))
+        return _replaced(faces, event_value(event, _WHICH), event_value(event, FACE))
 
     def open_link(self, request: gr.Request):
         """A visitor arrives: a masked photo and a gallery photo of the same person, or as the link alters them."""
@@ -182,9 +184,6 @@ class ComparePage:
     def answer(self, first, occlude, style, second, occlude_second, gallery, backbone, detector, aligned, seed,
                style_second, face, face_second, progress=gr.Progress()):  # noqa: B008
         """The public endpoint: the words of the command line in, its JSON and figure out."""
-        if first is None or second is None:
-            raise gr.Error(f"Two photos are needed: {'first' if first is None else 'second'} is missing.",
-                           print_exception=False)
         sent = (first, occlude, style, second, occlude_second, gallery, backbone, detector, aligned, seed,
                 style_second, face, face_second)
         try:

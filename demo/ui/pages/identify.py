@@ -29,7 +29,7 @@ from demo.ui.pages.form import (
     style_choices,
     values_from_link,
 )
-from demo.ui.parameters import Parameter, read_all
+from demo.ui.parameters import MOST, Parameter, event_value, read_all
 from demo.ui.views.board import TOP, Result, board_value, details_text, photo_value, reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST
 from demo.ui.views.inspector import inspector_value
@@ -42,6 +42,9 @@ QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 #: The answer is text: a client would take every object with a "path" in JSON for a file to download.
 API_TEXT = ("Identify the person in a photo. Returns the text that `python -m demo identify --json` prints (read it "
             "with json.loads) and the figure of both rankings. All distances: smaller is nearer.")
+#: What the events of the page's own components carry.
+FACE, _ROW = Parameter("index", int, 0, MOST), Parameter("row", int, 0, MOST)
+_PICKED, _TOKEN = Parameter("name", str, choices=lambda: EXAMPLES), Parameter("result", str)
 
 
 class IdentifyPage:
@@ -142,7 +145,7 @@ class IdentifyPage:
 
     def pick(self, event: gr.EventData):
         """An example was chosen: fill the form."""
-        return self._example(EXAMPLES.get(event.name, EXAMPLES[FIRST]))
+        return self._example(EXAMPLES[event_value(event, _PICKED)])
 
     def _example(self, example):
         alter = example.occlusion or UNALTERED
@@ -164,19 +167,18 @@ class IdentifyPage:
 
     def choose_face(self, event: gr.EventData) -> int:
         """Another face of the photo was chosen."""
-        return int(event.index)
+        return event_value(event, FACE)
 
     def inspect(self, result: Result | None, event: gr.EventData):
         """A candidate was chosen on the board."""
-        if result is None or event.result != result.token or event.row not in result.shown_rows:
+        row, token = event_value(event, _ROW), event_value(event, _TOKEN)
+        if result is None or token != result.token or row not in result.shown_rows:
             raise gr.Error("This result has expired: press Identify again.", print_exception=False)
-        return inspector_value(result, int(event.row))
+        return inspector_value(result, row)
 
     def answer(self, photo, occlude, style, seed, gallery, backbone, stage2, weighting, grid, alpha, adaptive, share, k,
                solver, detector, aligned, colours, face, top, progress=gr.Progress()):  # noqa: B008
         """The public endpoint: the words of the command line in, its JSON and figure out."""
-        if photo is None:
-            raise gr.Error("A photo is needed.", print_exception=False)
         sent = (photo, occlude, style, seed, gallery, backbone, stage2, weighting, grid, alpha, adaptive, share, k,
                 solver, detector, aligned, colours, face, top)
         try:
