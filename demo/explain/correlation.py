@@ -27,6 +27,7 @@ class CorrelationExplanation(Explanation):
     method = Cosine.word
     view = "correlation"
     overview = True
+    stored = "cnn_correlation"
     condition = Condition("cnn_cc", "Cross-correlation of the CNN's patches", "CNN correlation", LEGEND)
 
     def compute(self, pair: Pair) -> Maps:

@@ -20,6 +20,7 @@ class H2LCorrelationExplanation(Explanation):
     method = H2L.word
     view = "correlation"
     overview = True
+    stored = "correlation"
     condition = Condition("h2l_cc", "Cross-correlation of H2L's patches", "H2L correlation", LEGEND)
 
     def compute(self, pair: Pair) -> Maps:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 from torch import Tensor
 
 from demo.backbones import Backbone, Features, Grid
@@ -110,6 +111,11 @@ class Method(ABC):
     def settings_told(cls, options: Any, evidence: Any) -> list[str]:
         """The settings of a ranking, in a few words each, for a caption."""
         return [f"{cls.short} re-ranking"]
+
+    @staticmethod
+    def arrays(evidence: Any) -> dict[str, np.ndarray]:
+        """The evidence as arrays by the names that files keep, a row per candidate."""
+        return {}
 
     def setting(self, options: Any = None, grid: Grid | None = None) -> str:
         """What the distances depend on beside the weights, in a word: "" where nothing can be chosen."""
