@@ -49,11 +49,11 @@ class Explanation(ABC):
     """A way to show why two faces match.
 
     word: everywhere it is named. title: over it; short: over it beside others. note: one line beside others. hint:
-    what is seen, in a sentence or two; it may call the faces {first} and {second}. method: word of the method whose score it explains. view: which tab of the page
-    holds it. extra: not in the papers. overview: shown when everything is. first_row: a sheet
-    shows it beside the faces; on_sheets: it shows it at all. thumbnail_note: what its small pictures are, of one that
-    has any; thumbnail_alt: what one shows of {name}, in words. stored: how files name its arrays, "" for one whose
-    arrays are another's (default: its word). condition: of the human study, if it is one.
+    what is seen, in a sentence or two; it may call the faces {first} and {second}. method: word of the method whose
+    score it explains. view: which tab of the page holds it. extra: not in the papers. overview: shown when everything
+    is. first_row: a sheet shows it beside the faces; on_sheets: it shows it at all. thumbnail_note: what its small
+    pictures are, of one that has any; thumbnail_alt: what one shows of {name}, in words. stored: how files name its
+    arrays, "" for one whose arrays are another's (default: its word). condition: of the human study, if it is one.
     """
 
     word: ClassVar[str]
