@@ -31,9 +31,9 @@ class Field:
     name: the attribute. word: on the command line, in links and in the API. key: in Python calls and in JSON.
     title: for a widget; called: in sentences. help: one sentence for people. kind: bool, int, float, str, or the type
     that ``parse`` gives. default: None where something else decides (then ``optional``): unset says what. low, high,
-    step: range of a number, ends included; open_low: ``low`` itself is not allowed. choices: of a value, or None. parse, show: text ↔
-    value for other kinds. several: an evaluation may vary it. each: either photo of a pair has its own. always: said in
-    the answer whatever method ranks.
+    step: range of a number, ends included; open_low: ``low`` itself is not allowed. choices: of a value, or None.
+    parse, show: text ↔ value for other kinds. several: an evaluation may vary it. each: either photo of a pair has its
+    own. always: said in the answer whatever method ranks.
     """
 
     name: str

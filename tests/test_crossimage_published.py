@@ -82,7 +82,7 @@ def test_features_come_from_the_files_own_cnn(h2l_file, people):
     own = load_backbone("arcface", weights=h2l_file, device="cpu")  # the CNN alone, for rows C and D
     gallery = Gallery.build(people, model.backbone, people.parent / "index")
     found = Identifier(model.backbone, gallery, model).identify(PHOTO, stage2="h2l")
-    assert found.options.alpha == 0.7 and found.provenance["backbone"] == "h2l-cnn"
+    assert found.matching.alpha == 0.7 and found.provenance["backbone"] == "h2l-cnn"
     assert found.provenance["stage2_weights_sha256"] == model.sha256
     features = own.extract(found.query.crop)
     torch.testing.assert_close(features.embedding, found.query.features.embedding, rtol=1e-4, atol=1e-4)

@@ -7,7 +7,7 @@ import torch
 
 from demo.backbones.base import Features
 from demo.errors import BadSetting
-from demo.matching import SOLVERS, WEIGHTINGS, combined, emd, ground_distance, patch_weights
+from demo.matching import SOLVERS, WEIGHTINGS, emd, ground_distance, patch_weights
 
 GRID = (8, 8)
 
@@ -131,13 +131,3 @@ def test_bad_input_is_explained():
     damaged.patches[0, 0, 0] = float("nan")
     with pytest.raises(BadSetting, match="finite"):
         emd(faces(1, 15), damaged)
-
-
-def test_combined_distance():
-    cosine, transported = torch.tensor([0.2, 0.8]), torch.tensor([0.6, 0.1])
-    torch.testing.assert_close(combined(cosine, transported, 0.7), torch.tensor([0.48, 0.31]))
-    torch.testing.assert_close(combined(cosine, transported, 0), cosine)
-    torch.testing.assert_close(combined(cosine, transported, 1), transported)
-    for alpha in (-0.1, 1.1, float("nan")):
-        with pytest.raises(BadSetting, match="between 0 and 1"):
-            combined(cosine, transported, alpha)

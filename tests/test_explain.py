@@ -20,7 +20,7 @@ from demo.explain import (
     Cell,
     Column,
     Flow,
-    Pair,
+    PairSheet,
     Score,
     best_matches,
     board_figure,
@@ -341,7 +341,7 @@ def a_pair(shape=(150, 150), grid=(8, 8), flow=True):
     rng = np.random.default_rng(0)
     flows = rng.random((grid[0] * grid[1],) * 2) ** 8
     flows /= flows.sum()
-    return Pair(noise(*shape), noise(*shape, seed=1), grid, flows.sum(1), flows.sum(0), flows if flow else None,
+    return PairSheet(noise(*shape), noise(*shape, seed=1), grid, flows.sum(1), flows.sum(0), flows if flow else None,
                 scores=[Score("0.7 × EMD", 0.3), Score(LONG, 0.2), Score("Combined", 0.5, total=True)],
                 candidate_name=LONG, measure=LONG, title=LONG * 2, summary=LONG * 5, caption=LONG * 6)
 
@@ -406,7 +406,7 @@ def test_the_font_that_is_always_there_has_every_sign():
 def test_pair_figure_draws_each_weight_on_its_own_face():
     pair = a_pair((128, 128), (8, 8))
     hot_query, hot_candidate = np.eye(64)[3], np.eye(64)[60]
-    pair = Pair(grey(128, 128), grey(128, 128), (8, 8), hot_query, hot_candidate, pair.flow)
+    pair = PairSheet(grey(128, 128), grey(128, 128), (8, 8), hot_query, hot_candidate, pair.flow)
     images = [np.asarray(image.get_array()) for image in pair_figure(pair).axes[0].images]
     yellow = [int(np.argmax([cell(image, i, (8, 8))[..., 0].mean() for i in range(64)])) for image in images[2:4]]
     assert yellow == [3, 60]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from demo.calibration import Calibration, Strangers, Unfit
 from demo.errors import BadSetting, FaceLost
 from demo.faces import (
     DRAWN,
@@ -29,9 +30,8 @@ from demo.faces.blur import STYLES as BLURS
 from demo.faces.blur import disc, streak
 from demo.faces.jpeg import compress
 from demo.faces.rotate import rotation
-from demo.gallery import load_impostors
-from demo.query import ALTERATIONS, Options, prepare_query
-from demo.thresholds import load_threshold
+from demo.methods import Matching
+from demo.query import ALTERATIONS, Preparation, prepare_query
 from demo.ui.views.board import Result, verdict
 from demo.verify import agreement, verify
 
@@ -101,7 +101,7 @@ def test_the_face_is_found_again_in_the_altered_photo(photo, face, backbone):
     assert np.array_equal(again.face.landmarks, found.landmarks)
     assert not np.array_equal(again.face.landmarks, made.face.landmarks)
     assert np.abs(again.face.landmarks - made.face.landmarks).mean() < 4  # and it is where the matrix says
-    query = prepare_query(PHOTO, backbone, Options(occlusion="rotate", style="light", seed=1))
+    query = prepare_query(PHOTO, backbone, Preparation(alteration="rotate", style="light", seed=1))
     assert np.array_equal(query.crop, align(made.photo, found, backbone)) and not query.cover.any()
 
 
@@ -140,7 +140,7 @@ def test_bad_words_are_told(photo, face, backbone):
     with pytest.raises(BadSetting, match="light, medium, strong"):
         alter(photo, face, "dark", style="pitch-black")
     with pytest.raises(BadSetting, match="haze"):
-        Options(occlusion="haze").check()
+        Preparation(alteration="haze").check()
     assert set(DRAWN) < set(ALTERATIONS) and all(kind.title for kind in ALTERATIONS.values())
 
 
@@ -243,15 +243,15 @@ def test_a_face_moves_with_its_photo(face):
 
 
 def test_no_range_and_no_threshold_where_none_was_measured(identifier, backbone):
-    options = {"stage2": "emd", "weighting": "apc", "grid": None, "alpha": 0.7}
-    assert load_impostors(identifier.gallery, occlusion="mask", **options) is not None
+    calibration, method = Calibration(identifier.gallery), identifier.method("emd")
+    assert isinstance(calibration.strangers(method, Matching(), "mask", 0.7), Strangers)
     for kind in set(ALTERATIONS) - set(OCCLUSIONS):
-        assert load_impostors(identifier.gallery, occlusion=kind, **options) is None
-        assert load_threshold(identifier.gallery, "emd", backbone.weights_sha256, kind, None) is None
-        assert load_threshold(identifier.gallery, "emd", backbone.weights_sha256, "mask", kind) is None
+        for unfit in (calibration.strangers(method, Matching(), kind, 0.7), calibration.threshold(method, kind, None),
+                      calibration.threshold(method, "mask", kind)):
+            assert isinstance(unfit, Unfit) and unfit.asked == kind
     found = identifier.identify(PHOTO, occlusion="dark", style="light", seed=1)
     said = verdict(Result(found, identifier))
     assert said["kind"] == "none" and "not measured" in said["text"]
-    pair = verify(PHOTO, PHOTO, identifier, Options(occlusion="dark", style="light"))
+    pair = verify(PHOTO, PHOTO, identifier, Preparation(alteration="dark", style="light"))
     assert all(judged.threshold is None for judged in pair.judgements)
     assert "no thresholds are measured" in agreement(pair) and "low light" in agreement(pair)

@@ -40,7 +40,8 @@ def _attack(parsed) -> None:
     others = [load_backbone(info.name, device=parsed.device) for info in available()
               if info.ready and info.name != identifier.backbone.name]
     report = attack_photo(parsed.photo, identifier, target=parsed.target, truth=parsed.identity,
-                          pgd=PGD(parsed.eps, steps=parsed.steps), preparation=preparation_of(parsed), out=parsed.out, others=others)
+                          pgd=PGD(parsed.eps, steps=parsed.steps), preparation=preparation_of(parsed),
+                          out=parsed.out, others=others)
     if parsed.out:
         print(f"Attacked photo written to {parsed.out}.", file=sys.stderr)
     print(json_text(report.as_json()) if parsed.json else _table(report))

@@ -31,12 +31,14 @@ class Matching:
         DEFAULT.word, word="stage2", key="stage2", title="Re-ranking", help="Which method re-orders the first k.",
         choices=lambda: {**{word: one.title for word, one in RERANKING.items()}, NONE: "Stage 1 only"})
     alpha: float | None = option(
-        None, kind=float, title="α", help="Share of the Stage 2 distance in Eq. 5.1; 0 keeps Stage 1, the paper uses 0.7.",
+        None, kind=float, title="α",
+        help="Share of the Stage 2 distance in Eq. 5.1; 0 keeps Stage 1, the paper uses 0.7.",
         unset="the method's own", low=0, high=1,
         step=0.05)
     k: int = option(100, title="k, candidates to re-rank", help="How many candidates are re-ranked.", low=1, step=5)
     grid: Grid | None = option(
-        None, kind=tuple, title="Patch grid", help="Patches, ROWSxCOLS.", unset="the backbone's finest", parse=parse_grid, show=grid_name,
+        None, kind=tuple, title="Patch grid", help="Patches, ROWSxCOLS.", unset="the backbone's finest",
+        parse=parse_grid, show=grid_name,
         several=True)
     options: tuple = field(default_factory=_options)
 

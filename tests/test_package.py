@@ -1,0 +1,22 @@
+"""The package as a program meets it."""
+
+import subprocess
+import sys
+
+import pytest
+
+import demo
+
+
+def test_the_names_at_the_root_are_there():
+    for name in demo.__all__:
+        assert getattr(demo, name) is not None and name in dir(demo)
+    assert demo.compare.__name__ == "verify"
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        demo.nothing  # noqa: B018
+
+
+def test_importing_the_root_loads_no_network():
+    code = "import sys, demo; print('torch' in sys.modules, demo.__version__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", demo.__version__]
