@@ -34,6 +34,9 @@ from demo.methods import Matching
 
 #: Every way to alter the query: word → what menus show. Those of ``demo.attack`` are made against the backbone.
 ALTERATIONS = {**DRAWN, **ATTACKS}
+#: Raise it when ``prepare_query`` makes other features of the same photo and settings by what it does itself; the rooms
+#: that it goes through have versions of their own.
+VERSION = 1
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,14 +19,15 @@ from demo.methods import METHODS
 class Importance:
     """How much each patch of the first face matters, by one explanation: what faithfulness puts to the test.
 
-    values: (P,), not negative, on the default grid. method: whose score it explains; setting: of that method, "" where
-    it has none. name: in tables.
+    values: (P,), not negative, on the default grid. method: whose score it explains, under these options (None = the
+    defaults); setting: what names them, "" where nothing is chosen. name: in tables.
     """
 
     name: str
     method: str
     values: np.ndarray
     setting: str = ""
+    options: Any = None
 
     @property
     def score(self) -> str:
@@ -92,6 +93,11 @@ class Explanation(ABC):
         """What it says of the first face's patches, for every setting worth judging. Default: its map."""
         maps = face_maps(self.compute(pair))
         return [] if maps is None else [Importance(maps.title, self.method, np.asarray(maps.query, float))]
+
+    def left_out(self, pair: Pair) -> Mapping[str, np.ndarray]:
+        """What the method leaves out of the first face's patches, (P,) by a name in tables: no order of importance, but
+        a guess at what is occluded."""
+        return {}
 
     def thumbnail(self, pair: Pair) -> np.ndarray | None:
         """A small picture for a board of many candidates, uint8 (h, w, 3), where there is one."""

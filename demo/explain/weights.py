@@ -44,9 +44,10 @@ class WeightsExplanation(Explanation):
         for name, weighting in WEIGHTINGS.items():
             if name == _SAYS_NOTHING or any(map(weighting.unavailable, pair.features)):
                 continue
-            moved = emd(*pair.features, name, solver="exact")
+            options = EmdOptions(name, solver="exact")
+            moved = emd(*pair.features, name, options.solver)
             found.append(Importance(f"weights: {name}", self.method,
-                                    moved.query_weights[0].double().cpu().clamp(min=0).numpy(), name))
+                                    moved.query_weights[0].double().cpu().clamp(min=0).numpy(), name, options))
         return found
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from demo.backbones import Features, Grid, grid_name
 from demo.errors import BadSetting
 from demo.fields import option
-from demo.matching import SOLVERS, WEIGHTINGS, EMDResult, PatchStatistics, adapted_alpha, check_share, emd
+from demo.matching import SOLVERS, WEIGHTINGS, EMDResult, PatchStatistics, adapted_alpha, check_share, emd, warm_up
 from demo.methods.base import Measured, Method
 
 #: Share of the EMD in Eq. 5.1, as in the paper.
@@ -51,6 +51,7 @@ class Emd(Method):
     short = "EMD"
     name = "D"
     explanation = "Patches of one face are moved onto those of the other; the cheaper, the more alike."
+    kind = "DeepFace-EMD"
     measure = "Cheapest way to move one face's patch weights onto the other's"
     Options = EmdOptions
     verifies = True
@@ -76,6 +77,10 @@ class Emd(Method):
 
     def prepare(self, features: Features) -> Features:
         return features
+
+    def warm_up(self) -> None:
+        if self.backbone.device.type == "cpu":
+            warm_up()
 
     def distances(self, query: Features, prepared: Features, options: EmdOptions | None = None,
                   grid: Grid | None = None) -> Measured:
@@ -112,3 +117,7 @@ class Emd(Method):
             solver = "exact" if self.backbone.device.type == "cpu" or chosen.share < 1 else "sinkhorn"
         words = [chosen.weighting, grid_name(grid or self.backbone.info.grids[0]), solver]
         return " ".join(words + ([f"share {chosen.share:g}"] if chosen.share < 1 else []))
+
+    def batch_matters(self, options: EmdOptions | None = None) -> bool:
+        """The published solver stops when the whole batch has converged on average."""
+        return options is not None and options.solver in SOLVERS and SOLVERS[options.solver].together
