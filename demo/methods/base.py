@@ -49,6 +49,7 @@ class Method(ABC):
     tables, where that is not the title. Options: dataclass of typed fields that it takes. reranks: it can be Stage 2.
     verifies: it judges pairs on the pages, and is calibrated. trained: needs weights beside the backbone's. cached: a
     small gallery is prepared once. uses_grid: patches may be asked for on any grid.
+    has_evidence: its distances come with what explains them.
     """
 
     word: ClassVar[str]
@@ -64,6 +65,7 @@ class Method(ABC):
     trained: ClassVar[bool] = False
     cached: ClassVar[bool] = False
     uses_grid: ClassVar[bool] = False
+    has_evidence: ClassVar[bool] = False
 
     def __init__(self, backbone: Backbone, gallery: Faces | None = None, *, weights: Path | None = None):
         self.backbone = backbone

@@ -56,6 +56,7 @@ class Emd(Method):
     Options = EmdOptions
     verifies = True
     uses_grid = True
+    has_evidence = True
 
     @property
     def alpha(self) -> float:

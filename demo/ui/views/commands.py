@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from demo.fields import Field, fields_of, flags
 from demo.identify import Identification
-from demo.methods import METHODS, Matching
+from demo.methods import Matching
 from demo.query import Preparation
 from demo.verify import Verification
 

@@ -114,7 +114,8 @@ def _maps(found: Maps, pair: Pair, colormap: str) -> dict:
 @_data.register
 def _matrix(found: Matrices, pair: Pair, colormap: str) -> dict:
     """Layers and their heads, each with its map and rows; the averages first, where there is more than one."""
-    layers, heads = ([None] if found.by else [None] * (count > 1) + [*range(count)] for count in found.forward.shape[:2])
+    layers, heads = ([None] if found.by else [None] * (count > 1) + [*range(count)]
+                     for count in found.forward.shape[:2])
     return {"grid": list(found.grid), "unit": UNIT, "by": found.by, "layers": [
         {"name": _numbered("layer", layer),
          "heads": [{"name": _numbered("head", head), **_head(found, layer, head, pair, colormap)} for head in heads]}
