@@ -10,6 +10,7 @@ from tqdm import tqdm
 from demo.cli.arguments import add_backbone, backbone_of, photo_progress
 from demo.gallery import Gallery, measure_impostors
 from demo.identify import json_text
+from demo.settings import settings
 from demo.thresholds import measure_pairs
 
 
@@ -34,7 +35,7 @@ def add(commands) -> None:
 def _gallery_build(parsed) -> None:
     backbone = backbone_of(parsed)
     gallery = Gallery.build(parsed.folder, backbone, parsed.out, name=parsed.name, detector=parsed.detector,
-                            progress=photo_progress("Indexing"))
+                            limits=settings().limits, progress=photo_progress("Indexing"))
     measure_impostors(gallery, backbone, lambda jobs: tqdm(jobs, desc="Strangers", unit="photo", file=sys.stderr))
     measure_pairs(gallery, backbone, lambda jobs: tqdm(jobs, desc="Pairs", file=sys.stderr))
     print(f"{gallery.name}: {len(gallery)} photos of {len(gallery.people)} people, in {gallery.folder}.")
