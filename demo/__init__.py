@@ -2,7 +2,7 @@
 
 import os
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Idle OpenMP threads of PyTorch spin for long by default, and so take the cores that the exact solver's threads need
 # next. Letting them spin briefly only (set before PyTorch is loaded) halves the time of exact transport on two cores
