@@ -19,8 +19,9 @@ import torch
 
 from demo.benchmarks.timing import table, time_in_turn, timing_columns
 from demo.gallery import load_impostors
+from demo.places import ASSETS
 from demo.query import Options
-from demo.settings import ASSETS, settings
+from demo.settings import settings
 from demo.ui.engine import Engine
 from demo.ui.views.board import Result, board_value
 from demo.ui.views.inspector import inspector_value
