@@ -12,10 +12,10 @@ from conftest import ROOT
 PACKAGE = ROOT / "demo"
 #: Every folder and file of the package, from the bottom up. Each imports only from those before it.
 ROOMS = (
-    "errors", "places", "files", "weights",
-    "faces", "backbones", "matching", "crossimage", "checkpoints",
-    "gallery", "attack", "query", "identify", "thresholds", "verify",
-    "explain", "figures", "robustness", "evaluation",
+    "errors", "fields", "places", "files", "weights",
+    "faces", "backbones", "matching", "crossimage", "checkpoints", "methods",
+    "gallery", "attack", "query", "calibration", "explain", "identify", "verify",
+    "figures", "robustness", "evaluation",
     "settings", "study",
     "ui", "benchmarks", "cli", "__main__",
 )
