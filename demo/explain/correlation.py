@@ -27,7 +27,7 @@ class CorrelationExplanation(Explanation):
     method = Cosine.word
     view = "correlation"
     overview = True
-    condition = Condition("cnn_cc", "Cross-correlation of the CNN's patches", "CNN correlation", LEGEND)
+    condition = Condition("cnn_cc", "Cross-correlation of the CNN's patches", "CNN correlation", LEGEND, 1)
 
     def compute(self, pair: Pair) -> Maps:
         first, second = pair.features
