@@ -15,12 +15,13 @@ from study_pages import PASSWORD, TINY, served
 
 from demo.errors import BadSetting, NotSaved
 from demo.settings import Settings
+from demo.study.design.conditions import conditions, described
 from demo.study.design.config import StudyConfig
 from demo.study.records.checks import verify
 from demo.ui.app import launch_options
 from demo.ui.study.api import browser_family
 from demo.ui.study.door import TRIES, WINDOW, Door, TooManyTries, WrongPassword
-from demo.ui.study.legends import LATER, LEGENDS
+from demo.ui.study.legends import LATER
 from demo.ui.study.plain import markdown
 
 ENROL = {"consented": True, "of_age": True, "nonce": "0123456789abcdef"}
@@ -255,7 +256,7 @@ def test_without_a_study_participants_get_a_sentence_and_the_operator_the_reason
 
 
 def test_every_legend_is_about_as_long_and_two_steps_hide_the_explanation(tmp_path):
-    lengths = [len(text) for text in (*LEGENDS.values(), LATER)]
+    lengths = [len(text) for text in (*(one.legend for one in conditions().values()), LATER)]
     assert max(lengths) - min(lengths) < 25
     config = replace(TINY, two_step=True, conditions=("emd_flow", "none"), counterbalancing="fixed")
     app, _ = served(tmp_path, config)
@@ -263,7 +264,7 @@ def test_every_legend_is_about_as_long_and_two_steps_hide_the_explanation(tmp_pa
         ticket = enrol(client)
         first = forward(client, ticket, ticket["view"])
         second = forward(client, ticket, first)
-        assert (first["legend"], second["legend"]) == (LATER, LEGENDS["emd_flow"])
+        assert (first["legend"], second["legend"]) == (LATER, described("emd_flow").legend)
         assert (first["step"], second["step"], first["idx"]) == (1, 2, second["idx"])
 
 
