@@ -21,6 +21,7 @@ from demo.faces import (
     NO_FACE,
     Alteration,
     Face,
+    Limits,
     align,
     aligned_face,
     alter,
@@ -134,14 +135,16 @@ class Clock:
 
 
 def prepare_query(photo, backbone: Backbone, preparation: Preparation, clock: Clock | None = None,
-                  gallery: Gallery | None = None) -> Query:
+                  gallery: Gallery | None = None, limits: Limits | None = None) -> Query:
     """Photo (anything ``load_photo`` takes) → Query. Raises BadPhoto, NoFace (FaceLost after altering) or BadSetting.
 
-    gallery: where an adversarial alteration looks for whom to impersonate.
+    gallery: where an adversarial alteration looks for whom to impersonate. limits: of the photo (default: those that
+    the gallery was opened with).
     """
+    limits = limits or (Limits() if gallery is None else gallery.limits)
     clock = clock or Clock(backbone.device)
     with clock.step("decode"):
-        photo = load_photo(photo)
+        photo = load_photo(photo, limits)
     with clock.step("detect"):
         faces, face = find_query_face(photo, preparation)
     alteration = None

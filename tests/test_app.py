@@ -2,11 +2,10 @@
 
 import json
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import QUERIES, ROOT
+from conftest import QUERIES
 from gradio_client import Client, handle_file
 from PIL import Image
 
@@ -174,25 +173,6 @@ def test_every_example_is_identified(identifier, example):
         assert found.ranking[0].identity == example.truth
     else:
         assert example.photo.parent.name not in identifier.gallery.people
-
-
-def test_no_room_below_the_pages_knows_gradio():
-    files = [file for file in (ROOT / "demo").rglob("*.py") if "ui" not in file.relative_to(ROOT).parts]
-    assert [file for file in files if "import gradio" in file.read_text(encoding="utf-8")] == []
-
-
-def test_rooms_import_only_from_rooms_below():
-    order = ["errors", "settings", "weights", "faces", "backbones", "matching", "gallery", "explain", "identify",
-             "thresholds", "verify", "figures", "evaluation", "ui", "cli", "__main__"]
-    wrong = []
-    for file in (ROOT / "demo").rglob("*.py"):
-        room = file.relative_to(ROOT / "demo").parts[0].removesuffix(".py")
-        for line in file.read_text(encoding="utf-8").splitlines():
-            if line.startswith("from demo."):
-                other = line.split()[1].split(".")[1]
-                if room in order and other in order and order.index(other) > order.index(room):
-                    wrong.append(f"{Path(file).name}: {line}")
-    assert wrong == []
 
 
 def test_galleries_page_adds_and_deletes(tmp_path, people):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import json
 from collections import Counter
 from dataclasses import replace
 
 import pytest
-from conftest import ROOT
 from studies import SECRET, fake_stimuli
 
 from demo.errors import BadStudy
@@ -117,24 +115,3 @@ def test_stimuli_that_do_not_fit_are_refused(stimuli):
     for name in ("../study.json", "0" * 24 + ".webp", "study.json"):
         with pytest.raises(BadStudy, match="no such picture"):
             stimuli.picture(name)
-
-
-#: Room of the study → the other rooms of it that it may import from.
-BELOW = {"design": set(), "stimuli": {"design"}, "records": {"design", "stimuli"}, "session": {"design", "records"},
-         "analysis": {"design"}}
-
-
-def test_the_rooms_of_the_study_import_in_one_direction():
-    study = ROOT / "demo" / "study"
-    assert {folder.name for folder in study.iterdir() if (folder / "__init__.py").is_file()} == set(BELOW)
-    for room, below in BELOW.items():
-        for file in (study / room).rglob("*.py"):
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                if not isinstance(node, (ast.Import, ast.ImportFrom)):
-                    continue
-                assert not getattr(node, "level", 0), f"{file}: write the whole name"
-                names = [node.module] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names]
-                for name in (name.split(".") for name in names):
-                    if name[:1] == ["demo"]:
-                        assert name[1:2] != ["study"] or name[2:3] and name[2] in below | {room}, f"{file}: {name}"
-                        assert name[1:2] not in (["ui"], ["cli"], ["evaluation"]), f"{file}: {name}"

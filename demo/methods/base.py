@@ -10,7 +10,10 @@ from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
-from demo.backbones import Backbone, Features, Grid
+from demo.backbones import Backbone, BackboneInfo, Features, Grid
+
+#: A backbone, loaded or not, or its name.
+AnyBackbone = Backbone | BackboneInfo | str
 
 
 class Faces(Protocol):
@@ -67,8 +70,8 @@ class Method(ABC):
         self.gallery = gallery
 
     @classmethod
-    def unavailable(cls, backbone: Backbone | str, gallery: Faces | None = None) -> str | None:
-        """One sentence that says what is missing for this backbone (or one of that name) and gallery, else None."""
+    def unavailable(cls, backbone: AnyBackbone, gallery: Faces | None = None) -> str | None:
+        """One sentence that says what is missing for this backbone and gallery, else None."""
         return None
 
     @property
