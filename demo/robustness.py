@@ -16,11 +16,13 @@ from demo.errors import BadSetting, FaceLost, NoFace
 from demo.explain import to_png
 from demo.faces import load_photo
 from demo.identify import Identifier, Match
-from demo.query import Options, Query, prepare_query
-from demo.thresholds import cosine_distances, pair_methods
+from demo.methods import NONE, STAGE1, Matching
+from demo.query import Preparation, Query, prepare_query
 
 #: What is to be said wherever such numbers are shown.
 LIMITS = "Only the image embedding was attacked, not the re-ranking, so this says little about how robust that is."
+#: The ranking before any re-ranking; the others are called by the method that re-ranks.
+STAGE1_RANKING = "stage1"
 
 
 @dataclass(frozen=True)
@@ -100,53 +102,52 @@ def _plain(changes: dict[str, Change]) -> dict:
 
 
 def attack_photo(photo, identifier: Identifier, *, target: str | Path | None = None, truth: str | None = None,
-                 pgd: PGD | None = None, options: Options = Options(), out: str | Path | None = None,  # noqa: B008
-                 others: Sequence[Backbone] = ()) -> AttackReport:
+                 pgd: PGD | None = None, preparation: Preparation = Preparation(),  # noqa: B008
+                 out: str | Path | None = None, others: Sequence[Backbone] = ()) -> AttackReport:
     """Attack a photo (anything ``load_photo`` takes), and identify it before and after.
 
     target: whom to impersonate, a person of the gallery (of whose photos the one nearest to the query) or a photo;
-    None to dodge. truth: who it is; None for who comes first before the attack. options: face, detector, aligned, seed
-    and the settings of the EMD. out: where the PNG is kept. others: backbones that it is shown to as well; the attack
-    is made against ``identifier.backbone`` alone. Raises BadSetting for people who are not in the gallery, NoFace where
-    no face is found, before or after.
+    None to dodge. truth: who it is; None for who comes first before the attack. preparation: face, detector, aligned
+    and seed; nothing else is altered. out: where the PNG is kept. others: backbones that it is shown to as well; the
+    attack is made against ``identifier.backbone`` alone. Raises BadSetting for people who are not in the gallery,
+    NoFace where no face is found, before or after.
     """
     pgd, backbone = pgd or PGD(), identifier.backbone
     if out is not None and Path(out).suffix.lower() != ".png":
         raise BadSetting(f"{Path(out).name} cannot be written: choose a file name that ends in .png, as a JPEG would "
                          "change the attack.")
-    options = replace(options, occlusion=None, style=None)
-    rankings = _rankings(identifier, options)
-    clean = prepare_query(photo, backbone, options)
-    before = {name: identifier.rank(clean, asked).ranking for name, asked in rankings.items()}
-    shown = [_shown("truth", truth or before["stage1"][0].identity, before["stage1"], identifier, options)]
+    preparation = replace(preparation, alteration=None, style=None)
+    methods, rankings = identifier.ready(verifies=True), _rankings(identifier)
+    clean = prepare_query(photo, backbone, preparation)
+    before = {name: identifier.rank(clean, matching).ranking for name, matching in rankings.items()}
+    stage1 = before[STAGE1_RANKING]
+    shown = [_shown("truth", truth or stage1[0].identity, stage1, identifier, preparation)]
     if target is not None:
-        shown.append(_shown("target", str(target), before["stage1"], identifier, options))
+        shown.append(_shown("target", str(target), stage1, identifier, preparation))
     reference = clean.features.embedding if target is None else shown[-1].features.embedding
-    read = _attack(clean, backbone, reference, pgd, options, target is not None, out)
+    read = _attack(clean, backbone, reference, pgd, preparation.seed, target is not None, out)
     try:
-        attacked = prepare_query(read, backbone, options)
+        attacked = prepare_query(read, backbone, preparation)
     except NoFace:
         raise FaceLost("No face is found any more in the attacked photo: choose a smaller eps, or another detector.",
                        read) from None
-    after = {name: identifier.rank(attacked, asked).ranking for name, asked in rankings.items()}
-    methods = {name: distances for name, (_, distances) in pair_methods(backbone, identifier.h2l()).items()}
+    after = {name: identifier.rank(attacked, matching).ranking for name, matching in rankings.items()}
 
     def measured(one: _Shown) -> Reference:
-        distances = {name: Change(float(distance(clean.features, one.features)),
-                                  float(distance(attacked.features, one.features)))
-                     for name, distance in methods.items()}
+        distances = {word: Change(*(float(method.pairs(query.features, one.features)) for query in (clean, attacked)))
+                     for word, method in methods.items()}
         ranks = {name: Change(_rank(before[name], one.name), _rank(after[name], one.name))
                  for name in rankings if one.person}
         return Reference(one.role, one.name, distances, ranks)
 
     error = float(np.square(read.astype(float) - clean.photo).mean())
     return AttackReport(
-        label(backbone), pgd, options.seed, "dodge" if target is None else "impersonate",
+        label(backbone), pgd, preparation.seed, "dodge" if target is None else "impersonate",
         int(np.abs(read.astype(int) - clean.photo).max()), 10 * math.log10(255**2 / error) if error else math.inf,
         truth is None,
-        {name: float(distance(clean.features, attacked.features)) for name, distance in methods.items()},
+        {word: float(method.pairs(clean.features, attacked.features)) for word, method in methods.items()},
         tuple(map(measured, shown)), {name: (before[name][0].identity, after[name][0].identity) for name in rankings},
-        tuple(_transfer(other, clean.photo, read, shown, options) for other in others), identifier.provenance(),
+        tuple(_transfer(other, clean.photo, read, shown, preparation) for other in others), identifier.provenance(),
         clean.photo, read)
 
 
@@ -161,7 +162,8 @@ class _Shown:
     features: Features
 
 
-def _shown(role: str, name: str, stage1: Sequence[Match], identifier: Identifier, options: Options) -> _Shown:
+def _shown(role: str, name: str, stage1: Sequence[Match], identifier: Identifier,
+           preparation: Preparation) -> _Shown:
     """A person's photo that is nearest to the query, or of a target that is not in the gallery the photo itself."""
     gallery = identifier.gallery
     row = next((match.row for match in stage1 if match.identity == name), None)
@@ -170,24 +172,25 @@ def _shown(role: str, name: str, stage1: Sequence[Match], identifier: Identifier
     if role == "truth" or not Path(name).is_file():
         raise BadSetting(f"{name} is not in the gallery {gallery.name}" + (
             ": give another name." if role == "truth" else ", and no photo is called that: give another target."))
-    return _Shown(role, Path(name).name, False, name, _features(name, identifier.backbone, options))
+    return _Shown(role, Path(name).name, False, name, _features(name, identifier.backbone, preparation))
 
 
-def _rankings(identifier: Identifier, options: Options) -> dict[str, Options]:
-    """Ranking → options: Stage 1, EMD and, where it is ready, H2L."""
-    found = {"stage1": replace(options, stage2="none"), "emd": replace(options, stage2="emd")}
-    return found if identifier.h2l() is None else found | {"h2l": replace(options, stage2="h2l", alpha=None)}
+def _rankings(identifier: Identifier) -> dict[str, Matching]:
+    """Ranking → settings: Stage 1, and every method that judges pairs and is ready, at its defaults."""
+    methods = identifier.ready(verifies=True)
+    return {STAGE1_RANKING: Matching(method=NONE),
+            **{word: Matching(method=word) for word, method in methods.items() if method.reranks}}
 
 
-def _features(photo, backbone: Backbone, options: Options) -> Features:
+def _features(photo, backbone: Backbone, preparation: Preparation) -> Features:
     """Of the largest face of another photo than the query's."""
-    return prepare_query(photo, backbone, Options(detector=options.detector)).features
+    return prepare_query(photo, backbone, Preparation(detector=preparation.detector)).features
 
 
-def _attack(clean: Query, backbone: Backbone, reference: Tensor, pgd: PGD, options: Options, towards: bool,
+def _attack(clean: Query, backbone: Backbone, reference: Tensor, pgd: PGD, seed: int, towards: bool,
             out: str | Path | None) -> np.ndarray:
     """The attacked photo as read back from the PNG that was written."""
-    data = to_png(perturb(clean.photo, clean.face, backbone, reference, towards=towards, pgd=pgd, seed=options.seed))
+    data = to_png(perturb(clean.photo, clean.face, backbone, reference, towards=towards, pgd=pgd, seed=seed))
     if out is None:
         return load_photo(data)
     try:
@@ -200,11 +203,12 @@ def _attack(clean: Query, backbone: Backbone, reference: Tensor, pgd: PGD, optio
 
 
 def _transfer(other: Backbone, clean: np.ndarray, attacked: np.ndarray, shown: Sequence[_Shown],
-              options: Options) -> Transfer:
-    one, two = (prepare_query(photo, other, options).features for photo in (clean, attacked))
-    faces = {known.role: _features(known.source, other, options) for known in shown}
-    return Transfer(other.name, float(cosine_distances(one, two)),
-                    {role: Change(float(cosine_distances(one, face)), float(cosine_distances(two, face)))
+              preparation: Preparation) -> Transfer:
+    one, two = (prepare_query(photo, other, preparation).features for photo in (clean, attacked))
+    faces = {known.role: _features(known.source, other, preparation) for known in shown}
+    cosine = STAGE1(other).pairs
+    return Transfer(other.name, float(cosine(one, two)),
+                    {role: Change(float(cosine(one, face)), float(cosine(two, face)))
                      for role, face in faces.items()})
 
 

@@ -20,6 +20,9 @@ __all__ = ["Backbone", "BackboneInfo", "Features", "Grid", "available", "grid_na
            "networks", "parse_grid", "pick_device"]
 
 
+#: What caches hold was made by this version. Raise it when the same aligned face gives other features.
+VERSION = 1
+
 @dataclass(frozen=True)
 class _Choice:
     """A network, or a variant of it under a name of its own.

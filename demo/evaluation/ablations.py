@@ -11,18 +11,21 @@ from functools import cached_property
 from itertools import product
 
 from demo.backbones import available, grid_name
-from demo.crossimage import METHODS, methods_ready
 from demo.errors import BadSetting
 from demo.evaluation.datasets import drawn_pairs
 from demo.evaluation.metrics import Scores
+from demo.evaluation.naming import setting_name
 from demo.evaluation.protocol import QueryPhoto
-from demo.evaluation.run import Evaluation, Progress, evaluate, method_of
+from demo.evaluation.run import Evaluation, Progress, evaluate
 from demo.evaluation.store import FeatureStore
 from demo.evaluation.verification import verify_pairs
 from demo.gallery import Photo
 from demo.identify import Identifier
 from demo.matching import SOLVERS, WEIGHTINGS, weighting_problems
-from demo.query import Options
+from demo.methods import NONE, STAGE1, Matching
+from demo.methods.emd import Emd
+from demo.methods.h2l import H2L
+from demo.query import Preparation
 
 ALPHAS = (0.0, 0.3, 0.5, 0.7, 1.0)
 KS = (50, 100, 200, 300)
@@ -35,14 +38,15 @@ ALIGNMENTS = {"facenet": "box and margin (MTCNN's way)", "facenet-5pt": "five po
 @dataclass(frozen=True)
 class Bench:
     """What an ablation measures with. identify: backbone name → an identifier of the same gallery. queries: of an
-    identifier. options: the settings that are not varied. store: of an identifier. reading: a word of READINGS.
-    models: name of a file → an identifier with the H2L of that file."""
+    identifier. preparation: of the queries. matching: the settings that are not varied. store: of an identifier.
+    reading: a word of READINGS. models: name of a file → an identifier with the H2L of that file."""
 
     identify: Callable[[str], Identifier] = field(repr=False)
     queries: Callable[[Identifier], Sequence[QueryPhoto]] = field(repr=False)
     store: Callable[[Identifier], FeatureStore] = field(repr=False)
     backbone: str
-    options: Options
+    preparation: Preparation = Preparation()
+    matching: Matching = Matching()
     reading: str = "corrected"
     progress: Progress = iter
     models: Mapping[str, Callable[[], Identifier]] = field(default_factory=dict, repr=False)
@@ -51,10 +55,10 @@ class Bench:
     def identifier(self) -> Identifier:
         return self.identify(self.backbone)
 
-    def measure(self, settings: Sequence[Options], identifier: Identifier | None = None,
+    def measure(self, settings: Sequence[Matching], identifier: Identifier | None = None,
                 bounds: Sequence[int] = ()) -> Evaluation:
         identifier = identifier or self.identifier
-        return evaluate(identifier, self.queries(identifier), settings, reading=self.reading,
+        return evaluate(identifier, self.queries(identifier), settings, self.preparation, reading=self.reading,
                         store=self.store(identifier), bounds=bounds, progress=self.progress)
 
 
@@ -98,18 +102,18 @@ def _note(found: Evaluation) -> str:
             f"{found.reading} metrics.")
 
 
-def _table(found: Evaluation, columns: Sequence[str], rows: Mapping[Options, Sequence[str]],
+def _table(found: Evaluation, columns: Sequence[str], rows: Mapping[Matching, Sequence[str]],
            timed: bool = False) -> Table:
     """A row for Stage 1 and for each setting: its words, its scores and, if wanted, ms per query of the stage."""
     lines = [("Stage 1", *["-"] * (len(columns) - 1), *_cells(found.stage1), *[found.stage1_ms] * timed)]
-    lines += [(*words, *_cells(found.stage2[options]), *[found.stage2_ms[options]] * timed)
-              for options, words in rows.items()]
+    lines += [(*words, *_cells(found.stage2[matching]), *[found.stage2_ms[matching]] * timed)
+              for matching, words in rows.items()]
     return Table((*columns, *_METRICS, *["ms per query"] * timed), tuple(lines), _note(found))
 
 
-def _every_weighting(bench: Bench) -> dict[Options, tuple[str, str]]:
+def _every_weighting(bench: Bench) -> dict[Matching, tuple[str, str]]:
     info = bench.identifier.backbone.info
-    return {replace(bench.options, stage2="emd", weighting=weighting, grid=grid): (weighting, grid_name(grid))
+    return {bench.matching.having(method=Emd.word, weighting=weighting, grid=grid): (weighting, grid_name(grid))
             for grid, weighting in product(info.grids, WEIGHTINGS) if not weighting_problems(info, grid)[weighting]}
 
 
@@ -119,60 +123,62 @@ def _weighting(bench: Bench) -> Table:
 
 
 def _alpha(bench: Bench) -> Table:
-    rows = {replace(bench.options, alpha=alpha): (f"{alpha:g}",) for alpha in ALPHAS}
+    rows = {replace(bench.matching, alpha=alpha): (f"{alpha:g}",) for alpha in ALPHAS}
     return _table(bench.measure(list(rows)), ("α",), rows)
 
 
 def _k(bench: Bench) -> Table:
-    rows = {replace(bench.options, k=k): (str(k),) for k in KS}
+    rows = {replace(bench.matching, k=k): (str(k),) for k in KS}
     return _table(bench.measure(list(rows)), ("k",), rows)
 
 
 def _one_stage(bench: Bench) -> Table:
     everybody = max(len(bench.identifier.gallery), 1)
     rows = {}
-    for weighting in dict.fromkeys((bench.options.weighting, "uniform")):
-        two = replace(bench.options, stage2="emd", weighting=weighting)
-        rows[replace(two, alpha=1.0, k=everybody)] = (f"EMD at Stage 1, {weighting}",)
+    for weighting in dict.fromkeys((bench.matching.of(Emd.word).weighting, "uniform")):
+        two = bench.matching.having(method=Emd.word, weighting=weighting)
+        rows[replace(two, alpha=1.0, k=everybody)] = (f"{Emd.short} at Stage 1, {weighting}",)
         rows[two] = (f"two stages, {weighting}",)
     # Each is measured on its own: settings of one weighting would share their distances, and so their time.
-    each = {options: bench.measure([options]) for options in rows}
+    each = {matching: bench.measure([matching]) for matching in rows}
     first = next(iter(each.values()))
-    whole = replace(first, stage2={options: found.stage2[options] for options, found in each.items()},
-                    stage2_ms={options: found.stage2_ms[options] for options, found in each.items()})
+    whole = replace(first, stage2={matching: found.stage2[matching] for matching, found in each.items()},
+                    stage2_ms={matching: found.stage2_ms[matching] for matching, found in each.items()})
     return _table(whole, ("method",), rows, timed=True)
 
 
 def _solver(bench: Bench) -> Table:
-    rows = {replace(bench.options, stage2="emd", solver=solver): (solver,) for solver in SOLVERS}
+    rows = {bench.matching.having(method=Emd.word, solver=solver): (solver,) for solver in SOLVERS}
     return _table(bench.measure(list(rows)), ("solver",), rows, timed=True)
 
 
 def _time(bench: Bench) -> Table:
-    rows = {options: (f"EMD, {weighting}, {grid}",) for options, (weighting, grid) in _every_weighting(bench).items()}
-    ready = methods_ready(bench.identifier.backbone)
-    rows |= {replace(bench.options, stage2=name.lower(), alpha=None): (name,)
-             for name in ("H2L", "H2", "H1", "V") if not ready[name]}
+    rows = {matching: (f"{Emd.short}, {weighting}, {grid}",)
+            for matching, (weighting, grid) in _every_weighting(bench).items()}
+    rows |= {replace(bench.matching, method=word, alpha=None): (method.name,)
+             for word, method in bench.identifier.ready().items() if method.reranks and word != Emd.word}
     return _table(bench.measure(list(rows)), ("method",), rows, timed=True)
 
 
 def _methods(bench: Bench) -> Table:
     """Tab 4.1's models side by side, each mixed with the cosine by its own alpha. Verification is on seeded pairs of
     the gallery's people, the first photo of each altered like the queries."""
-    identifier, first = bench.identifier, replace(bench.options, alpha=None)
-    ready = methods_ready(identifier.backbone)
-    rows = {name: replace(first, stage2=name.lower()) for name in ("H1", "H2", "H2L") if not ready[name]}
-    rows["D"] = replace(first, stage2="emd")
+    identifier, seed = bench.identifier, bench.preparation.seed
+    ready = identifier.ready()
+    methods = {word: ready[word] for word in reversed(ready) if ready[word].reranks}  # the simplest first, D last
+    rows = {word: replace(bench.matching, method=word, alpha=None) for word in methods}
     found = bench.measure(list(rows.values()))
     gallery = identifier.gallery
     photos = [Photo(entry.path, entry.identity, gallery.photo_file(row)) for row, entry in enumerate(gallery.entries)]
-    verified = verify_pairs(drawn_pairs(photos, PAIRS, first.seed), identifier.backbone,
-                            (first, replace(first, occlusion=None, style=None)), store=bench.store(identifier),
-                            progress=bench.progress)
+    verified = verify_pairs(
+        drawn_pairs(photos, PAIRS, seed), identifier.backbone,
+        (bench.preparation, replace(bench.preparation, alteration=None, style=None)),
+        replace(bench.matching, alpha=None), methods=ready, store=bench.store(identifier), progress=bench.progress)
     accuracy = {method.method: method.accuracy[0] for method in verified.methods}
-    lines = [("C", METHODS["C"].title, *_cells(found.stage1), accuracy["cosine"], found.stage1_ms)]
-    lines += [(name, METHODS[name].title, *_cells(found.stage2[options]), accuracy[options.stage2],
-               found.stage2_ms[options]) for name, options in rows.items()]
+    lines = [(STAGE1.name, STAGE1.kind or STAGE1.title, *_cells(found.stage1), accuracy[STAGE1.word],
+              found.stage1_ms)]
+    lines += [(methods[word].name, methods[word].kind or methods[word].title, *_cells(found.stage2[matching]),
+               accuracy[word], found.stage2_ms[matching]) for word, matching in rows.items()]
     return Table(("model", "what it is", *_METRICS, "verification accuracy", "ms per query"), tuple(lines),
                  f"{_note(found)} Verification on {verified.genuine} pairs of one person and {verified.strangers} of "
                  f"two in {verified.folds} folds.")
@@ -184,17 +190,17 @@ def _sizes(bench: Bench) -> Table:
         raise BadSetting("Name the H2L files to compare with --models; 'train-h2l --depth 2 --heads 4' makes one.")
     rows, notes = [], {}
     for name, identify in bench.models.items():
-        identifier, options = identify(), replace(bench.options, stage2="h2l", grid=None)
-        found = bench.measure([options], identifier)
-        sizes = identifier.h2l().network.sizes
-        rows.append((name, *map(str, (sizes.depth, sizes.heads, sizes.output)), *_cells(found.stage2[options]),
-                     found.stage2_ms[options]))
+        identifier, matching = identify(), replace(bench.matching, method=H2L.word, grid=None)
+        found = bench.measure([matching], identifier)
+        sizes = identifier.method(H2L.word).model.network.sizes
+        rows.append((name, *map(str, (sizes.depth, sizes.heads, sizes.output)), *_cells(found.stage2[matching]),
+                     found.stage2_ms[matching]))
         notes[_note(found)] = None
     return Table(("model", "depth", "heads", "output", *_METRICS, "ms per query"), tuple(rows), " ".join(notes))
 
 
 def _bound(bench: Bench) -> Table:
-    found = bench.measure([replace(bench.options, stage2="none")], bounds=KS)
+    found = bench.measure([replace(bench.matching, method=NONE)], bounds=KS)
     rows = [("Stage 1", *_cells(found.stage1))]
     rows += [(f"best possible at k = {k}", *_cells(scores)) for k, scores in found.bounds.items()]
     return Table(("ranking", *_METRICS), tuple(rows), _note(found))
@@ -209,12 +215,12 @@ def _backbones(bench: Bench, names: Mapping[str, str]) -> Table:
             notes.append(f"Without {name}: {infos[name].why_not}")
             continue
         identifier = bench.identifier if name == bench.backbone else bench.identify(name)
-        options = replace(bench.options, grid=None)
-        found = bench.measure([options], identifier)
+        matching = replace(bench.matching, grid=None)
+        found = bench.measure([matching], identifier)
         rows.append((title, "Stage 1", *_cells(found.stage1)))
-        if options in found.stage2:
-            finest = replace(options, grid=identifier.backbone.info.grids[0])
-            rows.append((title, f"Stage 2, {method_of(finest)}", *_cells(found.stage2[options])))
+        if matching in found.stage2:
+            finest = replace(matching, grid=identifier.backbone.info.grids[0])
+            rows.append((title, f"Stage 2, {setting_name(finest)}", *_cells(found.stage2[matching])))
         notes.insert(0, f"{name}: {_note(found)}")
     if not rows:
         raise BadSetting(notes[0].partition(": ")[2])

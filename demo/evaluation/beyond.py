@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from demo.errors import BadSetting, DemoError
 from demo.evaluation.interval import Interval, interval
 from demo.evaluation.metrics import score_query
 from demo.evaluation.protocol import QueryPhoto
+from demo.evaluation.ranking import reordered
 from demo.evaluation.run import Progress
 from demo.evaluation.store import FeatureStore
-from demo.evaluation.variants import VARIANTS, Bench, Case, with_h2l
+from demo.evaluation.variants import VARIANTS, Bench, Case
 from demo.identify import Identifier
-from demo.query import Options
+from demo.query import Preparation
 
 METRICS = ("P@1", "RP", "MAP@R")
 
@@ -74,11 +74,11 @@ def beyond(identifier: Identifier, queries: Sequence[QueryPhoto], alterations: S
            seed: int = 0, store: FeatureStore | None = None, progress: Progress = iter) -> Beyond:
     """Every variant on every query under every alteration; query number n is altered with seed + n.
 
-    A variant that needs H2L is left out where no weights come for the backbone. BadSetting where no query is left.
+    A variant that needs a method which is not ready is left out. BadSetting where no query is left.
     """
     bench, store = Bench(identifier), store or FeatureStore(None, identifier.backbone)
-    variants = {name: distance for name, distance in VARIANTS.items()
-                if distance is not with_h2l or identifier.h2l()}
+    ready = identifier.ready()
+    variants = {name: variant for name, variant in VARIANTS.items() if set(variant.needs) <= ready.keys()}
     gallery = identifier.gallery
     labels = np.array([entry.identity for entry in gallery.entries])
     found, skipped = {alteration: [] for alteration in alterations}, []
@@ -90,7 +90,7 @@ def beyond(identifier: Identifier, queries: Sequence[QueryPhoto], alterations: S
             try:
                 if not relevant:
                     raise BadSetting(f"No other photo of {photo.identity} is in the gallery.")
-                features = store.features(photo.file, Options(occlusion=alteration, seed=seed + number))
+                features = store.features(photo.file, Preparation(alteration=alteration, seed=seed + number))
             except DemoError as error:
                 skipped.append((photo.path, alteration, str(error)))
                 continue
@@ -99,14 +99,9 @@ def beyond(identifier: Identifier, queries: Sequence[QueryPhoto], alterations: S
             rows, cosine = rows[kept].tolist(), distances[kept][:k].double()
             hits = labels[rows] == photo.identity
             case = Case(bench, features, rows[:k], cosine)
-            found[alteration].append([score_query(_reordered(hits, distance(case)), relevant)
-                                      for distance in variants.values()])
+            found[alteration].append([score_query(reordered(hits, variant.rank(case)), relevant)
+                                      for variant in variants.values()])
     if not all(found.values()):
         raise BadSetting(f"No query could be used: {skipped[0][2] if skipped else 'the folder is empty.'}")
     return Beyond(tuple(variants), {alteration: np.array(scores).transpose(1, 0, 2)
                                     for alteration, scores in found.items()}, tuple(skipped))
-
-
-def _reordered(hits: np.ndarray, distances: Tensor) -> np.ndarray:
-    order = torch.sort(distances, stable=True).indices.numpy()
-    return np.concatenate([hits[order], hits[len(order):]])

@@ -10,25 +10,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from demo.errors import BadSetting, DemoError
 from demo.evaluation.deletion import area, curves, erased, leave_one_out_drops, order_of, patch_cover, shares
-from demo.evaluation.explanations import DEFAULT_WEIGHTING, MODELS, altered_versions, explanations, scores, unmatched
 from demo.evaluation.interval import Interval, interval
+from demo.evaluation.judges import judges_of
 from demo.evaluation.protocol import QueryPhoto
 from demo.evaluation.run import Progress
+from demo.explain import Importance, Pair, available
 from demo.explain.drawing.grids import patch_centres
 from demo.identify import Identifier
-from demo.query import Options, prepare_query
+from demo.methods import DEFAULT, METHODS, NONE, Matching
+from demo.query import Preparation, Query, prepare_query
 
 #: Which gallery photo the query is explained against: the nearest of its own person, or the nearest of all.
 AGAINST = ("true", "top")
 #: Orders that explain nothing of the pair: chance, and what every face has in its middle. And the best that is known.
 RANDOM, CENTRE, BEST = "random order", "centre of the crop first", "one patch away at a time"
-_OF_MODEL = {"C": "C", "D": f"D {DEFAULT_WEIGHTING}", "H2L": "H2L"}
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Faithfulness:
             lines.append(f"| {judged.explanation} | {judged.score} | {judged.deletion_area.mean:.3f} | "
                          f"{judged.insertion_area.mean:.3f} | {judged.gain.text(sign=True)} | {judged.possible:.0%} | "
                          f"{judged.better:.0%} | {f'{mass.mean:.1%}' if mass else ''} |")
-        models = [model for model in MODELS if any(model in gains for gains in self.crossed.values())]
+        models = list(dict.fromkeys(model for gains in self.crossed.values() for model in gains))
         lines += ["", f"| gain by the score of | {' | '.join(models)} |", "|---" * (len(models) + 1) + "|"]
         lines += [f"| {name} | " + " | ".join(gains[model].text(sign=True) for model in models) + " |"
                   for name, gains in self.crossed.items()]
@@ -106,10 +107,11 @@ class Faithfulness:
         return "\n".join(lines + [f"skipped {path}: {reason}" for path, reason in self.skipped])
 
 
-def faithfulness(identifier: Identifier, queries: Sequence[QueryPhoto], options: Options, *, against: str = "true",
+def faithfulness(identifier: Identifier, queries: Sequence[QueryPhoto],
+                 preparation: Preparation = Preparation(), *, against: str = "true",  # noqa: B008
                  removal: str = "blur", steps: int = 16, random_orders: int = 3,
                  progress: Progress = iter) -> Faithfulness:
-    """Judge every explanation on queries altered as ``options`` say (query number n with seed + n).
+    """Judge every explanation that can be computed, on queries altered as asked (query number n with seed + n).
 
     steps: of the curves, of equally many patches each. random_orders: drawn per query by the seed. Raises BadSetting
     for an unknown word, or where no query is left.
@@ -118,60 +120,66 @@ def faithfulness(identifier: Identifier, queries: Sequence[QueryPhoto], options:
         raise BadSetting(f"Unknown candidate {against!r}: choose from {', '.join(AGAINST)}.")
     found, skipped = _Collected(), []
     for number, photo in enumerate(progress(queries)):
-        seeded = replace(options, seed=options.seed + number)
+        seeded = replace(preparation, seed=preparation.seed + number)
         try:
             query = prepare_query(photo.file, identifier.backbone, seeded, gallery=identifier.gallery)
-            stage1 = identifier.rank(query, replace(seeded, stage2="none"), exclude=photo.exclude).stage1
+            stage1 = identifier.rank(query, Matching(method=NONE), exclude=photo.exclude).stage1
             row = next((match.row for match in stage1 if against == "top" or match.identity == photo.identity), None)
             if row is None:
                 raise BadSetting(f"No other photo of {photo.identity} is in the gallery.")
+            crop = identifier.gallery.crop(row, identifier.backbone)
         except DemoError as error:
             skipped.append((photo.path, str(error)))
             continue
-        _judge(found, identifier, query, row, removal, steps, random_orders, np.random.default_rng(seeded.seed))
+        pair = Pair((query.crop, crop), (query.features, identifier.gallery.features([row])), identifier.method)
+        _judge(found, identifier, query, pair, removal, steps, random_orders, np.random.default_rng(seeded.seed))
     if not found.queries:
         raise BadSetting(f"No query could be used: {skipped[0][1] if skipped else 'there is none.'}")
     return found.summed_up(shares(found.patches, steps), against, removal, tuple(skipped))
 
 
+@dataclass
 class _Collected:
-    """What has been measured so far. curves: (order, score) → (2, T + 1) of each query."""
+    """What has been measured so far. own: explanation → the score that judges it. models: method → its score that
+    judges everybody's explanations. curves: (order, score) → (2, T + 1) of each query."""
 
-    def __init__(self):
-        self.queries = self.patches = 0
-        self.scores: dict[str, str] = {}  # explanation → the score that judges it
-        self.curves: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
-        self.mass: dict[str, list[float]] = defaultdict(list)
-        self.area: list[float] = []
+    queries: int = 0
+    patches: int = 0
+    own: dict[str, str] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
+    curves: dict[tuple[str, str], list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
+    mass: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    area: list[float] = field(default_factory=list)
 
     def summed_up(self, x: np.ndarray, against: str, removal: str, skipped) -> Faithfulness:
         traces = {key: np.stack(values) for key, values in self.curves.items()}
         areas = {key: area(values, x) for key, values in traces.items()}  # (queries, 2)
         gains = {key: values[:, 1] - values[:, 0] for key, values in areas.items()}
-        present = {model: score for model, score in _OF_MODEL.items() if (RANDOM, score) in traces}
-        rows = [*self.scores.items(), *((name, score) for name in (RANDOM, CENTRE, BEST)
-                                        for score in present.values())]
+        rows = [*self.own.items(), *((name, score) for name in (RANDOM, CENTRE, BEST)
+                                     for score in self.models.values())]
         own = tuple(Judged(
             name, score, *traces[name, score].mean(0), interval(areas[name, score][:, 0]),
             interval(areas[name, score][:, 1]), interval(gains[name, score]), float((gains[name, score] > 0).mean()),
             float(gains[name, score].mean() / gains[BEST, score].mean())) for name, score in rows)
-        crossed = {name: {model: interval(gains[name, score]) for model, score in present.items()}
-                   for name in [*self.scores, RANDOM, CENTRE]}
+        crossed = {name: {model: interval(gains[name, score]) for model, score in self.models.items()}
+                   for name in [*self.own, RANDOM, CENTRE]}
         return Faithfulness(own, crossed, {name: interval(values) for name, values in self.mass.items()},
                             interval(self.area) if self.area else None, x, self.queries, against, removal, skipped)
 
 
-def _judge(found: _Collected, identifier: Identifier, query, row: int, removal: str, steps: int, random_orders: int,
-           rng: np.random.Generator) -> None:
+def _judge(found: _Collected, identifier: Identifier, query: Query, pair: Pair, removal: str, steps: int,
+           random_orders: int, rng: np.random.Generator) -> None:
     """Add one query's curves."""
-    model, features = identifier.h2l(), query.features
-    candidate = identifier.gallery.features([row])
-    named = explanations(features, candidate, model)
-    weightings = list(dict.fromkeys([DEFAULT_WEIGHTING, *(each.weighting for each in named)]))
+    features = query.features
+    named = _named(pair)
+    judges = judges_of(named, identifier.method)
+    main = {METHODS[word].name: group[0].score for word, group in judges.items()}
 
     def ask(kept: np.ndarray) -> dict[str, np.ndarray]:
-        crops = erased(query.crop, kept, features.grid, removal)
-        return scores(altered_versions(features, identifier.backbone.extract, crops), candidate, model, weightings)
+        versions = identifier.backbone.extract(erased(query.crop, kept, features.grid, removal))
+        if features.landmarks is not None:  # they stay where they were
+            versions = replace(versions, landmarks=features.landmarks.expand(len(versions), -1, -1))
+        return {one.score: one.similarity(versions, pair.features[1]) for group in judges.values() for one in group}
 
     patches = features.patches.shape[1]
     drops = leave_one_out_drops(patches, ask)
@@ -179,19 +187,29 @@ def _judge(found: _Collected, identifier: Identifier, query, row: int, removal: 
     orders = {each.name: [order_of(each.values, rng)] for each in named}
     orders[RANDOM] = [rng.permutation(patches) for _ in range(random_orders)]
     orders[CENTRE] = [order_of(-np.hypot(*(centres - 0.5).T).round(9), rng)]
-    best = {score: [order_of(drops[score], rng)] for score in _OF_MODEL.values() if score in drops}
+    best = {score: [order_of(drops[score], rng)] for score in main.values()}
     every = [*orders.values(), *best.values()]
     traced = curves(sum(every, []), ask, steps)
     found.queries, found.patches = found.queries + 1, patches
-    found.scores = {each.name: each.score for each in named}
+    found.own, found.models = {each.name: each.score for each in named}, main
+    of_score = {one.score: group[0].score for group in judges.values() for one in group}
     for score, lines in traced.items():
         parts = dict(zip([*orders, *((BEST, of) for of in best)],
                          np.split(lines, np.cumsum([len(group) for group in every])[:-1]), strict=True))
         for name in orders:
             found.curves[name, score].append(parts[name].mean(0))
-        found.curves[BEST, score].append(parts[BEST, score if score in best else _OF_MODEL["D"]][0])
+        found.curves[BEST, score].append(parts[BEST, of_score[score]][0])  # the best known for that method
     cover = patch_cover(query.cover, features.grid)
     if cover.any():
         found.area.append(float(cover.mean()))
-        for name, values in ({each.name: each.values for each in named} | unmatched(features, candidate)).items():
+        left_out = {name: values for one in available(pair).values() for name, values in one.left_out(pair).items()}
+        for name, values in ({each.name: each.values for each in named} | left_out).items():
             found.mass[name].append(float(values @ cover / values.sum() if values.any() else cover.mean()))
+
+
+def _named(pair: Pair) -> list[Importance]:
+    """What every explanation says of the first face's patches: those of the default method first, then by method, and
+    of one method by the setting that they explain."""
+    found = [each for one in available(pair).values() for each in one.importances(pair)]
+    methods, settings = [DEFAULT.word, *METHODS], list(dict.fromkeys(each.setting for each in found))
+    return sorted(found, key=lambda each: (methods.index(each.method), settings.index(each.setting)))

@@ -6,8 +6,8 @@ its square.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from demo.backbones import Features
 from demo.identify import Identifier
-from demo.matching import combined
-from demo.query import Clock, Options
+from demo.methods import Matching, Reranked, rerank
+from demo.query import Clock
 
 #: Candidates that are re-ranked at a time, so that a Stage 2 over the whole gallery stays small.
 CHUNK = 512
@@ -31,9 +31,9 @@ class Ranked:
     """
 
     stage1: np.ndarray
-    stage2: dict[Options, np.ndarray]
+    stage2: dict[Matching, np.ndarray]
     stage1_ms: float
-    stage2_ms: dict[Options, float]
+    stage2_ms: dict[Matching, float]
 
 
 class Ranker:
@@ -45,7 +45,7 @@ class Ranker:
         self.numbers = {name: number for number, name in enumerate(self.gallery.people)}
         self.labels = np.array([self.numbers[entry.identity] for entry in self.gallery.entries])
 
-    def rank(self, features: Features, identity: str, settings: Sequence[Options], *, exclude: Sequence[int] = (),
+    def rank(self, features: Features, identity: str, settings: Sequence[Matching], *, exclude: Sequence[int] = (),
              clock: Clock | None = None) -> Ranked:
         """Rank the gallery for a query (features of one face). exclude: rows to leave out. settings: of Stage 2."""
         clock = clock or Clock(self.identifier.backbone.device)
@@ -55,32 +55,37 @@ class Ranker:
                 kept = ~np.isin(rows, exclude)
                 distances, rows = distances[kept], rows[kept]
             hits = self.labels[rows] == self.numbers.get(identity, -1)
-        groups: dict[Options, list[Options]] = {}
-        for options in settings:
-            if options.stage2 != "none":
-                groups.setdefault(_measured(options), []).append(options)
+        groups: dict[Hashable, list[Matching]] = {}
+        for matching in settings:
+            if matching.reranks:
+                groups.setdefault(self._measured(matching), []).append(matching)
         stage2, spent = {}, {}
         for wanted in groups.values():
-            most = max(options.k for options in wanted)
+            most = max(matching.k for matching in wanted)
             head, own = rows[:most].tolist(), Clock(clock.device)
             patch = self._distances(features, head, wanted[0], own)
             cosine = torch.from_numpy(distances[:most].astype(np.float64))
             for step, ms in own.steps.items():
                 clock.steps.setdefault(step, ms)  # of the first group
-            for options in wanted:
-                mixed = combined(cosine[:options.k], patch[:options.k], self.identifier.alpha(options, features))
-                order = torch.sort(mixed, stable=True).indices.numpy()
-                stage2[options] = np.concatenate([hits[:options.k][order], hits[options.k:]])
-                spent[options] = sum(own.steps.values())
+            for matching in wanted:
+                k, alpha = matching.k, self.identifier.alpha(matching, features)
+                stage2[matching] = reordered(hits, rerank(cosine[:k], patch[:k], alpha))
+                spent[matching] = sum(own.steps.values())
         return Ranked(hits, stage2, clock.steps["search"], spent)
 
-    def _distances(self, features: Features, rows: list[int], options: Options, clock: Clock) -> Tensor:
-        parts = [self.identifier.measure(features, rows[start:start + CHUNK], options, clock)[0]
+    def _distances(self, features: Features, rows: list[int], matching: Matching, clock: Clock) -> Tensor:
+        parts = [self.identifier.measure(features, rows[start:start + CHUNK], matching, clock).distances
                  for start in range(0, len(rows), CHUNK)]
-        return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
+        return torch.cat(parts).double().cpu() if parts else torch.zeros(0, dtype=torch.float64)
+
+    def _measured(self, matching: Matching) -> Hashable:
+        """What the Stage 2 distances of a setting depend on."""
+        method, options = self.identifier.method(matching.method), matching.of()
+        return (method.word, method.setting(options, matching.grid),
+                matching.k if method.batch_matters(options) else None)
 
 
-def _measured(options: Options) -> Options:
-    """What the Stage 2 distances of a setting depend on. The published solver's depend on k too: it stops when the
-    whole batch has converged on average."""
-    return replace(options, alpha=None, adaptive=False, k=options.k if options.solver == "authors" else 0)
+def reordered(hits: np.ndarray, found: Reranked) -> np.ndarray:
+    """hits: bool (n,), by rank. The same after the first of them were re-ranked."""
+    order = found.order.numpy()
+    return np.concatenate([hits[order], hits[len(order):]])

@@ -7,26 +7,20 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 
 import torch
 from safetensors.torch import load, save
 
-import demo
 from demo.attack import ATTACKS
 from demo.backbones import Backbone, Features, grid_name, parse_grid
 from demo.errors import BadSetting, DemoError
+from demo.evaluation.versions import features_versions
 from demo.gallery import Gallery
-from demo.query import Clock, Options, prepare_query
+from demo.query import Clock, Preparation, prepare_query
 from demo.weights import sha256
 
 FILE = "features.sqlite"
-#: The code that turns a photo into features: its hash is part of every key, so that no release serves another's.
-_CODE = ("faces", "backbones", "attack", "query.py")
-#: Options that play no part before the features, and those that alter nothing in the photo.
-_MATCHING = frozenset({"stage2", "weighting", "alpha", "k", "grid", "solver", "share", "adaptive"})
-_LOCATING = frozenset({"detector", "face", "aligned", "seed"})
 
 
 class FeatureStore:
@@ -52,7 +46,7 @@ class FeatureStore:
         except (OSError, sqlite3.Error) as error:
             raise BadSetting(f"The feature cache {path} cannot be used ({error}): delete it.") from None
 
-    def features(self, file: str | Path, options: Options, clock: Clock | None = None,
+    def features(self, file: str | Path, preparation: Preparation, clock: Clock | None = None,
                  gallery: Gallery | None = None) -> Features:
         """Features (batch of one) of a photo, prepared as ``demo.query.prepare_query`` does with these arguments.
 
@@ -60,11 +54,11 @@ class FeatureStore:
         """
         clock = clock or Clock(self.backbone.device)
         if self._base is None:
-            return prepare_query(file, self.backbone, options, clock, gallery).features
+            return prepare_query(file, self.backbone, preparation, clock, gallery).features
         try:
-            key = self._key(Path(file), options, gallery)
+            key = self.key(Path(file), preparation, gallery)
         except OSError:  # says what is wrong with the file
-            return prepare_query(file, self.backbone, options, clock, gallery).features
+            return prepare_query(file, self.backbone, preparation, clock, gallery).features
         with clock.step("cache"):
             row = self._base.execute("SELECT data, reason FROM features WHERE key = ?", (key,)).fetchone()
             if row is not None:
@@ -73,7 +67,7 @@ class FeatureStore:
                     raise DemoError(row[1])
                 return _unpack(row[0]).to(self.backbone.device)
         try:
-            features = prepare_query(file, self.backbone, options, clock, gallery).features
+            features = prepare_query(file, self.backbone, preparation, clock, gallery).features
         except BadSetting:
             raise
         except DemoError as error:
@@ -87,26 +81,17 @@ class FeatureStore:
         with self._base:
             self._base.execute("INSERT OR REPLACE INTO features VALUES (?, ?, ?)", (key, data, reason))
 
-    def _key(self, file: Path, options: Options, gallery: Gallery | None) -> str:
-        asked = {name: value for name, value in asdict(options).items() if name not in _MATCHING}
-        if all(asked[name] == getattr(Options(), name) for name in asked if name not in _LOCATING):
-            del asked["seed"]  # nothing is drawn
+    def key(self, file: Path, preparation: Preparation, gallery: Gallery | None = None) -> str:
+        """Hash of everything that the features of a photo depend on."""
+        asked = asdict(preparation)
+        if preparation.alteration is None:
+            del asked["seed"], asked["style"]  # nothing is drawn
+        attacked = preparation.alteration in ATTACKS
         parts = [sha256(file), self.backbone.name, self.backbone.weights_sha256, self.backbone.device.type, asked,
-                 code_version()]
-        if options.occlusion in ATTACKS and gallery is not None:
+                 features_versions(attacked=attacked)]
+        if attacked and gallery is not None:
             parts.append(gallery.sha256)  # whom to impersonate
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-@cache
-def code_version() -> str:
-    """Hash of the code between a photo and its features."""
-    digest = hashlib.sha256()
-    base = Path(demo.__file__).parent
-    for place in _CODE:
-        for file in sorted((base / place).rglob("*.py")) if (base / place).is_dir() else [base / place]:
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def _pack(features: Features) -> bytes:

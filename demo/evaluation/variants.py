@@ -1,7 +1,7 @@
 """Other distances for Stage 2 than the papers', which ``demo.evaluation.beyond`` compares with them.
 
-What won on both sets became an option (``share`` and ``adaptive`` of ``demo.query.Options``); what lost stays here,
-so that the comparison can be repeated. A variant is one function and one line in VARIANTS.
+What won on both sets became an option of the method (``share`` and ``adaptive``); what lost stays here, so that the
+comparison can be repeated. A variant is one function and one line in VARIANTS.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ import torch
 from torch import Tensor
 
 from demo.backbones import Features
-from demo.identify import PAPER_ALPHA, Identifier
-from demo.matching import combined, emd, ground_distance, patch_weights, transport
-from demo.query import Clock, Options
+from demo.identify import Identifier
+from demo.matching import emd, ground_distance, patch_weights, transport
+from demo.methods import METHODS, Matching, Reranked, rerank
+from demo.methods.emd import PAPER_ALPHA, Emd
+from demo.methods.h2l import H2L
+from demo.query import Clock
 
 WEIGHTING = "apc"
 #: Gallery faces that hubs are told by.
@@ -89,93 +92,112 @@ class Case:
         return places[:, None] - places[None]
 
 
-def papers(case: Case) -> Tensor:
-    return combined(case.cosine, case.distance, PAPER_ALPHA)
+    def ranked(self, distance: Tensor) -> Reranked:
+        """Eq. 5.1 with a distance (k,) in place of the papers', and the papers' alpha."""
+        return rerank(self.cosine, distance.double().cpu(), PAPER_ALPHA)
 
 
-def _with(**chosen) -> Callable[[Case], Tensor]:
+@dataclass(frozen=True)
+class Variant:
+    """rank: a case → its candidates re-ranked. needs: words of the methods that it uses beside the EMD."""
+
+    rank: Callable[[Case], Reranked]
+    needs: tuple[str, ...] = ()
+
+    @property
+    def trained(self) -> bool:
+        """Whether it rests on a network that may know the people it is measured on."""
+        return any(METHODS[word].trained for word in self.needs)
+
+
+def papers(case: Case) -> Reranked:
+    return case.ranked(case.distance)
+
+
+def _with(**chosen) -> Variant:
     """An option of the pipeline itself."""
-    def ranked(case: Case) -> Tensor:
-        options, identifier = Options(weighting=WEIGHTING, **chosen), case.bench.identifier
-        share = options.share
+    def ranked(case: Case) -> Reranked:
+        matching, identifier = Matching().having(method=Emd.word, weighting=WEIGHTING, **chosen), case.bench.identifier
+        share = matching.of().share
         distance = case.distance if share == 1 else emd(case.query, case.candidates, WEIGHTING, share=share).distance
-        return combined(case.cosine, distance.double().cpu(), identifier.alpha(options, case.query))
+        return rerank(case.cosine, distance.double().cpu(), identifier.alpha(matching, case.query))
 
-    return ranked
+    return Variant(ranked)
 
 
-def _capped(case: Case) -> Tensor:
+def _capped(case: Case) -> Reranked:
     """Unequal total weights by price: leaving mass unmatched costs 0.3, which equals no distance being above 0.3."""
-    return combined(case.cosine, case.moved(case.ground.clamp(max=0.3)), PAPER_ALPHA)
+    return case.ranked(case.moved(case.ground.clamp(max=0.3)))
 
 
-def _centred(case: Case) -> Tensor:
+def _centred(case: Case) -> Reranked:
     mean = case.bench.patches.mean((0, 1))
-    return combined(case.cosine, case.moved(
-        ground_distance(case.query.patches - mean, case.candidates.patches - mean)), PAPER_ALPHA)
+    return case.ranked(case.moved(ground_distance(case.query.patches - mean, case.candidates.patches - mean)))
 
 
-def _whitened(case: Case) -> Tensor:
+def _whitened(case: Case) -> Reranked:
     mean, matrix = case.bench.whitening
-    return combined(case.cosine, case.moved(
-        ground_distance((case.query.patches - mean) @ matrix, (case.candidates.patches - mean) @ matrix)), PAPER_ALPHA)
+    return case.ranked(case.moved(
+        ground_distance((case.query.patches - mean) @ matrix, (case.candidates.patches - mean) @ matrix)))
 
 
-def _two_grids(case: Case) -> Tensor:
+def _two_grids(case: Case) -> Reranked:
     grid = case.bench.identifier.backbone.info.grids[-1]
     coarse = emd(case.query, case.bench.gallery.features(case.rows, grid), WEIGHTING, grid=grid).distance
-    return combined(case.cosine, (case.distance + coarse.double().cpu()) / 2, PAPER_ALPHA)
+    return case.ranked((case.distance + coarse.double().cpu()) / 2)
 
 
-def _near(case: Case) -> Tensor:
-    return combined(case.cosine, case.moved(case.ground + 0.01 * case.offsets().square().sum(2)), PAPER_ALPHA)
+def _near(case: Case) -> Reranked:
+    return case.ranked(case.moved(case.ground + 0.01 * case.offsets().square().sum(2)))
 
 
-def _window(case: Case) -> Tensor:
+def _window(case: Case) -> Reranked:
     outside = case.offsets().abs().amax(2) > 2
-    return combined(case.cosine, case.moved(case.ground.masked_fill(outside, 2.0)), PAPER_ALPHA)
+    return case.ranked(case.moved(case.ground.masked_fill(outside, 2.0)))
 
 
-def _by_nearest(case: Case) -> Tensor:
+def _by_nearest(case: Case) -> Reranked:
     """Alpha from 0.6 where Stage 1's nearest is as near as a photo of the same person, to 1 where it is far."""
     far = ((case.cosine[0] - 0.15) / 0.35).clamp(0, 1)
-    return (0.6 + 0.4 * far) * case.distance + (0.4 - 0.4 * far) * case.cosine
+    return rerank(case.cosine, case.distance, float(0.6 + 0.4 * far))
 
 
-def with_h2l(case: Case) -> Tensor:
-    chosen = Options(stage2="h2l")
-    h2l, _ = case.bench.identifier.measure(case.query, case.rows, chosen, Clock(case.query.patches.device))
-    return 0.5 * papers(case) + 0.5 * combined(case.cosine, h2l, case.bench.identifier.alpha(chosen, case.query))
+def _with_h2l(case: Case) -> Reranked:
+    """The mean of what either gives."""
+    chosen, identifier = Matching(method=H2L.word), case.bench.identifier
+    measured = identifier.measure(case.query, case.rows, chosen, Clock(case.query.patches.device))
+    other = rerank(case.cosine, measured.distances.double().cpu(), identifier.alpha(chosen, case.query))
+    return rerank(papers(case).distances, other.distances, 0.5)
 
 
-def _scaled(case: Case) -> Tensor:
+def _scaled(case: Case) -> Reranked:
     """Both distances as standard scores over the candidates before they are mixed, in equal parts."""
-    parts = (case.distance, case.cosine)
-    return sum((part - part.mean()) / part.std().clamp(min=1e-9) for part in parts) / 2
+    cosine, distance = ((part - part.mean()) / part.std().clamp(min=1e-9) for part in (case.cosine, case.distance))
+    return rerank(cosine, distance, 0.5)
 
 
-def _without_hubs(case: Case) -> Tensor:
+def _without_hubs(case: Case) -> Reranked:
     """Both distances less half of what that candidate is away from everybody."""
     far, cosine = (part[case.rows] for part in case.bench.hubs)
-    return combined(case.cosine - cosine / 2, case.distance - far / 2, PAPER_ALPHA)
+    return rerank(case.cosine - cosine / 2, case.distance - far / 2, PAPER_ALPHA)
 
 
-#: Name in the table → final distances (k,) of a case; the first is what the others are compared with.
-VARIANTS: dict[str, Callable[[Case], Tensor]] = {
-    "papers: EMD, APC, α = 0.7": papers,
+#: Name in the table → how it ranks; the first is what the others are compared with.
+VARIANTS: dict[str, Variant] = {
+    "papers: EMD, APC, α = 0.7": Variant(papers),
     "**share 0.7** (partial transport)": _with(share=0.7),
     "share 0.5": _with(share=0.5),
     "**adaptive α**": _with(adaptive=True),
     "adaptive α, share 0.7": _with(adaptive=True, share=0.7),
     "α 0.9 for all": _with(alpha=0.9),
-    "α by the nearest distance": _by_nearest,
-    "unmatched mass at a price (0.3)": _capped,
-    "patches centred": _centred,
-    "patches whitened": _whitened,
-    "both grids": _two_grids,
-    "distance on the grid added (λ = 0.01)": _near,
-    "window of two patches": _window,
-    "EMD and H2L": with_h2l,
-    "standard scores": _scaled,
-    "hubs discounted": _without_hubs,
+    "α by the nearest distance": Variant(_by_nearest),
+    "unmatched mass at a price (0.3)": Variant(_capped),
+    "patches centred": Variant(_centred),
+    "patches whitened": Variant(_whitened),
+    "both grids": Variant(_two_grids),
+    "distance on the grid added (λ = 0.01)": Variant(_near),
+    "window of two patches": Variant(_window),
+    "EMD and H2L": Variant(_with_h2l, (H2L.word,)),
+    "standard scores": Variant(_scaled),
+    "hubs discounted": Variant(_without_hubs),
 }

@@ -9,17 +9,13 @@ import numpy as np
 import torch
 
 from demo.backbones import Backbone, Features
-from demo.crossimage import CrossImageModel, load_method, methods_ready
 from demo.errors import BadSetting, DemoError
 from demo.evaluation.datasets import Pair
 from demo.evaluation.rates import FARS, Roc, fold_accuracies, roc
 from demo.evaluation.store import FeatureStore
-from demo.identify import PAPER_ALPHA
-from demo.matching import combined, emd
-from demo.query import Options
-from demo.thresholds import cosine_distances, cross_distances
+from demo.methods import METHODS, STAGE1, Matching, Method, load_method, ready, rerank
+from demo.query import Preparation
 
-TITLES = {"cosine": "Cosine", "emd": "EMD", "h2l": "H2L", "h2": "H2", "h1": "H1"}
 #: Pairs that are compared at a time, so that few faces are in memory at once.
 _BATCH = 32
 #: Points of the ROC in the JSON.
@@ -44,7 +40,7 @@ class MethodResult:
 
     @property
     def title(self) -> str:
-        return TITLES[self.method] + ("" if self.alpha is None else f", α = {self.alpha:g}")
+        return METHODS[self.method].short + ("" if self.alpha is None else f", α = {self.alpha:g}")
 
     @property
     def accuracy(self) -> tuple[float, float]:
@@ -103,27 +99,28 @@ class VerificationResult:
         return "\n".join(lines)
 
 
-def verify_pairs(pairs: Sequence[Pair], backbone: Backbone, options: tuple[Options, Options], *,
-                 models: Mapping[str, CrossImageModel] | None = None, store: FeatureStore | None = None,
-                 progress: Progress = iter) -> VerificationResult:
-    """Accuracy over folds, ROC, AUC, EER and TAR at FAR of cosine, EMD and cross-image models.
+def verify_pairs(pairs: Sequence[Pair], backbone: Backbone, preparations: tuple[Preparation, Preparation],
+                 matching: Matching = Matching(), *, methods: Mapping[str, Method] | None = None,  # noqa: B008
+                 store: FeatureStore | None = None, progress: Progress = iter) -> VerificationResult:
+    """Accuracy over folds, ROC, AUC, EER and TAR at FAR of every method.
 
-    options: how the first and the second photo of each pair are altered: of pair number n the first with its seed + n,
-    the second with its seed + n + the number of pairs, so that the two do not wear the same mask. Weighting, grid and
-    solver of the first are EMD's, and its alpha is every method's (None: each method's own). models: word of TITLES → a
-    model on this backbone; default: all that come with the app. Pairs must have folds. BadSetting where one kind of
-    pairs is missing after skipping photos that cannot be used.
+    preparations: how the first and the second photo of each pair are altered: of pair number n the first with its seed
+    + n, the second with its seed + n + the number of pairs, so that the two do not wear the same mask. matching: the
+    methods' options and grid; its alpha is that of every method that is mixed with the cosine (None: each method's
+    own). methods: word → method on this backbone, Stage 1 among them; default: all that are ready. Pairs must have
+    folds. BadSetting where one kind of pairs is missing after skipping photos that cannot be used.
     """
-    for chosen in options:
-        chosen.check()
-    if models is None:
-        ready = methods_ready(backbone)
-        models = {kind.lower(): load_method(kind, backbone).model for kind in ("H2L", "H2", "H1") if not ready[kind]}
-    found: dict[str, list[float]] = {}
+    for asked in preparations:
+        asked.check()
+    matching.check()
+    if methods is None:
+        methods = {word: load_method(word, backbone) for word in ready(backbone)}
+    found: dict[str, list[float]] = {word: [] for word in methods}
     used, skipped = [], []
-    for batch, first, second in _batches(pairs, options, store or FeatureStore(None, backbone), skipped, progress):
-        for method, values in _distances(first, second, options[0], models).items():
-            found.setdefault(method, []).extend(values)
+    for batch, first, second in _batches(pairs, preparations, store or FeatureStore(None, backbone), skipped, progress):
+        for word, method in methods.items():
+            grid = matching.grid if method.uses_grid else None
+            found[word].extend(method.pairs(first, second, matching.of(word), grid).double().cpu().tolist())
         used += batch
     same, folds = np.array([pair.same for pair in used], bool), np.array([pair.fold for pair in used])
     if not used or same.all() or not same.any():
@@ -131,26 +128,27 @@ def verify_pairs(pairs: Sequence[Pair], backbone: Backbone, options: tuple[Optio
         raise BadSetting(f"Verification needs pairs of one person and pairs of two, and too few can be used.{reason}")
     if len(np.unique(folds)) < 2:
         raise BadSetting("Verification needs pairs of at least two folds: draw more, or from more people.")
-    alphas = {"cosine": None, "emd": PAPER_ALPHA if options[0].alpha is None else options[0].alpha}
-    alphas |= {name: model.alpha if options[0].alpha is None else options[0].alpha for name, model in models.items()}
-    cosine = torch.tensor(found["cosine"], dtype=torch.float64)
+    cosine = torch.tensor(found[STAGE1.word], dtype=torch.float64)
     results = []
-    for method, alpha in alphas.items():
-        mixed = cosine if alpha is None else combined(cosine, torch.tensor(found[method], dtype=torch.float64), alpha)
-        distances = mixed.numpy()
+    for word, method in methods.items():
+        measured, alpha = torch.tensor(found[word], dtype=torch.float64), None
+        if method.reranks:
+            alpha = method.alpha if matching.alpha is None else matching.alpha
+            measured = rerank(cosine, measured, alpha).distances
+        distances = measured.numpy()
         accuracies, thresholds = fold_accuracies(distances, same, folds)
-        results.append(MethodResult(method, alpha, accuracies, thresholds, roc(distances, same), distances))
+        results.append(MethodResult(word, alpha, accuracies, thresholds, roc(distances, same), distances))
     return VerificationResult(tuple(results), same, len(np.unique(folds)), tuple(skipped))
 
 
-def _batches(pairs: Sequence[Pair], options: tuple[Options, Options], store: FeatureStore, skipped: list,
+def _batches(pairs: Sequence[Pair], preparations: tuple[Preparation, Preparation], store: FeatureStore, skipped: list,
              progress: Progress) -> Iterator[tuple[list[Pair], Features, Features]]:
     """Pairs with the features of both sides, a batch at a time; adds those that cannot be used to ``skipped``."""
     batch, stacked = [], ([], [])
     for number, pair in enumerate(progress(pairs)):
         try:
-            found = [store.features(photo.file, replace(chosen, seed=chosen.seed + number + side * len(pairs)))
-                     for side, (photo, chosen) in enumerate(zip((pair.first, pair.second), options, strict=True))]
+            found = [store.features(photo.file, replace(asked, seed=asked.seed + number + side * len(pairs)))
+                     for side, (photo, asked) in enumerate(zip((pair.first, pair.second), preparations, strict=True))]
         except DemoError as error:
             skipped.append((pair.first.path, pair.second.path, str(error)))
             continue
@@ -162,14 +160,6 @@ def _batches(pairs: Sequence[Pair], options: tuple[Options, Options], store: Fea
             batch, stacked = [], ([], [])
     if batch:
         yield batch, *map(stack, stacked)
-
-
-def _distances(first: Features, second: Features, options: Options,
-               models: Mapping[str, CrossImageModel]) -> dict[str, list[float]]:
-    found = {"cosine": cosine_distances(first, second),
-             "emd": emd(first, second, options.weighting, options.solver, options.grid).distance}
-    found |= {name: cross_distances(model, first, second) for name, model in models.items()}
-    return {method: values.double().cpu().tolist() for method, values in found.items()}
 
 
 def stack(parts: Sequence[Features]) -> Features:

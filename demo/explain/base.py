@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,14 +19,15 @@ from demo.methods import METHODS
 class Importance:
     """How much each patch of the first face matters, by one explanation: what faithfulness puts to the test.
 
-    values: (P,), not negative, on the default grid. method: whose score it explains; setting: of that method, "" where
-    it has none. name: in tables.
+    values: (P,), not negative, on the default grid. method: whose score it explains, under these options (None = the
+    defaults); setting: what names them, "" where nothing is chosen. name: in tables.
     """
 
     name: str
     method: str
     values: np.ndarray
     setting: str = ""
+    options: Any = None
 
     @property
     def score(self) -> str:
@@ -51,10 +52,11 @@ class Explanation(ABC):
     """A way to show why two faces match.
 
     word: everywhere it is named. title: over it; short: over it beside others. note: one line beside others. hint:
-    what is seen, in a sentence or two. method: word of the method whose score it explains. view: which tab of the page
-    holds it. extra: not in the papers. overview: shown when everything is. first_row: a sheet
-    shows it beside the faces; on_sheets: it shows it at all. thumbnail_note: what its small pictures are, of one that
-    has any. condition: of the human study, if it is one.
+    what is seen, in a sentence or two; it may call the faces {first} and {second}. method: word of the method whose
+    score it explains. view: which tab of the page holds it. extra: not in the papers. overview: shown when everything
+    is. first_row: a sheet shows it beside the faces; on_sheets: it shows it at all. thumbnail_note: what its small
+    pictures are, of one that has any; thumbnail_alt: what one shows of {name}, in words. stored: how files name its
+    arrays, "" for one whose arrays are another's (default: its word). condition: of the human study, if it is one.
     """
 
     word: ClassVar[str]
@@ -69,6 +71,8 @@ class Explanation(ABC):
     first_row: ClassVar[bool] = False
     on_sheets: ClassVar[bool] = True
     thumbnail_note: ClassVar[str] = ""
+    thumbnail_alt: ClassVar[str] = ""
+    stored: ClassVar[str | None] = None
     condition: ClassVar[Condition | None] = None
 
     def unavailable(self, pair: Pair) -> str | None:
@@ -79,6 +83,10 @@ class Explanation(ABC):
             return str(error)
         return None
 
+    def told(self, pair: Pair) -> str:
+        """The hint for a pair."""
+        return self.hint.format(first=pair.called[0], second=pair.called[1])
+
     @abstractmethod
     def compute(self, pair: Pair) -> Result:
         """The explanation of a pair."""
@@ -87,6 +95,11 @@ class Explanation(ABC):
         """What it says of the first face's patches, for every setting worth judging. Default: its map."""
         maps = face_maps(self.compute(pair))
         return [] if maps is None else [Importance(maps.title, self.method, np.asarray(maps.query, float))]
+
+    def left_out(self, pair: Pair) -> Mapping[str, np.ndarray]:
+        """What the method leaves out of the first face's patches, (P,) by a name in tables: no order of importance, but
+        a guess at what is occluded."""
+        return {}
 
     def thumbnail(self, pair: Pair) -> np.ndarray | None:
         """A small picture for a board of many candidates, uint8 (h, w, 3), where there is one."""

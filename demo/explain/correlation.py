@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from demo.crossimage import cross_correlation
-from demo.explain.base import Condition, Explanation
+from demo.explain.base import Condition, Explanation, Importance
 from demo.explain.drawing import FaceMaps
 from demo.explain.pair import Pair
 from demo.explain.results import Maps
@@ -27,9 +27,13 @@ class CorrelationExplanation(Explanation):
     method = Cosine.word
     view = "correlation"
     overview = True
+    stored = "cnn_correlation"
     condition = Condition("cnn_cc", "Cross-correlation of the CNN's patches", "CNN correlation", LEGEND, 1)
 
     def compute(self, pair: Pair) -> Maps:
         first, second = pair.features
         on_first, on_second = cross_correlation(first.patches, second.patches)
         return Maps(FaceMaps(self.title, on_first[0], on_second[0], first.grid), "correlation")
+
+    def importances(self, pair: Pair) -> list[Importance]:
+        return [Importance("correlation of CNN patches", self.method, self.compute(pair).maps.query)]

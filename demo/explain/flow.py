@@ -9,10 +9,12 @@ from demo.explain.drawing import flow_picture
 from demo.explain.pair import Pair
 from demo.explain.results import Flows
 from demo.matching import emd
-from demo.methods.emd import Emd
+from demo.methods.emd import Emd, EmdOptions
 
 #: Weightings whose flow is judged: the paper's, and the one whose weights say nothing, so that the flow must.
 JUDGED = ("apc", "uniform")
+#: Of the mass, where partial transport is asked what it leaves unmatched.
+SHARE = 0.7
 
 
 class FlowExplanation(Explanation):
@@ -27,6 +29,7 @@ class FlowExplanation(Explanation):
     view = "flow"
     overview = True
     thumbnail_note = "query rebuilt"
+    thumbnail_alt = "the query's patches replaced by the patches of {name} that they flow to"
     condition = Condition(
         "emd_flow", "Flow of the Earth Mover's Distance", "EMD flow",
         "Each photo rebuilt by a computer from the best matching pieces of the other face: bright pieces count most.",
@@ -41,9 +44,19 @@ class FlowExplanation(Explanation):
         """The share of 1 - EMD that each patch contributes, sum_j f_ij (1 - d_ij)."""
         found = []
         for weighting in JUDGED:
-            moved = emd(*pair.features, weighting, solver="exact")
+            options = EmdOptions(weighting, solver="exact")
+            moved = emd(*pair.features, weighting, options.solver)
             values = (moved.flow * (1 - moved.ground)).sum(2)[0].double().cpu().clamp(min=0).numpy()
-            found.append(Importance(f"flow: {weighting}", self.method, np.asarray(values), weighting))
+            found.append(Importance(f"flow: {weighting}", self.method, values, weighting, options))
+        return found
+
+    def left_out(self, pair: Pair) -> dict[str, np.ndarray]:
+        """The mass that stays unmatched when only a share of it must move."""
+        found = {}
+        for weighting in JUDGED:
+            moved = emd(*pair.features, weighting, share=SHARE)
+            unmatched = (moved.query_weights - moved.flow.sum(2))[0].double().cpu().clamp(min=0)
+            found[f"unmatched: {weighting}, share {SHARE:g}"] = unmatched.numpy()
         return found
 
     def thumbnail(self, pair: Pair) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.explain.base import Condition, Explanation
+from demo.explain.base import Condition, Explanation, Importance
 from demo.explain.correlation import HINT, LEGEND, NOTE
 from demo.explain.drawing import FaceMaps
 from demo.explain.pair import Pair
@@ -20,8 +20,12 @@ class H2LCorrelationExplanation(Explanation):
     method = H2L.word
     view = "correlation"
     overview = True
+    stored = "correlation"
     condition = Condition("h2l_cc", "Cross-correlation of H2L's patches", "H2L correlation", LEGEND, 2)
 
     def compute(self, pair: Pair) -> Maps:
         maps = pair.crossed(self.method)
         return Maps(FaceMaps(self.title, *maps.correlation, maps.grid), "correlation")
+
+    def importances(self, pair: Pair) -> list[Importance]:
+        return [Importance("correlation of H2L patches", self.method, self.compute(pair).maps.query)]

@@ -42,3 +42,6 @@ __all__ = [
     "crop_matrix", "detect_faces", "find_face", "footprint", "landmark_face", "landmarks_in", "load_photo", "occlude",
     "perturbed", "resampling", "resolve_template", "warp",
 ]
+
+#: What caches hold was made by this version. Raise it when the same photo is aligned or altered otherwise.
+VERSION = 1

@@ -41,11 +41,13 @@ class Solver:
     """A choice of solver.
 
     solve(cost (B, P, Q), u (B, P) float64, v (B, Q) float64, **options) → flow, cost, residual, iterations of Plan.
+    together: it stops for all B pairs at once, so that the result of one depends on the others.
     """
 
     title: str
     explanation: str
     solve: Callable[..., tuple[Tensor, ...]]
+    together: bool = False
 
 
 def _exact(cost: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, ...]:
@@ -68,6 +70,7 @@ SOLVERS: dict[str, Solver] = {
         "Sinkhorn as published",
         "The published code's early-stopped Sinkhorn, for comparison with the paper's numbers.",
         sinkhorn_as_published,
+        together=True,
     ),
 }
 

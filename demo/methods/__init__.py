@@ -8,3 +8,6 @@ from demo.methods.rerank import Reranked, rerank
 
 __all__ = ["DEFAULT", "METHODS", "NONE", "RERANKING", "STAGE1", "CrossMethod", "Faces", "Matching", "Measured",
            "Method", "NoOptions", "Reranked", "load_method", "method_fields", "method_of", "ready", "rerank"]
+
+#: What caches hold was made by this version. Raise it when the same features are at another distance.
+VERSION = 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 from torch import Tensor
 
 from demo.backbones import Backbone, BackboneInfo, Features, Grid
@@ -47,9 +48,11 @@ class Method(ABC):
     """A way to compare faces, ready for one backbone and, where it has one, one gallery.
 
     word: everywhere it is named. title: for menus. short: for tables. name: in the papers' tables. explanation: one
-    sentence for people. measure: what its distance is, in a few words. Options: dataclass of typed fields that it
-    takes. reranks: it can be Stage 2. verifies: it judges pairs on the pages, and is calibrated. trained: needs weights
-    beside the backbone's. cached: a small gallery is prepared once. uses_grid: patches may be asked for on any grid.
+    sentence for people. measure: what its distance is, in a few words. kind: of model, beside its name in the papers'
+    tables, where that is not the title. Options: dataclass of typed fields that it takes. reranks: it can be Stage 2.
+    verifies: it judges pairs on the pages, and is calibrated. trained: needs weights beside the backbone's. cached: a
+    small gallery is prepared once. uses_grid: patches may be asked for on any grid.
+    has_evidence: its distances come with what explains them.
     """
 
     word: ClassVar[str]
@@ -58,12 +61,14 @@ class Method(ABC):
     name: ClassVar[str]
     explanation: ClassVar[str]
     measure: ClassVar[str]
+    kind: ClassVar[str] = ""
     Options: ClassVar[type] = NoOptions
     reranks: ClassVar[bool] = True
     verifies: ClassVar[bool] = False
     trained: ClassVar[bool] = False
     cached: ClassVar[bool] = False
     uses_grid: ClassVar[bool] = False
+    has_evidence: ClassVar[bool] = False
 
     def __init__(self, backbone: Backbone, gallery: Faces | None = None, *, weights: Path | None = None):
         self.backbone = backbone
@@ -96,6 +101,10 @@ class Method(ABC):
     def prepare(self, features: Features) -> Any:
         """Everything about N faces that no other face changes; can be indexed with rows (slice, list or tensor)."""
 
+    def warm_up(self) -> None:
+        """Do now what would make the first distance slower than the next; here nothing."""
+        return None
+
     @abstractmethod
     def distances(self, query: Features, prepared: Any, options: Any = None, grid: Grid | None = None) -> Measured:
         """Distances (k,) of a query (features of one face) to k prepared faces. options: an instance of ``Options``
@@ -114,6 +123,15 @@ class Method(ABC):
         """The settings of a ranking, in a few words each, for a caption."""
         return [f"{cls.short} re-ranking"]
 
+    @staticmethod
+    def arrays(evidence: Any) -> dict[str, np.ndarray]:
+        """The evidence as arrays by the names that files keep, a row per candidate."""
+        return {}
+
     def setting(self, options: Any = None, grid: Grid | None = None) -> str:
         """What the distances depend on beside the weights, in a word: "" where nothing can be chosen."""
         return ""
+
+    def batch_matters(self, options: Any = None) -> bool:
+        """Whether a face's distance also depends on which others are measured with it."""
+        return False

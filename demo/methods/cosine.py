@@ -17,6 +17,7 @@ class Cosine(Method):
     short = "Cosine"
     name = "C"
     explanation = "How far apart the two faces' embeddings point."
+    kind = "CNN alone (cosine)"
     measure = "1 − cosine similarity of the two embeddings"
     reranks = False
     verifies = True

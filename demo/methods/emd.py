@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 from torch import Tensor
 
 from demo.backbones import Features, Grid, grid_name
 from demo.errors import BadSetting
 from demo.fields import option
-from demo.matching import SOLVERS, WEIGHTINGS, EMDResult, PatchStatistics, adapted_alpha, check_share, emd
+from demo.matching import SOLVERS, WEIGHTINGS, EMDResult, PatchStatistics, adapted_alpha, check_share, emd, warm_up
 from demo.methods.base import Measured, Method
 
 #: Share of the EMD in Eq. 5.1, as in the paper.
@@ -28,10 +29,10 @@ class EmdOptions:
         always=True,
         choices=lambda: {name: one.title for name, one in WEIGHTINGS.items()})
     adaptive: bool = option(
-        False, title="Adaptive α (extra)",
+        False, title="Adaptive α (extra)", extra=True, into="alpha",
         help="Raises α up to 0.9 for a face whose patches are out of place, as a crop's are.")
     share: float = option(
-        1.0, title="Share of the mass that moves (extra)", low=0, high=1, step=0.05, open_low=True,
+        1.0, title="Share of the mass that moves (extra)", extra=True, low=0, high=1, step=0.05, open_low=True,
         help="Below 1, patches that match worst, such as occluded ones, may stay unmatched.")
     solver: str = option(
         "auto", title="Transport solver", help="How transport is solved.", called="solver",
@@ -50,10 +51,12 @@ class Emd(Method):
     short = "EMD"
     name = "D"
     explanation = "Patches of one face are moved onto those of the other; the cheaper, the more alike."
+    kind = "DeepFace-EMD"
     measure = "Cheapest way to move one face's patch weights onto the other's"
     Options = EmdOptions
     verifies = True
     uses_grid = True
+    has_evidence = True
 
     @property
     def alpha(self) -> float:
@@ -75,6 +78,10 @@ class Emd(Method):
 
     def prepare(self, features: Features) -> Features:
         return features
+
+    def warm_up(self) -> None:
+        if self.backbone.device.type == "cpu":
+            warm_up()
 
     def distances(self, query: Features, prepared: Features, options: EmdOptions | None = None,
                   grid: Grid | None = None) -> Measured:
@@ -98,6 +105,12 @@ class Emd(Method):
         words = [f"{options.weighting} weights", f"{grid_name(evidence.grid)} patches", f"{evidence.solver} transport"]
         return words + ([f"{evidence.share:.0%} of the mass moved"] if evidence.share < 1 else [])
 
+    @staticmethod
+    def arrays(evidence: EMDResult) -> dict[str, np.ndarray]:
+        tensors = {"emd": evidence.distance, "flow": evidence.flow, "ground": evidence.ground,
+                   "query_weights": evidence.query_weights, "candidate_weights": evidence.candidate_weights}
+        return {name: one.cpu().numpy() for name, one in tensors.items()} | {"grid": np.array(evidence.grid)}
+
     def setting(self, options: EmdOptions | None = None, grid: Grid | None = None) -> str:
         chosen = options or EmdOptions()
         solver = chosen.solver
@@ -105,3 +118,7 @@ class Emd(Method):
             solver = "exact" if self.backbone.device.type == "cpu" or chosen.share < 1 else "sinkhorn"
         words = [chosen.weighting, grid_name(grid or self.backbone.info.grids[0]), solver]
         return " ".join(words + ([f"share {chosen.share:g}"] if chosen.share < 1 else []))
+
+    def batch_matters(self, options: EmdOptions | None = None) -> bool:
+        """The published solver stops when the whole batch has converged on average."""
+        return options is not None and options.solver in SOLVERS and SOLVERS[options.solver].together

@@ -11,5 +11,6 @@ class H2L(CrossMethod):
     short = "H2L"
     name = "H2L"
     explanation = "A transformer looks at both faces at once and compares what it makes of either."
+    kind = "Hybrid ViT, two images, two outputs"
     measure = "1 − cosine similarity of the two outputs of H2L, averaged over both orders of the faces"
     verifies = True

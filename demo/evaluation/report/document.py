@@ -127,8 +127,8 @@ class Document:
         yield Code(self.results["command"])
         packages = ", ".join(f"{name} {version}" for name, version in used["packages"].items())
         yield Text(f"{used['date']}; version {used['version']}; Python {used['python']}, {packages}; {used['system']}, "
-                   f"{used['cores']} cores; device {used['device']}.")
-        rows = [("code between photo and features", used["features_code_sha256"])]
+                   f"{used['cores']} cores; device {used['device']}." + _versions(used))
+        rows = []
         for one in self.results["data"]:
             rows += [(f"weights of {one['backbone']}", one["weights_sha256"]),
                      (f"index of {one['name']}", one["gallery_sha256"])]
@@ -170,3 +170,9 @@ def _busy(found: Mapping) -> str:
 
 def _slug(text: str) -> str:
     return "-".join("".join(letter if letter.isalnum() else " " for letter in text.lower()).split())
+
+
+def _versions(used: Mapping) -> str:
+    """Of the rooms between photos and numbers; reports of earlier releases do not have them."""
+    found = used.get("versions", {})
+    return f" Versions: {', '.join(f'{room} {version}' for room, version in found.items())}." if found else ""

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from importlib import metadata
 
 import demo
-from demo.evaluation.store import code_version
+from demo.evaluation.versions import scores_versions
 
 PACKAGES = ("torch", "numpy", "numba", "scipy", "opencv-python-headless", "dlib-bin")
 
@@ -16,7 +16,7 @@ PACKAGES = ("torch", "numpy", "numba", "scipy", "opencv-python-headless", "dlib-
 def environment(device: str) -> dict:
     """Versions, machine and day, ready for JSON; no name and no path of the machine."""
     return {
-        "version": demo.__version__, "features_code_sha256": code_version(),
+        "version": demo.__version__, "versions": scores_versions(),
         "date": datetime.now(timezone.utc).date().isoformat(), "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count(), "device": device,
         "packages": {name: version for name in PACKAGES if (version := _version(name))},

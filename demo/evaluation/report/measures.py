@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 
-from demo.backbones import available, grid_name
+from demo.backbones import available
 from demo.errors import BadSetting
 from demo.evaluation.ablations import ABLATIONS, Table
 from demo.evaluation.beyond import beyond
 from demo.evaluation.faithfulness import BEST, CENTRE, RANDOM, Faithfulness, faithfulness
 from demo.evaluation.metrics import Scores
+from demo.evaluation.naming import score_name
 from demo.evaluation.report.content import METRICS, UNALTERED, Dots, Finding, Lines, Score, Sheet, pivot
 from demo.evaluation.report.source import Source
+from demo.evaluation.variants import VARIANTS
 from demo.evaluation.verification import verify_pairs
-from demo.query import Options
+from demo.methods import METHODS, Matching
+from demo.methods.emd import Emd, EmdOptions
+from demo.query import Preparation
 
 #: Alterations of a section: words of ALTERATIONS, None = the photos as they are.
 Kinds = Sequence[str | None]
@@ -28,15 +32,15 @@ Headline = Callable[[Mapping[str, Table], int], str]
 
 
 def identification(source: Source, kinds: Kinds, limit: int | None = None) -> Finding:
-    """P@1, RP and MAP@R of Stage 1, EMD and, where it is ready, H2L."""
-    settings = {f"EMD apc {grid_name(source.identifier.backbone.info.grids[0])}": Options()}
-    if source.identifier.h2l() is not None:
-        settings["H2L"] = Options(stage2="h2l")
+    """P@1, RP and MAP@R of Stage 1 and of every method that re-ranks, judges pairs and is ready."""
+    finest = source.identifier.backbone.info.grids[0]
+    settings = {score_name(Matching(method=word, grid=finest)): Matching(method=word)
+                for word, method in source.identifier.ready(verifies=True).items() if method.reranks}
     rows, scores, counts = [], [], []
     for kind in kinds:
         found = source.measure(kind, list(settings.values()), limit=limit)
         each = {"Stage 1": found.stage1} | {
-            name: found.stage2[replace(options, occlusion=kind)] for name, options in settings.items()}
+            name: found.stage2[matching] for name, matching in settings.items()}
         rows += [(word(kind), name, *_metrics(one)) for name, one in each.items()]
         scores += [Score(word(kind), name, one.as_json()) for name, one in each.items()]
         counts.append(f"{found.stage1.queries} {word(kind)}" + (
@@ -101,7 +105,7 @@ def verification(source: Source, kinds: Kinds) -> Finding:
     pairs, origin = source.verification_pairs()
     sheets, plots, scores, heads = [], [], [], []
     for kind in kinds:
-        found = verify_pairs(pairs, source.identifier.backbone, (Options(occlusion=kind), Options()),
+        found = verify_pairs(pairs, source.identifier.backbone, (Preparation(alteration=kind), Preparation()),
                              store=source.store(source.identifier), progress=source.bar(kind))
         each = [method.as_json() for method in found.methods]
         names = [method.title for method in found.methods]
@@ -138,7 +142,7 @@ def beyond_the_papers(source: Source, kinds: Kinds) -> Finding:
     sheets.insert(1, Sheet("P@1 less that of the papers' EMD, points, with 95 % intervals",
                            Table(("distance", *map(word, kinds)), rows, "Paired on the same queries.")))
     means = {name: sum(column[number].mean for column in gains.values()) / len(gains)
-             for number, name in enumerate(names[1:]) if "H2L" not in name}  # it may know the people
+             for number, name in enumerate(names[1:]) if not VARIANTS[found.variants[number + 1]].trained}
     best = max(means, key=means.get)
     return Finding(f"most gained over all alterations: {best}, {means[best]:+.1f} points of P@1 on average", sheets,
                    [Dots("P@1 gained over the papers' EMD, with 95 % intervals", "points", names[1:], dots)])
@@ -147,8 +151,8 @@ def beyond_the_papers(source: Source, kinds: Kinds) -> Finding:
 def faithful(source: Source, kinds: Kinds) -> Finding:
     """Deletion and insertion of patches in the order of every explanation."""
     (kind,) = kinds
-    found = faithfulness(source.identifier, source.queries(None, source.scale.explained), Options(occlusion=kind),
-                         progress=source.bar(kind))
+    found = faithfulness(source.identifier, source.queries(None, source.scale.explained),
+                         Preparation(alteration=kind), progress=source.bar(kind))
     covered = f"; {100 * found.area.mean:.1f} % of the face is covered" if found.area else ""
     note = (f"{found.queries} {word(kind)} queries, each against the nearest photo of its person; patches removed by "
             f"{found.removal}{covered}; {len(found.skipped)} skipped. Gain: insertion area less deletion area.")
@@ -187,11 +191,12 @@ def at_most(tables: Mapping[str, Table], words: int) -> str:
 
 def timed(tables: Mapping[str, Table], words: int) -> str:
     """P@1 and milliseconds of each row; of many, the papers' own."""
-    parts = []
+    parts, known = [], {"Stage 1", *(method.name for method in METHODS.values() if method.verifies)}
     for kind, table in tables.items():
         p, ms = table.columns.index("P@1"), table.columns.index("ms per query")
         rows = table.rows if len(table.rows) < 8 else [
-            row for row in table.rows if row[0] in ("Stage 1", "H2L") or row[0].startswith("EMD, apc")]
+            row for row in table.rows
+            if row[0] in known or row[0].startswith(f"{Emd.short}, {EmdOptions().weighting}")]
         parts.append(f"{kind} " + ", ".join(f"{row[0]} {row[p]:.1f} ({row[ms]:.1f} ms)" for row in rows))
     return "P@1 (time per query): " + "; ".join(parts)
 
@@ -229,7 +234,6 @@ def _scores(tables: Mapping[str, Table], words: int, method: Name) -> list[Score
                 values["ms"] = cells["ms per query"]
             found.append(Score(kind, method(row[:words]), values))
     return found
-
 
 
 def _named(row: tuple, words: int) -> str:

@@ -8,25 +8,17 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 
-import demo
-from demo.crossimage import METHODS, methods_ready
-from demo.crossimage.checkpoint import shipped
 from demo.errors import BadSetting, DemoError
 from demo.evaluation.report.environment import environment
 from demo.evaluation.report.items import items_of
 from demo.evaluation.report.paper import published
 from demo.evaluation.report.sections import SECTIONS, Section
 from demo.evaluation.report.source import Source
-from demo.evaluation.store import code_version
-from demo.weights import sha256
-
-#: The code between features and numbers of every section; that before them is covered by ``code_version``.
-_CODE = ("matching", "crossimage", "gallery/index.py", "identify.py", "thresholds.py", "evaluation/datasets",
-         *(f"evaluation/{name}.py" for name in ("ablations", "metrics", "protocol", "ranking", "rates", "run",
-                                                "verification", "report/content", "report/measures")))
+from demo.evaluation.versions import scores_versions
+from demo.methods import Matching
+from demo.query import Preparation
 
 #: (number from 1, of how many, section, data set, whether it was at hand already) → None
 Tell = Callable[[int, int, str, str, bool], None]
@@ -48,7 +40,7 @@ def make_report(sources: Sequence[Source], names: Sequence[str], folder: Path, c
     for section in (SECTIONS[name] for name in names):
         findings = []
         for source in measured[section.name]:
-            place, done = folder / f"{_key(section, source)}.json", done + 1
+            place, done = folder / f"{section_key(section, source)}.json", done + 1
             tell(done, sum(map(len, measured.values())), section.title, source.name, place.is_file())
             findings.append({"data": source.name, **_kept(place, section, source)})
         sections.append({"name": section.name, "title": section.title, "text": section.text,
@@ -75,33 +67,22 @@ def _kept(place: Path, section: Section, source: Source) -> dict:
     return found
 
 
-def _key(section: Section, source: Source) -> str:
-    """Hash of everything that a section's numbers on a data set depend on."""
+def section_key(section: Section, source: Source) -> str:
+    """Hash of everything that a section's numbers on a data set depend on: what is measured, on which queries, with
+    which weights and settings, and the versions of the rooms in between."""
     identifier = source.identifier
     backbone, gallery = identifier.backbone, identifier.gallery
-    queries = [(photo.path, photo.sha256) for photo in source.photos or ()]
-    pairs = [(pair.first.path, pair.second.path, pair.same, pair.fold) for pair in source.pairs or ()]
-    parts = [section.name, section.kinds, asdict(source.scale), source.dataset, backbone.name, backbone.weights_sha256,
-             gallery.sha256, queries, pairs, cross_weights(backbone.name), str(backbone.device), code_version(),
-             measuring_version(section.code), demo.__version__]
+    photos = [(photo.path, photo.sha256) for photo in source.photos or ()]
+    parts = [section.name, section.version, section.kinds, list(section.varies), source.chosen(section.kinds), photos,
+             asdict(source.scale), source.dataset, backbone.name, backbone.weights_sha256, gallery.sha256,
+             {word: method.key for word, method in identifier.ready().items()}, str(backbone.device),
+             Matching().values(), asdict(Preparation()), scores_versions()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def cross_weights(backbone: str) -> dict[str, str]:
-    """Cross-image model → SHA-256 of its weights for a backbone, of those that are there."""
-    ready = methods_ready(backbone)
-    return {name: sha256(shipped(name, backbone)) for name, method in METHODS.items()
-            if method.trained and not ready[name]}
-
-
-@cache
-def measuring_version(further: tuple[str, ...] = ()) -> str:
-    """Hash of the code between features and numbers. further: files of one section alone."""
-    digest, base = hashlib.sha256(), Path(demo.__file__).parent
-    for place in (*_CODE, *further):
-        for file in sorted((base / place).glob("*.py")) if (base / place).is_dir() else [base / place]:
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
+def cross_weights(source: Source) -> dict[str, str]:
+    """Name of a model → SHA-256 of its weights, of those that are trained and ready."""
+    return {method.name: method.key for method in source.identifier.ready().values() if method.trained}
 
 
 def _described(source: Source) -> dict:
@@ -110,7 +91,7 @@ def _described(source: Source) -> dict:
             "queries": len(source.queries(None)), "metrics": source.reading,
             "protocol": "query photos" if source.photos is not None else "leave one out",
             "backbone": source.backbone, "weights_sha256": source.identifier.backbone.weights_sha256,
-            "gallery_sha256": gallery.sha256, "cross_image_weights_sha256": cross_weights(source.backbone),
+            "gallery_sha256": gallery.sha256, "cross_image_weights_sha256": cross_weights(source),
             "scale": asdict(source.scale)}
 
 

@@ -6,21 +6,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from demo.backbones import available
-from demo.evaluation.ablations import ALIGNMENTS
+from demo.evaluation.ablations import ALIGNMENTS, ALPHAS, KS
 from demo.evaluation.report import measures
 from demo.evaluation.report.measures import Kinds, Measure
+from demo.evaluation.variants import VARIANTS
+from demo.explain import EXPLANATIONS
+from demo.matching import SOLVERS, WEIGHTINGS
+from demo.methods.emd import Emd
 
 #: What is to be said wherever a shipped cross-image model is measured.
 _TRAINED = (" The shipped cross-image models were trained on two thirds of the synthetic people, so their numbers on "
             "all of those flatter them; the others and the real people are new to them.")
+#: Backbones whose weights are at hand: a table of them is measured again when another comes.
+_READY = tuple(info.name for info in available() if info.ready)
 PAPER_KINDS = (None, "mask", "sunglasses", "crop")
 
 
 @dataclass(frozen=True)
 class Section:
     """name: its word on the command line. text: what is measured, in a sentence or two. kinds: alterations of the
-    queries. command: measures a part of it alone, on the bundled people. code: files of the package that no other
-    section's numbers depend on.
+    queries. command: measures a part of it alone, on the bundled people. varies: what it measures one by one, by name.
+    version: raise it when the same queries and settings give other numbers, tables or figures; what was kept is
+    measured again then, and not when words here change.
     """
 
     name: str
@@ -29,12 +36,13 @@ class Section:
     kinds: Kinds
     command: str
     measure: Measure = field(repr=False)
-    code: tuple[str, ...] = ()
+    varies: tuple = ()
+    version: int = 1
 
 
 def _weighted(words: Sequence[str]) -> str:
     """Weighting and grid, as ``paper`` names them."""
-    return words[0] if words[0] == "Stage 1" else f"EMD {words[0]} {words[1]}"
+    return words[0] if words[0] == "Stage 1" else f"{Emd.short} {words[0]} {words[1]}"
 
 
 def _titled(prefix: str):
@@ -57,25 +65,25 @@ _ROWS = (
     Section("weighting", "Patch weighting and grid",
             "EMD with every weighting that is defined on each grid, α = 0.7, k = 100.", PAPER_KINDS,
             "evaluate ablation weighting --queries assets/queries --occlude mask",
-            measures.pivoted("weighting", 2, _weighted)),
+            measures.pivoted("weighting", 2, _weighted), tuple(WEIGHTINGS)),
     Section("alpha", "Share of the patch distance, α", "EMD with APC; α = 0 is Stage 1, α = 1 EMD alone.", PAPER_KINDS,
             "evaluate ablation alpha --queries assets/queries --occlude mask",
-            measures.pivoted("alpha", 1, _titled("EMD α "), "α")),
+            measures.pivoted("alpha", 1, _titled(f"{Emd.short} α "), "α"), ALPHAS),
     Section("k", "How many candidates are re-ranked, k", "EMD with APC, α = 0.7.", PAPER_KINDS,
             "evaluate ablation k --queries assets/queries --occlude mask",
-            measures.pivoted("k", 1, _titled("EMD k "), "k")),
+            measures.pivoted("k", 1, _titled(f"{Emd.short} k "), "k"), KS),
     Section("bound", "What re-ranking the first k can reach",
             "The scores if the first k were re-ranked perfectly: the papers' \"max precision\".", PAPER_KINDS,
             "evaluate ablation bound --queries assets/queries --occlude mask",
             measures.pivoted("bound", 1, lambda words: words[0].replace("best possible at", "max at"),
-                             headline=measures.at_most)),
+                             headline=measures.at_most), KS),
     Section("one-stage", "EMD at Stage 1 against two stages",
             "EMD of every gallery photo instead of the first 100 by cosine distance. Times are per query.",
             (None, "crop"), "evaluate ablation one-stage --queries assets/queries --occlude crop",
             measures.plain("one-stage", 1, _titled(""))),
     Section("solver", "Transport solvers", "Exact transport, converged Sinkhorn, and Sinkhorn as published.", ("mask",),
             "evaluate ablation solver --queries assets/queries --occlude mask",
-            measures.plain("solver", 1, _titled("EMD "))),
+            measures.plain("solver", 1, _titled(f"{Emd.short} ")), tuple(SOLVERS)),
     Section("methods", "The papers' models side by side",
             "C the backbone alone, D the EMD, H1, H2 and H2L the cross-image models; each mixed with the cosine "
             "distance by its own α. Verification on pairs drawn from the gallery." + _TRAINED, (None, "mask"),
@@ -87,24 +95,23 @@ _ROWS = (
             measures.verification),
     Section("alignment", "How the face is aligned", "FaceNet with a box and margin, against five points.",
             (None, "mask"), "evaluate ablation alignment --queries assets/queries",
-            measures.networks("alignment", ALIGNMENTS)),
+            measures.networks("alignment", ALIGNMENTS), tuple(name for name in ALIGNMENTS if name in _READY)),
     Section("backbone", "Every backbone that is ready", "Stage 1 and EMD on the finest grid of each backbone.",
             PAPER_KINDS, "evaluate ablation backbone --queries assets/queries --occlude mask",
-            measures.networks("backbone", [info.name for info in available()])),
+            measures.networks("backbone", [info.name for info in available()]), _READY),
     Section("time", "Run time of every method",
             "Milliseconds per query of the stage alone, features at hand. Compare rows, not machines: other programs "
             "may have run meanwhile.", ("mask",), "evaluate ablation time --queries assets/queries --occlude mask",
-            measures.plain("time", 1, _titled(""), limited=True)),
+            measures.plain("time", 1, _titled(""), limited=True), tuple(WEIGHTINGS)),
     Section("beyond", "Beyond the papers",
             "What the papers left open: partial transport, learned centring and whitening, both grids, a spatial term, "
             "α chosen per query. Believe the row with H2L for the real people only: H2L was trained on two thirds of "
             "the synthetic ones.", PAPER_KINDS, "evaluate beyond --queries assets/queries", measures.beyond_the_papers,
-            ("evaluation/beyond.py", "evaluation/interval.py", "evaluation/variants.py")),
+            tuple(VARIANTS)),
     Section("faithfulness", "Are the explanations faithful?",
             "Patches of the query are removed, or brought back, in the order an explanation names; the similarity must "
             "fall, or rise, sooner than in a random order.", ("mask",),
             "evaluate faithfulness --queries assets/queries --limit 40 --occlude mask",
-            measures.faithful, ("evaluation/faithfulness.py", "evaluation/deletion.py", "evaluation/explanations.py",
-                                "evaluation/interval.py", "explain/grids.py", "figures.py")),
+            measures.faithful, tuple(EXPLANATIONS)),
 )
 SECTIONS = {section.name: section for section in _ROWS}

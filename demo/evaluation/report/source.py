@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from demo.errors import BadSetting
@@ -12,9 +14,10 @@ from demo.evaluation.datasets import DATASETS, Pair, drawn_pairs
 from demo.evaluation.protocol import QueryPhoto, leave_one_out, query_set
 from demo.evaluation.run import Evaluation, evaluate
 from demo.evaluation.store import FeatureStore
-from demo.gallery import Photo
+from demo.gallery import Gallery, Photo
 from demo.identify import Identifier
-from demo.query import Options
+from demo.methods import Matching
+from demo.query import Preparation
 
 #: Wraps the work of one section to show progress: (items, what they are).
 Progress = Callable[[Sequence, str], Iterable]
@@ -30,6 +33,11 @@ class Scale:
     attacked: int = 30
     explained: int = 40
     pairs: int = 300
+
+    @property
+    def limits(self) -> tuple[int | None, ...]:
+        """Of the queries that any section takes."""
+        return None, self.timed, self.attacked, self.explained
 
 
 QUICK = Scale(queries=24, timed=12, attacked=6, explained=4, pairs=60)
@@ -51,6 +59,7 @@ class Source:
     pairs: Sequence[Pair] | None = field(default=None, repr=False)
     only: Sequence[str] | None = None
     progress: Progress = field(default=lambda items, words: items, repr=False)
+    _known: dict[str | None, str] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def identifier(self) -> Identifier:
@@ -71,21 +80,44 @@ class Source:
         One of the papers' sets, altered: all photos against the gallery with their unaltered selves in it, as the
         papers did. Every other: without the photo that a query was made from.
         """
-        gallery = (identifier or self.identifier).gallery
-        if self.photos is not None:
-            found = query_set(self.photos, gallery, exclude_source=not self.dataset)
-        elif self.dataset and kind:
-            found = query_set(self.gallery_photos(), gallery, exclude_source=False)
-        else:
-            found = leave_one_out(gallery, self.reading)
-        return spread(found, min(filter(None, (limit, self.scale.queries)), default=None))
+        return self._few(self._protocol(kind, (identifier or self.identifier).gallery), limit)
 
-    def measure(self, kind: str | None, settings: Sequence[Options], *, bounds: Sequence[int] = (),
+    def _protocol(self, kind: str | None, gallery: Gallery) -> list[QueryPhoto]:
+        if self.photos is not None:
+            return query_set(self.photos, gallery, exclude_source=not self.dataset)
+        if self.dataset and kind:
+            return query_set(self.gallery_photos(), gallery, exclude_source=False)
+        return leave_one_out(gallery, self.reading)
+
+    def _few(self, queries: Sequence[QueryPhoto], limit: int | None) -> list[QueryPhoto]:
+        return spread(queries, min(filter(None, (limit, self.scale.queries)), default=None))
+
+    def chosen(self, kinds: Sequence[str | None]) -> list[str]:
+        """Hashes of what is measured under these alterations, however few of it a section takes: which queries in
+        which order, what each must not be compared with and how many photos count as right; and the pairs."""
+        return [*map(self._chosen, dict.fromkeys((None, *kinds))), self._chosen_pairs]
+
+    def _chosen(self, kind: str | None) -> str:
+        if kind not in self._known:
+            queries = self._protocol(kind, self.identifier.gallery)
+            self._known[kind] = _hash([[(one.path, one.identity, one.exclude, one.relevant)
+                                        for one in self._few(queries, limit)] for limit in self.scale.limits])
+        return self._known[kind]
+
+    @cached_property
+    def _chosen_pairs(self) -> str:
+        try:
+            pairs, origin = self.verification_pairs()
+        except BadSetting as error:  # the sections that need pairs say so
+            return str(error)
+        return _hash([origin, [(one.first.path, one.second.path, one.same, one.fold) for one in pairs]])
+
+    def measure(self, kind: str | None, settings: Sequence[Matching], *, bounds: Sequence[int] = (),
                 limit: int | None = None) -> Evaluation:
         """Every setting on the queries altered in one way."""
-        settings = [replace(options, occlusion=kind) for options in settings]
-        found = evaluate(self.identifier, self.queries(kind, limit), settings, reading=self.reading,
-                         store=self.store(self.identifier), bounds=bounds, progress=self.bar(kind))
+        found = evaluate(self.identifier, self.queries(kind, limit), settings, Preparation(alteration=kind),
+                         reading=self.reading, store=self.store(self.identifier), bounds=bounds,
+                         progress=self.bar(kind))
         if not found.stage1.queries:
             raise BadSetting("No query could be used: " + (found.skipped[0][1] if found.skipped else "there is none."))
         return found
@@ -93,7 +125,7 @@ class Source:
     def bench(self, kind: str | None, limit: int | None = None) -> Bench:
         """What ``demo.evaluation.ablations`` measures with."""
         return Bench(self.identify, lambda identifier: self.queries(kind, limit, identifier), self.store,
-                     self.backbone, Options(occlusion=kind), self.reading, self.bar(kind))
+                     self.backbone, Preparation(alteration=kind), reading=self.reading, progress=self.bar(kind))
 
     def verification_pairs(self) -> tuple[Sequence[Pair], str]:
         """Pairs, and where they come from in words."""
@@ -110,3 +142,7 @@ def spread(items: Sequence, limit: int | None) -> list:
     if limit is None or len(items) <= limit:
         return list(items)
     return [items[place * len(items) // limit] for place in range(limit)]
+
+
+def _hash(data) -> str:
+    return hashlib.sha256(json.dumps(data).encode()).hexdigest()
