@@ -27,7 +27,7 @@ from demo.study.plots import FIGURES
 from demo.ui import operator_pages as pages
 from demo.ui.desk import StudyDesk
 from demo.ui.operator_door import COOKIE, LASTS, Door, TooManyTries, Visit, WrongPassword
-from demo.ui.plain import problem
+from demo.ui.plain import check_length, problem
 
 Text = Annotated[str, Form(max_length=600)]
 
@@ -48,6 +48,7 @@ class _OperatorRoute(APIRoute):
 
         async def answer(request: Request) -> Response:
             try:
+                check_length(request)
                 return await handle(request)
             except _Off as error:
                 return pages.message("The operator page is off", str(error), 404)
