@@ -17,7 +17,6 @@ from demo.methods import METHODS, Matching
 from demo.query import Preparation, asked
 from demo.settings import ASSETS, Settings, settings
 from demo.ui.app import build, launch_options
-from demo.ui.engine import Engine
 from demo.ui.choices import (
     identify_choices,
     link_of,
@@ -27,6 +26,7 @@ from demo.ui.choices import (
     standard,
     values_from_link,
 )
+from demo.ui.engine import Engine
 from demo.ui.pages.galleries import GalleryHandlers
 from demo.ui.views.board import Result, board_value
 from demo.ui.views.commands import reproduce

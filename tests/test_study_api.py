@@ -173,6 +173,33 @@ def test_an_older_tab_is_told_and_cannot_answer(client, study):
     assert post(client, "answer", **reply(new, view)).status_code == 200
 
 
+@pytest.mark.parametrize("body", [
+    b"", b"\xff\xfe", b"[" * 9000, b'{"token": "\\ud800"}', b'{"token": {"path": "/etc/passwd"}}', b'{"token": ["a"]}',
+    b'{"token": "a", "epoch": NaN}', b'{"token": "a", "epoch": ' + b"9" * 6000 + b"}"], ids=range(8))
+def test_what_cannot_be_read_is_refused_in_a_sentence(client, body):
+    for action in ("enrol", "proceed", "onset", "answer", "report"):
+        answer = client.post(f"/study/api/{action}", content=body, headers={"content-type": "application/json"})
+        assert answer.status_code == 400 and answer.json()["code"] == "refused", action
+
+
+@pytest.mark.parametrize("payload", [b'{"a": NaN}', b'{"a": Infinity}', b'{"\\ud800": 1}', b'{"a": "\\ud800"}',
+                                     b'{"a": {"path": "/etc/passwd"}}', b'[1]'], ids=range(6))
+def test_a_report_keeps_only_what_can_be_read_back(client, study, payload):
+    ticket = enrol(client)
+    body = json.dumps({"token": ticket["token"], "epoch": ticket["epoch"], "kind": "visibility"}).encode()
+    answer = client.post("/study/api/report", content=body[:-1] + b', "payload": ' + payload + b"}",
+                         headers={"content-type": "application/json"})
+    assert answer.status_code == 400 and answer.json()["code"] == "refused"
+    assert rows(study, "SELECT count(*) FROM event WHERE type = 'visibility'") == [(0,)]
+
+
+def test_long_bodies_and_those_of_unknown_length_are_not_read(client):
+    for path in ("/study/api/load", "/operator/enter"):
+        for content in (b" " * 30_000, (b" " for _ in range(3))):
+            answer = client.post(path, content=content, headers={"content-type": "application/x-www-form-urlencoded"})
+            assert answer.status_code == 400 and "sent too much" in answer.text
+
+
 def test_a_refresh_goes_on_at_the_first_unanswered_pair(client, study):
     ticket = enrol(client)
     view = forward(client, ticket, forward(client, ticket, ticket["view"]))
