@@ -157,8 +157,12 @@ def sentence(text: str) -> bool:
 def test_no_event_takes_a_file_that_is_not_the_visitors(visitor, config, parts, hostile, secret, engine, monkeypatch):
     """Every payload in every slot that takes a file, and three of them in every other slot and with every event."""
     fetched, refused = [], 0
-    monkeypatch.setattr(processing_utils, "async_ssrf_protected_download",
-                        lambda url, **_: fetched.append(url) or pytest.fail("an address was fetched"))
+
+    def fetch(url, **_):
+        fetched.append(url)
+        raise OSError("nothing is fetched in a test")
+
+    monkeypatch.setattr(processing_utils, "async_ssrf_protected_download", fetch)
     monkeypatch.setattr(engine, "build", lambda *_: None)  # as the plain call asks for
     monkeypatch.setattr(engine, "forget", lambda _: fetched.append("a gallery was deleted"))
     jobs = []  # (event, slot or None, payload, call)
@@ -204,13 +208,14 @@ def _name(config, event, slot) -> str:
     return {"First photo": "first", "Second photo": "second"}.get(slot["props"].get("label"), "photo")
 
 
-def test_an_upload_is_its_senders_only(app_url, config):
+def test_an_upload_is_its_senders_only(app_url, app, config):
     """By cookie, as browsers and gradio_client have one from the first page, or by whoever uses it first."""
     number = next(event["id"] for event in config["dependencies"] if event["api_name"] == "identify")
     browser, stranger = Visitor(app_url), Visitor(app_url)
     browser.http.get("/compare"), stranger.http.get("/")
     assert browser.http.cookies[COOKIE] != stranger.http.cookies[COOKIE]
     path = browser.upload()
+    assert path in app.upload_file_set  # what Gradio erases by age
     photo = {"path": path, "meta": META}
     assert stranger.call("identify", {"photo": photo})["error"] == "Upload the photo first."
     assert stranger.send("GET", f"file={path}").status_code == 403
@@ -255,6 +260,16 @@ def test_a_photo_may_come_as_bytes(visitor):
     assert "person-002" in visitor.call("identify", {"photo": {"url": address}})["data"][0]
     for bad in ("data:image/png;base64,????", "data:text/html,<b>", f"data:,{PHOTO}"):
         assert "pload the photo" in visitor.call("identify", {"photo": {"url": bad}})["error"]
+
+
+def test_a_zip_is_its_senders_too(app_url, config):
+    """What it holds is no zip, which only who opens it can tell."""
+    number = next(event["id"] for event in config["dependencies"] if event["api_name"] == "add")
+    one, other = Visitor(app_url), Visitor(app_url)
+    one.http.get("/galleries"), other.http.get("/galleries")
+    data = ["Team", {"path": one.upload("team.zip", b"letter"), "meta": META}]
+    assert one.all([(number, data)])[0]["error"].startswith("The file is not a zip")
+    assert other.all([(number, data)])[0]["error"] == "Upload the zip first."
 
 
 def test_files_outside_are_never_served(visitor, secret, hostile):

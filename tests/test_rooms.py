@@ -21,6 +21,9 @@ ROOMS = (
 )
 #: Those that read the settings of the process; all others are given what they need.
 TOLD = {"ui", "benchmarks", "cli"}
+#: Inside the study: room → the others that it may import from. The analysis reads the long table and nothing else.
+STUDY = {"design": set(), "stimuli": {"design"}, "records": {"design", "stimuli"}, "session": {"design", "records"},
+         "analysis": {"design"}}
 
 
 def imports(file: Path) -> Iterator[tuple[str, str]]:
@@ -53,6 +56,15 @@ def test_a_room_imports_only_from_rooms_below(room):
     below = set(ROOMS[:ROOMS.index(room) + 1])
     wrong = [f"{file.relative_to(ROOT)} imports {module}" for file in FILES if room_of(file) == room
              for module, _ in imports(file) if (other := module.split(".")[0]) in ROOMS and other not in below]
+    assert wrong == []
+
+
+def test_the_study_has_rooms_that_import_in_one_direction():
+    folder = PACKAGE / "study"
+    assert {inside.parent.name for inside in folder.glob("*/__init__.py")} == set(STUDY)
+    wrong = [f"{file.relative_to(ROOT)} imports {module} {name}" for room, below in STUDY.items()
+             for file in (folder / room).rglob("*.py") for module, name in imports(file)
+             if f"{module}.{name}".split(".")[0] == "study" and f"{module}.{name}".split(".")[1] not in below | {room}]
     assert wrong == []
 
 

@@ -38,12 +38,14 @@ class Importance:
 @dataclass(frozen=True)
 class Condition:
     """An explanation as a condition of the human study. code: in its tables and files. title: for operators. label:
-    in figures. legend: what the pictures mean, for participants; it names no method."""
+    in figures. legend: what the pictures mean, for participants; it names no method. place: among the conditions in
+    tables and figures, those of the published study first; equal places follow each other as explanations do."""
 
     code: str
     title: str
     label: str
     legend: str
+    place: int = 100
 
 
 class Explanation(ABC):

@@ -28,7 +28,7 @@ class CorrelationExplanation(Explanation):
     view = "correlation"
     overview = True
     stored = "cnn_correlation"
-    condition = Condition("cnn_cc", "Cross-correlation of the CNN's patches", "CNN correlation", LEGEND)
+    condition = Condition("cnn_cc", "Cross-correlation of the CNN's patches", "CNN correlation", LEGEND, 1)
 
     def compute(self, pair: Pair) -> Maps:
         first, second = pair.features

@@ -32,7 +32,8 @@ class FlowExplanation(Explanation):
     thumbnail_alt = "the query's patches replaced by the patches of {name} that they flow to"
     condition = Condition(
         "emd_flow", "Flow of the Earth Mover's Distance", "EMD flow",
-        "Each photo rebuilt by a computer from the best matching pieces of the other face: bright pieces count most.")
+        "Each photo rebuilt by a computer from the best matching pieces of the other face: bright pieces count most.",
+        3)
 
     def compute(self, pair: Pair) -> Flows:
         moved = pair.transport

@@ -21,7 +21,7 @@ class H2LCorrelationExplanation(Explanation):
     view = "correlation"
     overview = True
     stored = "correlation"
-    condition = Condition("h2l_cc", "Cross-correlation of H2L's patches", "H2L correlation", LEGEND)
+    condition = Condition("h2l_cc", "Cross-correlation of H2L's patches", "H2L correlation", LEGEND, 2)
 
     def compute(self, pair: Pair) -> Maps:
         maps = pair.crossed(self.method)

@@ -27,7 +27,7 @@ class WeightsExplanation(Explanation):
     condition = Condition(
         "d_weights", "Weights of the Earth Mover's Distance", "EMD weights",
         "Each photo again, lit by a computer: bright parts are those that counted most while comparing, dark parts "
-        "least.")
+        "least.", 5)
 
     def compute(self, pair: Pair) -> Maps:
         moved = pair.transport

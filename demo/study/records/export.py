@@ -18,9 +18,9 @@ from typing import TextIO
 
 from demo.errors import NotSaved
 from demo.files import replacing
+from demo.study.design.conditions import described
 from demo.study.records.columns import RESPONSES, TABLES
 from demo.study.records.store import Store
-from demo.study.stimuli.panels import PANELS
 
 #: Rows of the long table → results, as ``demo.study.analysis.summary.summarise``.
 Summary = Callable[[Iterable[dict]], dict]
@@ -87,7 +87,7 @@ def codebook(study: dict) -> str:
     lines = [f"# Codebook of {study['study_id']}", "", f"{study['name']} Program version {study['code_version']}; "
              f"configuration {study['config_sha256'][:12]}, stimuli {study['stimuli_sha256'][:12]}. Empty cells are "
              "missing values; times are UTC.", "", "## Conditions", ""]
-    lines += [f"- `{name}`: {PANELS[name].title}" for name in study["config"]["conditions"]]
+    lines += [f"- `{name}`: {described(name).title}" for name in study["config"]["conditions"]]
     for table in TABLES:
         lines += ["", f"## {table.file}.csv", "", f"Each row is {table.rows}.", "", "| column | meaning |", "|---|---|"]
         lines += [f"| {column.name} | {column.meaning} |" for column in table.columns]
