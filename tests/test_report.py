@@ -28,7 +28,7 @@ from demo.evaluation.store import FeatureStore
 from demo.gallery import Gallery
 from demo.identify import Identifier
 from demo.settings import settings
-from demo.ui.pages.results import SHIPPED, ResultsPage
+from demo.ui.pages.results import SHIPPED, ResultHandlers
 
 #: Every table and figure with results in chapter 5 of the dissertation (docs/method.md).
 TABLES = {"5.1", "5.2", "5.3", "5.4", "5.5", "5.7", "5.8", "5.9", "5.10", "5.11", "5.12", "5.14"}
@@ -187,9 +187,7 @@ def test_queries_are_spread_evenly():
 
 @pytest.fixture
 def page(engine):
-    made = ResultsPage.__new__(ResultsPage)
-    made.engine, made._stopped = engine, set()
-    return made
+    return ResultHandlers(engine)
 
 
 class Visitor:

@@ -216,7 +216,7 @@ def values_from_link(choices: Choices, query: Mapping[str, str], start: Mapping)
     return values
 
 
-def preparation_of(choices: Choices, values: Mapping, face: int, suffix: str = "") -> Preparation:
+def preparation_of(choices: Choices, values: Mapping, face: int = 0, suffix: str = "") -> Preparation:
     """What is asked of a photo. face: from 0. suffix: of the words that are about another photo, where they differ."""
     found = {}
     for word, choice in choices.items():
