@@ -5,10 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from demo.backbones import load_backbone
-from demo.backbones.arcface import ResNetFace18
-from demo.backbones.cosface import SphereFace20
-from demo.backbones.facenet import InceptionResnetV1
+from demo.backbones import load_backbone, networks
 from demo.backbones.tuned import tuned_from
 from demo.crossimage.checkpoint import description, own_network, published_network
 from demo.errors import WeightsMissing
@@ -17,14 +14,14 @@ from demo.weights import Checked, WeightsFile, check, read_state, sha256
 from demo.weights.checkpoint import parameters
 
 #: Name in the weights registry → network with the published key names.
-NETWORKS = {"arcface": ResNetFace18, "cosface": SphereFace20, "facenet": InceptionResnetV1, "mtcnn": Cascade}
+NETWORKS = {**networks(), "mtcnn": Cascade}
 #: Those whose depth, heads and output size are read off the tensors: Face-ViT's.
 SIZED = dict.fromkeys(("h2l", "h2", "h1", "v"), lambda state, filename: published_network(state, filename)[1])
 
 
-def check_file(path: str | Path) -> Checked:
+def check_file(path: str | Path, folder: Path | None = None) -> Checked:
     """Verify a weights file tensor by tensor, published or trained here; BadWeights or WeightsMissing says in one
-    sentence what is wrong."""
+    sentence what is wrong. folder: where the weights that a fine-tuned backbone began with are looked for first."""
     path = Path(path)
     if not path.is_file():
         raise WeightsMissing(f"There is no weights file {path}.")
@@ -33,7 +30,7 @@ def check_file(path: str | Path) -> Checked:
         network = own_network(read_state(path), described, path.name)
         return _own(path, f"{kind.lower()}-{backbone}", f"Model {kind} for the {backbone} backbone", network)
     if began := tuned_from(path):
-        network = load_backbone(began, weights=path, device="cpu").network
+        network = load_backbone(began, weights=path, device="cpu", folder=folder).network
         return _own(path, f"{began}-finetuned", f"fine-tuned {began} backbone", network)
     return check(path, NETWORKS, SIZED)
 

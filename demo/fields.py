@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -21,7 +21,7 @@ Choices = Mapping[Any, str] | Callable[[], Mapping[Any, str]]
 
 _SPEC = "option"
 #: Numbers beyond this are refused before they can become an index or a size.
-_LARGEST = 2**31 - 1
+LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class Field:
     that ``parse`` gives. default: None where something else decides (then ``optional``): unset says what. low, high,
     step: range of a number, ends included; open_low: ``low`` itself is not allowed. choices: of a value, or None.
     parse, show: text ↔ value for other kinds. several: an evaluation may vary it. each: either photo of a pair has its
-    own. always: said in the answer whatever method ranks.
+    own. of: name of the option without which it plays no part. extra: not in the papers, so that forms explain it and
+    commands name it only where it is chosen. into: name of the option whose value in an answer holds what it did.
+    always: said in the answer whatever method ranks.
     """
 
     name: str
@@ -53,9 +55,17 @@ class Field:
     show: Callable[[Any], str] = str
     several: bool = False
     each: bool = False
+    of: str = ""
+    extra: bool = False
+    into: str = ""
     always: bool = False
     called: str = ""
     unset: str = ""
+
+    def __post_init__(self):
+        for attribute in ("word", "key"):
+            if not getattr(self, attribute):
+                object.__setattr__(self, attribute, self.name)
 
     @property
     def choices(self) -> Mapping[Any, str] | None:
@@ -80,11 +90,12 @@ class Field:
 
     def _check_number(self, value: Any) -> None:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or (self.kind is int and value != int(value)):
+        finite = number and (isinstance(value, int) or math.isfinite(value))
+        if not finite or (self.kind is int and value != int(value)):
             raise BadSetting(f"{self.word} must be a {'whole ' * (self.kind is int)}number; got {value!r}.")
         low, high = self.low, self.high
         beneath = low is not None and (value <= low if self.open_low else value < low)
-        if not beneath and (high is None or value <= high) and abs(value) <= _LARGEST:
+        if not beneath and (high is None or value <= high) and abs(value) <= LARGEST:
             return
         if low is not None and high is not None:
             told = f"must be above {low:g} and at most {high:g}" if self.open_low else (
@@ -92,7 +103,7 @@ class Field:
         elif beneath:
             told = f"must be at least {low:g}"
         else:
-            told = f"must be at most {high if high is not None else _LARGEST:g}"
+            told = f"must be at most {LARGEST if high is None else format(high, 'g')}"
         raise BadSetting(f"{self.word} {told}; got {value!r}.")
 
     @property
@@ -134,9 +145,7 @@ def fields_of(options: type) -> tuple[Field, ...]:
     found = []
     for one in dataclasses.fields(options):
         if spec := one.metadata.get(_SPEC):
-            word = spec.get("word") or one.name
-            found.append(Field(**{**spec, "name": one.name, "default": one.default, "word": word,
-                                  "key": spec.get("key") or one.name}))
+            found.append(Field(**{**spec, "name": one.name, "default": one.default}))
     return tuple(found)
 
 
@@ -154,3 +163,15 @@ def changed(options: Any, values: Mapping[str, Any]) -> Any:
     if unknown:
         raise BadSetting(f"Unknown setting {', '.join(unknown)}.")
     return dataclasses.replace(options, **{names[name]: value for name, value in values.items()})
+
+
+def flags(options: Any, fields: Iterable[Field], *, suffix: str = "", every: bool = False) -> list[str]:
+    """The words of the command line that give these options: those that are not the default, or every one that a flag
+    can give."""
+    words = []
+    for one in fields:
+        value = getattr(options, one.name)
+        if value is None or value is False or (not every and value == one.default):
+            continue
+        words += [f"--{one.word}{suffix}"] if one.kind is bool else [f"--{one.word}{suffix}", one.write(value)]
+    return words

@@ -4,6 +4,7 @@ the other."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -49,15 +50,17 @@ def pair_of(found: Identification, identifier: Identifier, match: Match, crops: 
 
     scale: of the transport's weights, as shared with other candidates. beside: other rankings of the same query.
     """
-    word, known = found.matching.method, {}
-    if match.patch is not None and found.emd is not None:
-        known[word] = found.emd.pair(slot_of(match))
+    known = {run.matching.method: None if run.evidence is None else run.evidence.pair(slot_of(match))
+             for run in (found, *beside) if _measured(run, match)}
     features = found.query.features, identifier.gallery.whole([match.row])
     bare = Pair((found.query.crop, crops(match.row)), features, identifier.method, found.matching,
-                ("Query", match.identity), known=known, scale=scale if known else None)
-    terms = terms_of(bare, [found, *beside], match)
-    return Pair(bare.crops, bare.features, bare.method, bare.matching, bare.titles, known=known, scale=bare.scale,
-                terms=terms)
+                ("Query", match.identity), known=known, scale=scale if known.get(found.matching.method) else None)
+    return replace(bare, terms=terms_of(bare, [found, *beside], match))
+
+
+def _measured(run: Identification, match: Match) -> Match | None:
+    """The match as a ranking measured it, None where it did not."""
+    return next((one for one in run.stage2 if one.row == match.row and one.patch is not None), None)
 
 
 def terms_of(pair: Pair, runs: Sequence[Identification], match: Match) -> list[Term]:
@@ -66,10 +69,8 @@ def terms_of(pair: Pair, runs: Sequence[Identification], match: Match) -> list[T
     terms = [Term(stage1.title, f"{match.cosine:.4f}", f"Stage 1: {stage1.describe()}")]
     shown = {}
     for run in runs:
-        word = run.matching.method
-        measured = next((one for one in run.stage2 if one.row == match.row and one.patch is not None), None)
-        if measured is not None:
-            shown[word] = run, measured
+        if measured := _measured(run, match):
+            shown[run.matching.method] = run, measured
     for word in dict.fromkeys([*_transported(pair), *shown]):
         method, options = pair.method(word), pair.matching.of(word)
         if word in shown:

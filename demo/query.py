@@ -21,6 +21,7 @@ from demo.faces import (
     NO_FACE,
     Alteration,
     Face,
+    Limits,
     align,
     aligned_face,
     alter,
@@ -45,17 +46,16 @@ class Preparation:
 
     alteration: how it is altered first, if at all, a word of ALTERATIONS. style: of the alteration, None = drawn by
     the seed. detector: which face detector. face: which face of the photo, 0 = the largest. aligned: the photo is an
-    aligned crop already, so no face is looked for.
+    aligned crop already, so no face is looked for. seed: of what an alteration draws by chance.
     """
 
     alteration: str | None = option(
         None, kind=str, word="occlude", key="occlusion", title="Alter the photo", called="alteration", each=True,
         help="Alter the photo before anything else; dodge and impersonate are white-box PGD on the backbone, not "
-             "TALFW.",
+             "TALFW.", unset="leave as it is",
         choices=lambda: {word: kind.title for word, kind in ALTERATIONS.items()})
-    style: str | None = option(None, kind=str, title="Style", each=True,
+    style: str | None = option(None, kind=str, title="Style", each=True, of="alteration",
                                help="Style of the alteration.", unset="drawn by the seed")
-    seed: int = option(0, title="Seed of the alteration", help="What is drawn by chance depends on it.", low=0)
     detector: str = option(
         "hog", title="Face detector", called="detector", help="Which face detector looks for faces.",
         choices=lambda: {name: one.title for name, one in DETECTORS.items()})
@@ -63,6 +63,8 @@ class Preparation:
                        parse=lambda text: int(text) - 1, show=lambda face: str(face + 1))
     aligned: bool = option(False, title="The photo is already an aligned face",
                            help="Photos are aligned crops: look for no face.")
+    seed: int = option(0, title="Seed of the alteration", help="What is drawn by chance depends on it.", low=0,
+                       of="alteration")
 
     def check(self) -> None:
         """Raise BadSetting, in one sentence, for the first setting that is out of range or unknown."""
@@ -137,14 +139,16 @@ class Clock:
 
 
 def prepare_query(photo, backbone: Backbone, preparation: Preparation, clock: Clock | None = None,
-                  gallery: Gallery | None = None) -> Query:
+                  gallery: Gallery | None = None, limits: Limits | None = None) -> Query:
     """Photo (anything ``load_photo`` takes) → Query. Raises BadPhoto, NoFace (FaceLost after altering) or BadSetting.
 
-    gallery: where an adversarial alteration looks for whom to impersonate.
+    gallery: where an adversarial alteration looks for whom to impersonate. limits: of the photo (default: those that
+    the gallery was opened with).
     """
+    limits = limits or (Limits() if gallery is None else gallery.limits)
     clock = clock or Clock(backbone.device)
     with clock.step("decode"):
-        photo = load_photo(photo)
+        photo = load_photo(photo, limits)
     with clock.step("detect"):
         faces, face = find_query_face(photo, preparation)
     alteration = None

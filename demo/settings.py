@@ -8,18 +8,25 @@ from functools import cache
 from pathlib import Path
 
 from demo.errors import BadSetting
-
-ROOT = Path(__file__).resolve().parent.parent
-ASSETS = ROOT / "assets"
+from demo.faces import Limits
+from demo.places import ASSETS, GALLERIES, user_cache, user_data, user_weights
 
 
 def _flag(text: str) -> bool:
     return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
 
 
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+#: Kinds of values that are not read by their type's own constructor.
+_READERS = {bool: _flag, Path: _path}
+
+
 @dataclass(frozen=True)
 class Settings:
-    """Everything a host can set. Each field is the variable ``DEMO_<FIELD>`` in capitals.
+    """Everything a host can set. Each field is the variable ``DEMO_<FIELD>`` in capitals; ``~`` in a path is the home.
 
     galleries: folder whose sub-folders are galleries. weights: folder for downloaded checkpoints.
     cache: folder for indexes of photo folders that have none of their own.
@@ -34,39 +41,45 @@ class Settings:
     operator_password: of the page for operators, which is off without one.
     """
 
-    galleries: Path = ROOT / "galleries"
-    weights: Path = ROOT / "weights"
-    cache: Path = Path.home() / ".cache" / "explainable-face-identification"
+    galleries: Path = GALLERIES
+    weights: Path = field(default_factory=user_weights)
+    cache: Path = field(default_factory=user_cache)
     gallery: str = "synthetic-people"
     backbone: str = "dlib"
     device: str = "auto"
     threads: int = 0
     jobs: int = 1
-    max_upload_mb: float = 12.0
-    max_megapixels: float = 40.0
+    max_upload_mb: float = Limits.megabytes
+    max_megapixels: float = Limits.megapixels
     max_archive_mb: float = 200.0
     keep_minutes: int = 60
     edit_galleries: bool = "SPACE_ID" not in os.environ
     study: Path = ASSETS / "study"
-    study_dir: Path = ROOT / "data"
+    study_dir: Path = field(default_factory=lambda: user_data() / "studies")
     study_repo: str = ""
     study_minutes: float = 5.0
     operator_password: str = field(default="", repr=False)
+
+    @property
+    def limits(self) -> Limits:
+        """What a photo may weigh."""
+        return Limits(self.max_upload_mb, self.max_megapixels)
 
     @classmethod
     def from_environment(cls, environ=None) -> Settings:
         """Read ``DEMO_*`` variables; an unreadable value raises BadSetting naming the variable."""
         environ = os.environ if environ is None else environ
-        values = {}
+        plain, values = cls(), {}
         for spec in fields(cls):
             variable = f"DEMO_{spec.name.upper()}"
             text = environ.get(variable, "")
             if not text:
                 continue
-            kind = Path if isinstance(spec.default, Path) else type(spec.default)
+            default = getattr(plain, spec.name)
+            kind = Path if isinstance(default, Path) else type(default)
             try:
-                values[spec.name] = _flag(text) if kind is bool else kind(text)
-            except (ValueError, KeyError):
+                values[spec.name] = _READERS.get(kind, kind)(text)
+            except (ValueError, KeyError, RuntimeError):  # RuntimeError: there is no home for a "~"
                 raise BadSetting(f"{variable} is {text!r}, which is not a valid {kind.__name__}.") from None
         return cls(**values)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from demo.calibration import FEWEST, Calibration, Threshold, Unfit
 from demo.errors import DemoError
-from demo.explain import Pair, explain
+from demo.explain import Pair, Term, explain
 from demo.identify import Identifier, settings_json
 from demo.methods import METHODS, Matching
 from demo.query import ALTERATIONS, Clock, Preparation, Query, prepare_query
@@ -102,11 +102,18 @@ def verify(first, second, identifier: Identifier, first_preparation: Preparation
             distance = float(method.pairs(one, other)[0])
         line = calibration.threshold(method, first_preparation.alteration, second_preparation.alteration)
         judgements.append(Judgement(word, distance, line, clock.steps[word]))
-    pair = Pair((queries[0].crop, queries[1].crop), (one, other), identifier.method, Matching(),
+    bare = Pair((queries[0].crop, queries[1].crop), (one, other), identifier.method, Matching(),
                 ("First photo", "Second photo"), ("first photo", "second photo"))
     with clock.step("explain"):
+        pair = replace(bare, terms=[_term(judged, bare) for judged in judgements])
         explain(pair)
     return Verification(*queries, tuple(judgements), pair, identifier.provenance(), clock.total())
+
+
+def _term(judged: Judgement, pair: Pair) -> Term:
+    method = pair.method(judged.method)
+    note = method.describe(pair.matching.of(judged.method), pair.evidence(judged.method))
+    return Term(judged.title, f"{judged.distance:.4f}", note)
 
 
 def agreement(found: Verification) -> str:

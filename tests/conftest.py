@@ -97,6 +97,6 @@ def browser():
     with api.sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=chromium, args=[
             "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync"])
+            "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream"])
         yield opened
         opened.close()

@@ -1,22 +1,35 @@
 """The app without a browser: wiring, endpoints, privacy, errors."""
 
 import json
+import re
+import shlex
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import QUERIES, ROOT
+from conftest import QUERIES
 from gradio_client import Client, handle_file
 from PIL import Image
 
-from demo.query import Options
-from demo.settings import Settings, settings
+from demo.cli import main
+from demo.explain import EXPLANATIONS, VIEWS
+from demo.methods import METHODS, Matching
+from demo.query import Preparation, asked
+from demo.settings import ASSETS, Settings, settings
 from demo.ui.app import build, launch_options
+from demo.ui.choices import (
+    identify_choices,
+    link_of,
+    matching_of,
+    preparation_of,
+    rerankings,
+    standard,
+    values_from_link,
+)
 from demo.ui.engine import Engine
-from demo.ui.pages.form import defaults, link_of, options_of, reranking_choices, values_from_link
-from demo.ui.pages.galleries import GalleriesPage
-from demo.ui.views.board import Result, board_value, reproduce
+from demo.ui.pages.galleries import GalleryHandlers
+from demo.ui.views.board import Result, board_value
+from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES
 from demo.ui.views.inspector import inspector_value
 from demo.verify import verify
@@ -64,7 +77,8 @@ def test_the_compare_endpoint_answers_as_the_command_line_does(client, identifie
     other = QUERIES / "person-004" / "04.jpg"
     answer, figure = client.predict(first=handle_file(PHOTO), second=handle_file(other), occlude="sunglasses", seed=2,
                                     api_name="/compare")
-    expected = verify(PHOTO, other, identifier, Options(occlusion="sunglasses", seed=2), Options(seed=2)).as_json()
+    expected = verify(PHOTO, other, identifier, Preparation(alteration="sunglasses", seed=2),
+                      Preparation(seed=2)).as_json()
     for key in ("first", "second"):
         assert json.loads(answer)[key] == expected[key]
     for method, judged in json.loads(answer)["methods"].items():
@@ -103,7 +117,7 @@ def result(identifier):
 
 @pytest.fixture(scope="module")
 def both(identifier, result):
-    beside = identifier.rank(result.found.query, Options(stage2="h2l"), truth="person-002")
+    beside = identifier.rank(result.found.query, asked(stage2="h2l")[1], truth="person-002")
     return Result(result.found, identifier, beside=beside)
 
 
@@ -114,7 +128,7 @@ def test_board_holds_all_that_alpha_may_bring_up(both, stage):
     measured = [c for c in value["candidates"] if stage in c["second"]]
     assert len(measured) == 100 and [s["name"] for s in value["stages"]] == ["emd", "h2l"]
     for alpha in (0, 0.33, 0.7, 1):
-        nearest = sorted(measured, key=lambda c: alpha * c["second"][stage] + (1 - alpha) * c["cosine"])[:5]
+        nearest = sorted(measured, key=lambda c: alpha * c["second"][stage] + (1 - alpha) * c["first"])[:5]
         assert {c["row"] for c in nearest} <= shown
     json.dumps(value)
 
@@ -122,49 +136,98 @@ def test_board_holds_all_that_alpha_may_bring_up(both, stage):
 def test_inspector_values_are_consistent(both):
     row = both.found.stage2[0].row
     value = inspector_value(both, row)
-    assert sum(value["u"]) == pytest.approx(1) and sum(value["v"]) == pytest.approx(1)
+    shown = value["explanations"]
+    weights = shown["flow"]["values"]
+    assert all(sum(values) == pytest.approx(1) for values in weights.values())
     out = np.zeros(64)
-    for i, _, mass in value["flow"]:
+    for i, _, mass in shown["flow"]["flow"]:
         out[i] += mass
-    np.testing.assert_allclose(out, value["u"], atol=1e-4)
-    attention = value["attention"]
-    ways = {way["word"]: way["layers"] for way in attention["ways"]}
-    assert list(ways) == ["received", "rollout", "relevance"] and all(len(layers) == 1 for layers in ways.values())
-    assert [head["name"] for head in ways["received"][0]["heads"]][:2] == ["mean of the heads", "head 1"]
-    for head in ways["received"][0]["heads"] + ways["rollout"][0]["heads"]:
+    np.testing.assert_allclose(out, weights["query"], atol=1e-4)
+    assert [view["name"] for view in value["views"]] == list(VIEWS)
+    ways = next(view for view in value["views"] if view["name"] == "attention")["explanations"]
+    assert ways == ["attention", "rollout", "relevance"]
+    assert [shown[word]["kind"] for word in ways] == ["matrix", "matrix", "maps"]
+    received = shown["attention"]
+    assert all(len(shown[word]["layers"]) == 1 for word in ways[:2]) and len(shown["rollout"]["layers"][0]["heads"]) == 1
+    assert [head["name"] for head in received["layers"][0]["heads"]][:2] == ["mean of the heads", "head 1"]
+    for head in received["layers"][0]["heads"] + shown["rollout"]["layers"][0]["heads"]:
         for direction, looked_at in (("forward", "candidate"), ("backward", "query")):
-            np.testing.assert_allclose(np.sum(head[direction], axis=1), attention["unit"], rtol=0.005)
-            received = np.mean(head[direction], axis=0) / attention["unit"]
-            np.testing.assert_allclose(received, head["map"]["values"][looked_at], atol=1e-3)
-    assert ways["relevance"][0]["heads"][0]["forward"] is None
-    assert [m["title"] for m in value["correlation"]] == ["CNN correlation", "H2L correlation"]
-    for shown in (*value["correlation"], ways["relevance"][0]["heads"][0]["map"]):
-        assert all(sum(values) == pytest.approx(1) for values in shown["values"].values())
-    names = [term[0] for term in value["terms"]]
-    assert {"Earth Mover's Distance", "H2L distance", "Combined with EMD", "Combined with H2L"} <= set(names)
+            np.testing.assert_allclose(np.sum(head[direction], axis=1), received["unit"], rtol=0.005)
+            looked = np.mean(head[direction], axis=0) / received["unit"]
+            np.testing.assert_allclose(looked, head["values"][looked_at], atol=1e-3)
+    together = next(view for view in value["views"] if view["together"])["explanations"]
+    assert [shown[word]["title"] for word in together] == ["CNN correlation", "H2L correlation"]
+    for word in (*together, "relevance"):
+        assert all(sum(values) == pytest.approx(1) for values in shown[word]["values"].values())
+    names = [term[0] for term in shown["numbers"]["terms"]]
+    assert {METHODS["emd"].title, METHODS["h2l"].title, "Combined with EMD", "Combined with H2L"} <= set(names)
     json.dumps(value)
+
+
+def test_the_script_draws_every_kind_and_knows_no_explanation(both):
+    """Whatever is sent has a kind that the scripts draw; its words are the registry's alone."""
+    value = inspector_value(both, both.found.stage2[0].row)
+    script = "".join((ASSETS / "ui" / name).read_text() for name in ("patches.js", "inspector.js"))
+    bodies = script[script.index("const BODIES"):]
+    for word, shown in value["explanations"].items():
+        assert re.search(rf"^  {shown['kind']}\b", bodies, re.M), word
+        assert EXPLANATIONS[word].title not in script and shown["title"] and shown["called"]
+    assert {shown["exchange"] for word, shown in value["explanations"].items() if word != "weights"} == {None}
+    assert value["explanations"]["weights"]["exchange"] == "flow"
 
 
 def test_candidates_that_were_not_reranked_are_explained_too(identifier):
     result = Result(identifier.identify(PHOTO, stage2="none"), identifier)
     value = inspector_value(result, result.found.ranking[4].row)
-    assert value["live"] is None and len(value["flow"]) > 60 and "attention" in value
+    shown = value["explanations"]
+    assert value["live"] is None and len(shown["flow"]["flow"]) > 60 and "attention" in shown
 
 
 def test_links_carry_settings_and_read_back(engine):
-    standard = defaults(engine)
-    values = standard | {"alpha": 0.45, "occlude": "mask", "aligned": True, "k": 50}
-    link = dict(pair.split("=") for pair in link_of(values, standard, "mask").split("&"))
+    choices = identify_choices(engine)
+    start = standard(choices)
+    values = start | {"alpha": 0.45, "occlude": "mask", "aligned": True, "k": 50}
+    link = dict(pair.split("=") for pair in link_of(choices, values, start, "mask").split("&"))
     assert link == {"example": "mask", "occlude": "mask", "alpha": "0.45", "k": "50", "aligned": "True"}
-    assert values_from_link(link, standard) == values
-    assert values_from_link({"alpha": "much", "k": "50"}, standard)["alpha"] == 0.7
-    assert options_of(values).occlusion == "mask" and options_of(standard).occlusion is None
+    assert values_from_link(choices, link, start) == values
+    assert values_from_link(choices, {"alpha": "much", "k": "50"}, start)["alpha"] == 0.7
+    for bad in ({"k": "4"}, {"k": "5.5"}, {"alpha": "nan"}, {"gallery": "../.."}, {"weighting": "<img>"}, {"grid": "9x9"},
+                {"seed": "-1"}, {"aligned": "maybe"}, {"nobody": "1"}):
+        assert values_from_link(choices, bad, start) == start
+    assert preparation_of(choices, values).alteration == "mask"
+    assert preparation_of(choices, start).alteration is None
+
+
+def test_a_form_says_what_options_it_stands_for(engine):
+    """Every choice at its default is the default; a method without its α on the page has its own."""
+    choices = identify_choices(engine)
+    start = standard(choices)
+    assert preparation_of(choices, start) == Preparation() and preparation_of(choices, start, 2).face == 2
+    assert matching_of(choices, start) == Matching().having(alpha=0.7, grid=(8, 8))
+    chosen = start | {"stage2": "h2l", "alpha": 0.3, "share": 1, "k": 50.0, "style": "ffp2", "seed": None}
+    assert matching_of(choices, chosen).alpha is None and isinstance(matching_of(choices, chosen).k, int)
+    assert preparation_of(choices, chosen).style == "ffp2" and preparation_of(choices, chosen).seed == 0
+    assert matching_of(choices, start | {"stage2": "both", "alpha": 0.3}).alpha == 0.3
 
 
 def test_the_shown_command_gives_the_same_answer(result):
     command = reproduce(result.found, "galleries/synthetic-people")
     for words in ("identify PHOTO", "--occlude mask", "--weighting apc", "--k 100", "--grid 8x8"):
         assert words in command
+
+
+@pytest.mark.parametrize("settings", [
+    {"occlusion": "mask", "seed": 3}, {"share": 0.7, "weighting": "sc", "k": 20}, {"stage2": "h2l", "seed": 5},
+    {"stage2": "none", "occlusion": "blur", "style": "motion-light"}, {"adaptive": True, "occlusion": "crop"}],
+    ids=lambda settings: "-".join(settings))
+def test_the_shown_command_is_read_as_the_same_settings(identifier, capsys, settings):
+    found = identifier.identify(PHOTO, **settings)
+    words = shlex.split(reproduce(found, "galleries/synthetic-people", str(PHOTO)))[3:]
+    assert main([*words, "--json"]) == 0
+    answer, expected = json.loads(capsys.readouterr().out), found.as_json(5)
+    assert answer["query"] == expected["query"] and answer["stage1"] == expected["stage1"]
+    for one, two in zip(answer["stage2"], expected["stage2"], strict=True):
+        assert one["path"] == two["path"] and one["combined"] == pytest.approx(two["combined"], abs=1e-6)
 
 
 @pytest.mark.parametrize("example", EXAMPLES.values(), ids=list(EXAMPLES))
@@ -176,25 +239,6 @@ def test_every_example_is_identified(identifier, example):
         assert example.photo.parent.name not in identifier.gallery.people
 
 
-def test_no_room_below_the_pages_knows_gradio():
-    files = [file for file in (ROOT / "demo").rglob("*.py") if "ui" not in file.relative_to(ROOT).parts]
-    assert [file for file in files if "import gradio" in file.read_text(encoding="utf-8")] == []
-
-
-def test_rooms_import_only_from_rooms_below():
-    order = ["errors", "settings", "weights", "faces", "backbones", "matching", "gallery", "explain", "identify",
-             "thresholds", "verify", "figures", "evaluation", "ui", "cli", "__main__"]
-    wrong = []
-    for file in (ROOT / "demo").rglob("*.py"):
-        room = file.relative_to(ROOT / "demo").parts[0].removesuffix(".py")
-        for line in file.read_text(encoding="utf-8").splitlines():
-            if line.startswith("from demo."):
-                other = line.split()[1].split(".")[1]
-                if room in order and other in order and order.index(other) > order.index(room):
-                    wrong.append(f"{Path(file).name}: {line}")
-    assert wrong == []
-
-
 def test_galleries_page_adds_and_deletes(tmp_path, people):
     archive = tmp_path / "photos.zip"
     with zipfile.ZipFile(archive, "w") as opened:
@@ -203,8 +247,7 @@ def test_galleries_page_adds_and_deletes(tmp_path, people):
     root = tmp_path / "galleries"
     root.mkdir()
     own = Engine(Settings(galleries=root, cache=tmp_path / "cache", gallery="first"))
-    page = GalleriesPage.__new__(GalleriesPage)
-    page.engine, page._stopped = own, set()
+    page = GalleryHandlers(own)
 
     class Request:
         session_hash = "visitor"
@@ -220,10 +263,10 @@ def test_further_models_are_offered_where_their_weights_are(tmp_path, monkeypatc
     monkeypatch.setenv("DEMO_WEIGHTS", str(tmp_path))
     settings.cache_clear()
     try:
-        before = {word for _, word in reranking_choices("dlib")}
+        before = set(rerankings("dlib"))
         (tmp_path / "v-dlib.safetensors").write_bytes(b"")
         assert {"emd", "h2l", "both", "none"} <= before
-        assert {word for _, word in reranking_choices("dlib")} == before | {"v"}
-        assert "v" not in {word for _, word in reranking_choices("arcface")}
+        assert set(rerankings("dlib")) == before | {"v"}
+        assert "v" not in rerankings("arcface")
     finally:
         settings.cache_clear()

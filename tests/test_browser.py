@@ -111,6 +111,31 @@ def test_upload_mask_rank_select_explain_download(visit, tmp_path):
             assert Image.open(file).format == "PNG"
 
 
+def test_an_upload_is_shown_to_its_sender(visit):
+    page = visit("/?example=plain")
+    sentence(page, "Nearest")
+    upload(page, PHOTO)
+    sentence(page, "person-002")
+    preview = page.locator("#photo img").first
+    page.wait_for_function("image => image.naturalWidth > 100", arg=preview.element_handle())
+    address = preview.get_attribute("src")
+    assert "/uploads/" in address
+    other = visit("/about")
+    assert other.request.get(address).status == 403 and page.request.get(address).status == 200
+
+
+def test_a_photo_of_the_camera_is_taken(visit):
+    """Chromium's camera for tests shows a moving pattern, which is no face."""
+    page = visit("/?example=plain")
+    page.context.grant_permissions(["camera"])
+    sentence(page, "Nearest")
+    page.locator("#photo button[aria-label='Remove Image']").first.click()
+    page.locator("#photo").get_by_label("Capture from camera").click()
+    page.locator("#photo").get_by_text("Click to Access Webcam").click()
+    page.locator("#photo").get_by_label("capture photo").click()
+    page.locator("#board .problem", has_text="No face was found").wait_for()
+
+
 def test_patches_answer_to_the_keyboard(visit):
     page = visit()
     page.locator("#inspector").get_by_role("tab", name="Flow").click()

@@ -109,15 +109,24 @@ def test_weights_list_names_every_file(capsys):
     assert all(file["path"] or file["how"] for file in files.values())
 
 
+def test_weights_are_looked_for_where_the_settings_say(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("demo.cli.weights.settings", lambda: Settings(weights=tmp_path))
+    (tmp_path / "ACC99.28.pth").write_bytes(b"x")
+    _, out, _ = ask(capsys, "weights", "list", "--json")
+    files = {file["name"]: file for file in json.loads(out)}
+    assert files["cosface"]["path"] == str(tmp_path / "ACC99.28.pth")
+    status, _, err = ask(capsys, "weights", "get", "arcface")
+    assert status == 2 and f"put it into {tmp_path}." in err
+
+
 def test_train_h2l_trains_and_the_app_finds_the_weights(capsys, people, tmp_path, monkeypatch):
     weights = tmp_path / "weights"
-    for module in ("demo.cli.train", "demo.crossimage.checkpoint"):
-        monkeypatch.setattr(f"{module}.settings", lambda: Settings(weights=weights))
+    monkeypatch.setattr("demo.cli.train.settings", lambda: Settings(weights=weights))
     status, out, _ = ask(capsys, "train-h2l", "--people", people, "--steps", 2, "--work", tmp_path / "work",
                          "--alpha", 0.6)
     assert status == 0 and "8 photos, 0 held out" in out
-    assert shipped("H2L", "dlib") == weights / "h2l-dlib.safetensors"
-    assert load_h2l(shipped("H2L", "dlib"), device="cpu").alpha == 0.6
+    assert shipped("H2L", "dlib", weights) == weights / "h2l-dlib.safetensors"
+    assert load_h2l(device="cpu", folder=weights).alpha == 0.6
 
 
 def test_real_faces_masked_queries_gain(capsys, tmp_path, monkeypatch):

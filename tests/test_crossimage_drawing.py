@@ -7,8 +7,8 @@ import pytest
 
 from demo.errors import BadSetting
 from demo.explain import heatmap, to_png
-from demo.explain.drawing.maps import FaceMaps, maps_figure, paired_heat, patch_attention
 from demo.explain.drawing.heat import colours
+from demo.explain.drawing.maps import FaceMaps, maps_figure, paired_heat, patch_attention
 
 GREY = np.full((160, 160, 3), 128, np.uint8)
 

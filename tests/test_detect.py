@@ -154,7 +154,7 @@ def test_a_new_detector_is_one_line(photo, face, monkeypatch):
     """Scaling, merging, landmarks and sorting are done for it; its own points come back in photo pixels."""
     sizes = []
 
-    def find(picture: np.ndarray) -> list[Detection]:
+    def find(picture: np.ndarray, folder: Path | None) -> list[Detection]:
         sizes.append(picture.shape[:2])
         factor = picture.shape[0] / 1024
         points = geometry.apply(geometry.rescale(4 * factor), face.five)

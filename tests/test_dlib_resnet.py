@@ -7,10 +7,10 @@ import torch
 from conftest import BUNDLED
 
 from demo.backbones import available, load_backbone, parse_grid
-from demo.backbones.dlib_resnet import WEIGHTS, centre
+from demo.backbones.dlib_resnet import FILE, centre
 from demo.errors import BadPhoto, BadSetting, BadWeights
 from demo.faces import align, find_face, load_photo
-from demo.weights import dlib_model
+from demo.weights import find
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def crops(backbone):
 
 
 def test_descriptor_is_dlibs_own(backbone, crops):
-    oracle = dlib.face_recognition_model_v1(str(dlib_model(WEIGHTS)))
+    oracle = dlib.face_recognition_model_v1(str(find(FILE.name)))
     expected = np.array([oracle.compute_face_descriptor(crop) for crop in crops])
     np.testing.assert_allclose(backbone.descriptor(crops).numpy(), expected, atol=1e-5)
 
@@ -79,7 +79,7 @@ def test_wrong_input_is_named(backbone):
 
 
 def test_a_wrong_file_is_refused(tmp_path):
-    half = dlib_model(WEIGHTS).read_bytes()[:10**6]
+    half = find(FILE.name).read_bytes()[:10**6]
     for name, content in (("empty.dat", b""), ("text.dat", b"hello"), ("cut.dat", half)):
         file = tmp_path / name
         file.write_bytes(content)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from demo.cli.arguments import add_matching, add_preparation, matching_of, preparation_of
-from demo.cli.options import add_fields, flags, given
+from demo.cli.options import add_fields, given
 from demo.errors import BadSetting
-from demo.fields import check, fields_of, option
+from demo.fields import check, fields_of, flags, option
 from demo.methods import METHODS, Matching
 from demo.query import Preparation, asked
 

@@ -53,8 +53,9 @@ def test_pairs_and_candidates_give_the_same_distances(word, identifier, query):
         pytest.skip(METHODS[word].unavailable("dlib"))
     method = identifier.method(word)
     faces = identifier.gallery.features([0, 5, 17, 200])
-    measured = method.distances(query, method.prepare(faces)).distances
-    assert measured.shape == (4,)
+    found = method.distances(query, method.prepare(faces))
+    measured = found.distances
+    assert measured.shape == (4,) and (found.evidence is not None) == method.has_evidence
     torch.testing.assert_close(method.pairs(query[[0] * 4], faces).double(), measured.double(), atol=2e-4, rtol=0)
     some = method.prepare(faces)[torch.tensor([2, 0])]
     torch.testing.assert_close(method.distances(query, some).distances, measured[[2, 0]], atol=1e-5, rtol=0)

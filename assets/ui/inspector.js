@@ -1,94 +1,115 @@
-// One candidate beside the query, explained by every method that is ready; all views share the chosen patch.
-const VIEWS = {
-  all: "Side by side", flow: "Flow", lines: "Lines", weights: "Weights", attention: "Attention", correlation: "Correlation",
-  numbers: "Numbers",
-};
-let view = "all";
+// Two faces, explained by everything that is ready; all views share the chosen patch. What there is to see, and how it
+// is called, comes with the value (demo/ui/views/inspector.py): here is only how each kind of result is drawn.
+const ALL = { name: "all", title: "Side by side" };
+let view = ALL.name;
 let dimmed = true;
+const chosen = {}; // view → which of its explanations, where one is chosen
 
-const numbers = (value) => {
-  const formula = el("table", { class: "terms" }, el("tbody", {},
-    value.terms.map(([name, number, note]) =>
-      el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, number), el("td", { class: "note" }, note)))));
-  if (!value.live) return formula;
-  const { stage, alpha, patch: distance, cosine } = value.live;
-  const live = el("output", { class: "live" });
+const wordOf = (value, shown) => (shown.explanations.includes(chosen[shown.name]) ? chosen[shown.name] : shown.explanations[0]);
+
+const bar = ({ picture, text }) => el("img", { class: "bar", src: picture, alt: text });
+const told = () => el("p", { class: "told", role: "status", "aria-live": "polite" },
+  "Point at a patch, or choose one with the arrow keys, to see what it exchanges with the other face.");
+const hint = (text) => (text ? el("p", { class: "hint" }, text) : null);
+
+// Both faces of a panel, with what lies between them.
+const faces = (value, word) => {
+  const panel = panelOf(value, word);
+  return el("div", { class: `faces ${panel.kind === "flow" ? "flow" : ""}` }, face(value, panel, "query"),
+    panel.kind === "flow" ? rebuilt(value, value.explanations[word]) : null, face(value, panel, "candidate"));
+};
+const rebuilt = (value, found) =>
+  el("figure", { class: "face" }, el("div", { class: "frame" }, el("img", {
+    src: dimmed ? found.picture : found.bright,
+    alt: `The ${value.query.called} rebuilt: at each patch, the patch of ${value.name} that receives most of its mass; brighter means more mass`,
+  })), el("figcaption", {}, `${value.query.title} rebuilt from the ${value.candidate.called}`));
+
+// A choice between the entries of a list; none where there is but one.
+const choice = (label, name, entries, at, choose) => (entries.length < 2 ? null
+  : el("div", { class: "heads", role: "radiogroup", "aria-label": label }, el("span", { "aria-hidden": "true" }, `${label}:`),
+      entries.map((entry, index) => el("label", {}, el("input", {
+        type: "radio", name, checked: index === at, onchange: () => {
+          choose(index);
+          render();
+          element.querySelectorAll(`input[name=${name}]`)[index].focus();
+        } }), entry))));
+
+// Which of the explanations of a view is shown, and of a matrix which part.
+const choices = (value, shown, found) => [
+  choice("Map", `${shown.name}-map`, shown.explanations.map((word) => value.explanations[word].short),
+    shown.explanations.indexOf(wordOf(value, shown)), (to) => { chosen[shown.name] = shown.explanations[to]; }),
+  ...(found.layers ? [
+    choice("Layer", `${shown.name}-layer`, found.layers.map(({ name }) => name), layer, (to) => { layer = to; }),
+    choice("Head", `${shown.name}-head`, chosenLayer(found).heads.map(({ name }) => name), head, (to) => { head = to; })] : []),
+];
+
+const overFaces = (value, shown, word, found) => [faces(value, word), bar(panelOf(value, word).bar),
+  choices(value, shown, found), told(), hint(found.hint)];
+
+// How each kind of result fills a view.
+const BODIES = {
+  maps: overFaces,
+  matrix: overFaces,
+  flow: (value, shown, word, found) => [faces(value, word),
+    el("label", { class: "toggle" }, el("input", {
+      type: "checkbox", checked: dimmed, onchange: (event) => { dimmed = event.target.checked; render(); },
+    }), "Brightness shows mass"), choices(value, shown, found), told(), hint(found.hint)],
+  lines: (value, shown, word, found) => [
+    el("img", { class: "wide", src: found.picture, alt: `The ${found.count} strongest flows drawn as lines from the ${value.query.called} to ${value.name}` }),
+    choices(value, shown, found), hint(`The ${found.count} strongest flows carry ${share(found.share)} of the mass.`)],
+  numbers: (value, shown, word, found) => [
+    el("table", { class: "terms" }, el("tbody", {}, found.terms.map(([name, number, note]) =>
+      el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, number), el("td", { class: "note" }, note))))),
+    choices(value, shown, found), live(value)],
+};
+
+// Another α for the first ranking: the board re-orders.
+const live = (value) => {
+  if (!value.live) return null;
+  const { stage, title, alpha, first, second } = value.live;
+  const said = el("output", { class: "live" });
   const say = (a) => {
-    live.textContent = `α = ${a.toFixed(2)}: ${fixed(a)} × ${fixed(distance)} + ${fixed(1 - a)} × ${fixed(cosine)} = ${fixed(a * distance + (1 - a) * cosine)}`;
+    said.textContent = `α = ${a.toFixed(2)}: ${fixed(a)} × ${fixed(second)} + ${fixed(1 - a)} × ${fixed(first)} = ${fixed(a * second + (1 - a) * first)}`;
   };
   say(alpha);
   const slider = el("input", {
-    type: "range", min: 0, max: 1, step: 0.01, value: alpha, "aria-label": `α, share of the ${stage.toUpperCase()} distance`,
+    type: "range", min: 0, max: 1, step: 0.01, value: alpha, "aria-label": `α, share of the ${title} distance`,
     oninput: (event) => {
       const a = Number(event.target.value);
       say(a);
       document.dispatchEvent(new CustomEvent("board-alpha", { detail: { stage, alpha: a, result: value.result } }));
     },
   });
-  return el("div", {}, formula, el("label", { class: "alpha" }, "Try another α: the board re-orders as you move it", slider), live);
+  return [el("label", { class: "alpha" }, "Try another α: the board re-orders as you move it", slider), said];
 };
 
-const bar = ({ picture, text }) => el("img", { class: "bar", src: picture, alt: text });
-const told = () => el("p", { class: "told", role: "status", "aria-live": "polite" },
-  "Point at a patch, or choose one with the arrow keys, to see what it exchanges with the other face.");
-const faces = (value, panel, middle = null) =>
-  el("div", { class: `faces ${panel === PANELS.flow ? "flow" : ""}` }, face(value, panel, "query"), middle, face(value, panel, "candidate"));
-
-const rebuilt = (value) =>
-  el("figure", { class: "face" }, el("div", { class: "frame" }, el("img", {
-    src: dimmed ? value.flowPicture : value.flowPictureBright,
-    alt: `The ${value.query.called} rebuilt: at each patch, the patch of ${value.name} that receives most of its mass; brighter means more mass`,
-  })), el("figcaption", {}, `${value.query.title} rebuilt from the ${value.candidate.called}`));
-
-const lines = (value) => el("div", {},
-  el("img", { class: "wide", src: value.lines, alt: `The ${value.lineCount} strongest flows drawn as lines from the ${value.query.called} to ${value.name}` }),
-  el("p", { class: "hint" }, `The ${value.lineCount} strongest flows carry ${share(value.lineShare)} of the mass.`));
-
-const flow = (value) => el("div", {}, faces(value, PANELS.flow, rebuilt(value)),
-  el("label", { class: "toggle" }, el("input", {
-    type: "checkbox", checked: dimmed, onchange: (event) => { dimmed = event.target.checked; render(); },
-  }), "Brightness shows mass"), told(),
-  el("p", { class: "hint" }, `At each place of the ${value.query.called} stands the patch of the ${value.candidate.called} that receives most of its mass; the brighter, the more mass (the papers' Eq. 3.9).`));
-
-const weights = (value) => el("div", {}, faces(value, PANELS.weights), bar(value.weightsBar), told(),
-  el("p", { class: "hint" }, value.weightsHint));
-
-const correlation = (value) => el("div", {}, el("div", { class: "maps" }, value.correlation.map((map) =>
-  el("section", {}, el("h4", {}, map.title), faces(value, correlationPanel(map)), bar(map.bar)))), told(),
-el("p", { class: "hint" }, "How much each patch resembles the other face as a whole (cosine with its mean patch). Each map is drawn on the face it speaks of."));
-
-// A choice between the entries of a list; none where there is but one.
-const choice = (label, name, entries, chosen, choose) => (entries.length < 2 ? null
-  : el("div", { class: "heads", role: "radiogroup", "aria-label": label }, el("span", { "aria-hidden": "true" }, `${label}:`),
-      entries.map((entry, index) => el("label", {}, el("input", {
-        type: "radio", name, checked: index === chosen, onchange: () => {
-          choose(index);
-          render();
-          element.querySelectorAll(`input[name=${name}]`)[index].focus();
-        } }), entry.title ?? entry.name))));
-
-const attention = (value) => {
-  const { ways } = value.attention;
-  const chosen = chosenWay(value);
-  return el("div", {}, faces(value, PANELS.attention), bar(chosenHead(value).map.bar),
-    choice("Map", "attention-way", ways, way, (to) => { way = to; }),
-    choice("Layer", "attention-layer", chosen.layers, layer, (to) => { layer = to; }),
-    choice("Head", "attention-head", (chosen.layers[layer] ?? chosen.layers[0]).heads, head, (to) => { head = to; }),
-    told(), el("p", { class: "hint" }, chosen.hint));
+// A view: what is chosen of its explanations, or all of them below each other.
+const body = (value, shown) => {
+  if (!shown.together) {
+    const word = wordOf(value, shown), found = value.explanations[word];
+    return el("div", {}, BODIES[found.kind](value, shown, word, found).flat(2));
+  }
+  const words = shown.explanations;
+  return el("div", {}, el("div", { class: "maps" }, words.map((word) => el("section", {},
+    el("h4", {}, value.explanations[word].title), faces(value, word), bar(panelOf(value, word).bar)))), told(),
+  [...new Set(words.map((word) => value.explanations[word].hint))].map(hint));
 };
 
-// Every explanation at once; the headings open their own views.
-const all = (value) => {
-  const panels = [["flow", PANELS.flow], ["weights", PANELS.weights], ...(value.attention ? [["attention", PANELS.attention]] : []),
-    ["correlation", correlationPanel(value.correlation[value.correlation.length - 1])]];
-  return el("div", {}, told(), el("div", { class: "overview" }, panels.map(([name, panel]) =>
-    el("section", { class: name }, el("h4", {}, el("button", {
-      type: "button", title: `Open the view ${VIEWS[name]}`, onclick: () => open(name),
-    }, VIEWS[name])), el("p", { class: "hint" }, panel.note),
-    faces(value, panel, name === "flow" ? rebuilt(value) : null), panel.bar ? bar(panel.bar(value)) : null))));
+// What stands for a view where everything is shown: what is chosen there, the last where all are.
+const overviewOf = (value, shown) => {
+  const words = shown.explanations.filter((word) => value.explanations[word].overview);
+  if (!words.length) return null;
+  return shown.together ? words[words.length - 1] : wordOf(value, shown);
 };
 
-const BODIES = { all, flow, lines, weights, attention, correlation, numbers };
+// Everything at once; the headings open their own views.
+const all = (value) => el("div", {}, told(), el("div", { class: "overview" }, value.views.map((shown) => {
+  const word = overviewOf(value, shown), panel = word && panelOf(value, word);
+  if (!panel) return null;
+  return el("section", { class: shown.name }, el("h4", {}, el("button", {
+    type: "button", title: `Open the view ${shown.title}`, onclick: () => open(shown.name),
+  }, shown.title)), el("p", { class: "hint" }, value.explanations[word].note), faces(value, word), panel.bar ? bar(panel.bar) : null);
+})));
 
 const open = (name) => {
   view = name;
@@ -102,17 +123,19 @@ const render = () => {
   if (!target) return;
   target.replaceChildren();
   if (!value) return;
-  const views = Object.entries(VIEWS).filter(([name]) => value.attention || name !== "attention");
-  if (!views.some(([name]) => name === view)) view = views[0][0];
-  const panel = el("div", { class: "panel", role: "tabpanel", id: "inspector-panel", "aria-labelledby": `view-${view}` }, BODIES[view](value));
+  const views = [ALL, ...value.views];
+  const shown = views.find(({ name }) => name === view) ?? ALL;
+  view = shown.name;
+  const panel = el("div", { class: "panel", role: "tabpanel", id: "inspector-panel", "aria-labelledby": `view-${view}` },
+    shown === ALL ? all(value) : body(value, shown));
   const tabs = el("div", { class: "views", role: "tablist", "aria-label": "Views of this match",
     onkeydown: (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step) return;
-      const at = views.findIndex(([name]) => name === view);
-      open(views[(at + step + views.length) % views.length][0]);
+      const at = views.findIndex(({ name }) => name === view);
+      open(views[(at + step + views.length) % views.length].name);
     } },
-    views.map(([name, title]) => el("button", {
+    views.map(({ name, title }) => el("button", {
       type: "button", role: "tab", id: `view-${name}`, "aria-selected": String(name === view),
       "aria-controls": "inspector-panel", tabindex: name === view ? 0 : -1, onclick: () => open(name),
     }, title)));

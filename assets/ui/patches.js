@@ -1,82 +1,76 @@
 // The faces of the inspector with their patches. One chosen patch drives every panel that is on the page.
 const LEAST_SHARE = 0.03; // partners of a patch below this share are not outlined
 let patch = null; // {side: "query" | "candidate", x, y: its middle, 0 to 1, fixed: chosen, not only pointed at}
-let way = 0, layer = 0, head = 0; // what is chosen of the attention
+let layer = 0, head = 0; // what is chosen of a matrix
 
 const share = (x) => `${(100 * x).toFixed(1)} %`;
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const where = (grid, index) => `row ${Math.floor(index / grid[1]) + 1}, column ${(index % grid[1]) + 1}`;
-const patchName = (value, panel) => `${capital(value[patch.side].called)} patch ${where(panel.grid(value), indexIn(panel.grid(value)))}`;
+const patchName = (value, panel) => `${capital(value[patch.side].called)} patch ${where(panel.grid, indexIn(panel.grid))}`;
 // The chosen patch on a grid: the cell that holds its middle.
 const indexIn = ([rows, columns]) => Math.floor(patch.y * rows) * columns + Math.floor(patch.x * columns);
 
-// The choices of the attention as they stand; those that another answer does not have fall back to the first.
-const chosenWay = (value) => value.attention.ways[way] ?? value.attention.ways[0];
-const chosenHead = (value) => {
-  const layers = chosenWay(value).layers;
-  const heads = (layers[layer] ?? layers[0]).heads;
-  return heads[head] ?? heads[0];
-};
+// The choices of a matrix as they stand; those that another answer does not have fall back to the first.
+const chosenLayer = (found) => found.layers[layer] ?? found.layers[0];
+const chosenHead = (found) => chosenLayer(found).heads[head] ?? chosenLayer(found).heads[0];
 
-// What the chosen patch exchanges with the other face: [other patch, share], strongest first.
-const flowPartners = (value, index) => {
-  const [from, to] = patch.side === "query" ? [0, 1] : [1, 0];
-  const total = Math.max((patch.side === "query" ? value.u : value.v)[index], 1e-12);
-  return value.flow.filter((f) => f[from] === index).map((f) => [f[to], f[2] / total]).sort((a, b) => b[1] - a[1]);
-};
-const attentionPartners = (value, index) => {
-  const rows = chosenHead(value)[patch.side === "query" ? "forward" : "backward"];
-  return rows === null ? [] : rows[index].map((x, at) => [at, x / value.attention.unit]).sort((a, b) => b[1] - a[1]);
-};
-const listed = (grid, found, word, count) => found.slice(0, count).map(([at, part]) => `${share(part)} ${word} ${where(grid, at)}`).join("; ");
+const listed = (grid, partners, word, count) => partners.slice(0, count).map(([at, part]) => `${share(part)} ${word} ${where(grid, at)}`).join("; ");
 
-const tellMass = (value, index, found, values, count) => {
-  const more = found.length > count ? "; and more" : "";
-  return `carries ${share(values[index])} of the weight` + (found.length
-    ? `: ${listed(value.grid, found, patch.side === "query" ? "to" : "from", count)}${more}.` : ", so nothing flows here.");
-};
-const tellAttention = (value, index, found, values, count) => {
-  const { word, measure } = chosenWay(value);
-  if (!found.length) return `holds ${share(values[index])} of the ${measure}.`;
-  const { name } = chosenHead(value);
-  const by = word === "rollout" ? "by rollout" : `with ${name.startsWith("mean") ? "the " : ""}${name}`;
-  return `looks, ${by}, ${listed(value.attention.grid, found, "at", count)}. It receives ${share(values[index])} of the other face's attention.`;
-};
-const weightsOf = (value, side) => (side === "query" ? value.u : value.v);
-
-// Every panel: what it shows of a face, the shares of its patches, their partners, and what is said of one.
-const PANELS = {
-  flow: {
-    title: "Flow", note: "EMD: where the mass of each patch goes; bright patches carry most.", grid: (value) => value.grid,
-    picture: (value, side) => value[side].crop, values: weightsOf, partners: flowPartners, tell: tellMass,
-    alt: (value, who) => `Aligned face: ${who}`,
+// Mass that flows: what the chosen patch exchanges with the other face, as [other patch, share], strongest first.
+const massOf = (found) => ({
+  partners: (index) => {
+    const [from, to] = patch.side === "query" ? [0, 1] : [1, 0];
+    const total = Math.max(found.values[patch.side][index], 1e-12);
+    return found.flow.filter((f) => f[from] === index).map((f) => [f[to], f[2] / total]).sort((a, b) => b[1] - a[1]);
   },
-  weights: {
-    title: "Weights", note: "EMD: how much each patch counts.", grid: (value) => value.grid,
-    picture: (value, side) => value[side].weights, values: weightsOf, partners: flowPartners, tell: tellMass,
-    alt: (value, who) => `Weights over the face of ${who}`, bar: (value) => value.weightsBar,
+  tell: (index, partners, count) => {
+    const more = partners.length > count ? "; and more" : "";
+    return `carries ${share(found.values[patch.side][index])} of the weight` + (partners.length
+      ? `: ${listed(found.grid, partners, patch.side === "query" ? "to" : "from", count)}${more}.` : ", so nothing flows here.");
   },
-  attention: {
-    title: "Attention", note: "H2L: how much each patch is looked at.", grid: (value) => value.attention.grid,
-    picture: (value, side) => chosenHead(value).map[side], values: (value, side) => chosenHead(value).map.values[side],
-    partners: attentionPartners, tell: tellAttention,
-    alt: (value, who) => `${capital(chosenWay(value).measure)} over the face of ${who}`, bar: (value) => chosenHead(value).map.bar,
-  },
-};
-// One more panel per correlation map.
-const correlationPanel = (map) => ({
-  title: map.title, note: "Likeness of each patch to the other face.", grid: () => map.grid,
-  picture: (value, side) => map[side], values: (value, side) => map.values[side], partners: () => [],
-  tell: (value, index, found, values) => `holds ${share(values[index])} of the ${map.title}.`,
-  alt: (value, who) => `${map.title} over the face of ${who}`, bar: () => map.bar,
 });
 
-// One face of a panel. picture: shown in place of the panel's own, with its text.
-const face = (value, panel, side, picture = null) => {
-  const grid = panel.grid(value), [rows, columns] = grid;
+// Every kind of explanation that lies on the faces: what it shows of a face, the shares of its patches, their partners,
+// and what is said of one.
+const KINDS = {
+  flow: (value, found) => ({
+    pictures: { query: value.query.crop, candidate: value.candidate.crop }, values: found.values, ...massOf(found),
+    alt: (who) => `Aligned face: ${who}`,
+  }),
+  maps: (value, found) => ({
+    pictures: found.pictures, values: found.values, bar: found.bar,
+    alt: (who) => `${capital(found.called)} over the face of ${who}`,
+    ...(found.exchange ? massOf(value.explanations[found.exchange]) : {
+      partners: () => [],
+      tell: (index) => `holds ${share(found.values[patch.side][index])} of the ${found.called}.`,
+    }),
+  }),
+  matrix: (value, found) => {
+    const chosen = chosenHead(found);
+    return {
+      pictures: chosen.pictures, values: chosen.values, bar: chosen.bar,
+      alt: (who) => `${capital(found.called)} over the face of ${who}`,
+      partners: (index) => chosen[patch.side === "query" ? "forward" : "backward"][index].map((x, at) => [at, x / found.unit])
+        .sort((a, b) => b[1] - a[1]),
+      tell: (index, partners, count) => {
+        const by = found.by || `with ${chosen.name.startsWith("mean") ? "the " : ""}${chosen.name}`;
+        return `looks, ${by}, ${listed(found.grid, partners, "at", count)}. It receives ${share(chosen.values[patch.side][index])} of the other face's attention.`;
+      },
+    };
+  },
+};
+// What an explanation shows on the faces; nothing for a kind that lies on none.
+const panelOf = (value, word) => {
+  const found = value.explanations[word];
+  return found.kind in KINDS ? { grid: found.grid, kind: found.kind, ...KINDS[found.kind](value, found) } : null;
+};
+
+// One face of a panel.
+const face = (value, panel, side) => {
+  const { grid } = panel, [rows, columns] = grid;
   const who = side === "query" ? value.query.called : value.name;
   const focused = patch?.side === side ? indexIn(grid) : 0;
-  const cells = panel.values(value, side).map((part, index) =>
+  const cells = panel.values[side].map((part, index) =>
     el("button", {
       type: "button", class: "patch", tabindex: index === focused ? 0 : -1, "data-side": side, "data-index": index,
       "aria-label": `Patch ${where(grid, index)} of the ${value[side].called}, ${share(part)}`,
@@ -89,8 +83,7 @@ const face = (value, panel, side, picture = null) => {
     onkeydown: (event) => move(event, value, grid, side),
   }, cells);
   patches.panel = panel;
-  const [src, alt] = picture ?? [panel.picture(value, side), panel.alt(value, who)];
-  return el("figure", { class: "face" }, el("div", { class: "frame" }, el("img", { src, alt }), patches),
+  return el("figure", { class: "face" }, el("div", { class: "frame" }, el("img", { src: panel.pictures[side], alt: panel.alt(who) }), patches),
     el("figcaption", {}, value[side].title));
 };
 
@@ -123,9 +116,9 @@ const paint = (value) => {
   let name = null;
   for (const group of groups) {
     const { panel } = group;
-    const chosen = indexIn(panel.grid(value));
-    const found = panel.partners(value, chosen);
-    const others = new Map(found);
+    const chosen = indexIn(panel.grid);
+    const partners = panel.partners(chosen);
+    const others = new Map(partners);
     const most = Math.max(...others.values(), 1e-9);
     [...group.children].forEach((button, at) => {
       const here = button.dataset.side === patch.side;
@@ -135,7 +128,7 @@ const paint = (value) => {
       button.style.setProperty("--share", mass / most);
       if (here) button.tabIndex = at === chosen ? 0 : -1;
     });
-    const said = panel.tell(value, chosen, found, panel.values(value, patch.side), count);
+    const said = panel.tell(chosen, partners, count);
     if (!told.includes(said)) told.push(said);
     name ??= patchName(value, panel);
   }

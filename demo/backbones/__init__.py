@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
 import torch
+from torch import nn
 
 from demo.backbones import arcface, cosface, dlib_resnet, facenet
 from demo.backbones.base import Backbone, BackboneInfo, Features, Grid, grid_name, parse_grid
 from demo.backbones.tuned import read_tuned, tuned_from
 from demo.errors import BadSetting, BadWeights, DemoError
-from demo.weights import dlib_model, find
+from demo.weights import find, register
 
 __all__ = ["Backbone", "BackboneInfo", "Features", "Grid", "available", "grid_name", "load_backbone",
-           "parse_grid", "pick_device"]
+           "networks", "parse_grid", "pick_device"]
+
 
 #: What caches hold was made by this version. Raise it when the same aligned face gives other features.
 VERSION = 1
@@ -25,39 +27,51 @@ VERSION = 1
 class _Choice:
     """A network, or a variant of it under a name of its own.
 
-    module: has INFO and load(weights, device, **options). locate: finds its weights file. options: those of a
-    variant; title: of a variant.
+    module: has INFO; FILE, the WeightsFile of its weights; NETWORK, the class that takes their tensors key for key
+    (None for a file of another kind); and load(weights, device, info=INFO, **options). options: those of a variant;
+    title: of a variant.
     """
 
     module: ModuleType
-    locate: Callable[[], Path]
     options: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
 
-    def info(self, name: str) -> BackboneInfo:
-        return replace(self.module.INFO, name=name, title=self.title) if self.options else self.module.INFO
+    def info(self, name: str, folder: Path | None) -> BackboneInfo:
+        told = {"name": name, "title": self.title} if self.options else {}
+        return replace(self.module.INFO, folder=folder, **told)
+
+    def locate(self, folder: Path | None) -> Path:
+        return find(self.module.FILE.name, folder)
 
 
 _BACKBONES = {
-    "dlib": _Choice(dlib_resnet, lambda: dlib_model(dlib_resnet.WEIGHTS)),
-    "arcface": _Choice(arcface, lambda: find("arcface")),
-    "cosface": _Choice(cosface, lambda: find("cosface")),
-    "facenet": _Choice(facenet, lambda: find("facenet")),
-    "facenet-5pt": _Choice(facenet, lambda: find("facenet"), {"alignment": "five-point"},
-                           "FaceNet, five-point alignment"),
+    "dlib": _Choice(dlib_resnet),
+    "arcface": _Choice(arcface),
+    "cosface": _Choice(cosface),
+    "facenet": _Choice(facenet),
+    "facenet-5pt": _Choice(facenet, {"alignment": "five-point"}, "FaceNet, five-point alignment"),
 }
+for _choice in _BACKBONES.values():
+    register(_choice.module.FILE)
 
 
-def available() -> list[BackboneInfo]:
-    """Every backbone, those whose weights are missing with ``ready=False`` and the reason."""
+def available(folder: Path | None = None) -> list[BackboneInfo]:
+    """Every backbone, those whose weights are missing with ``ready=False`` and the reason. folder: where weights are
+    looked for first (see ``demo.weights.find``)."""
     infos = []
     for name, choice in _BACKBONES.items():
+        info = choice.info(name, folder)
         try:
-            choice.locate()
-            infos.append(choice.info(name))
+            choice.locate(folder)
+            infos.append(info)
         except DemoError as error:
-            infos.append(replace(choice.info(name), ready=False, why_not=str(error)))
+            infos.append(replace(info, ready=False, why_not=str(error)))
     return infos
+
+
+def networks() -> dict[str, type[nn.Module]]:
+    """Name in the weights registry → network that takes the tensors of that file key for key."""
+    return {choice.module.FILE.name: choice.module.NETWORK for choice in _BACKBONES.values() if choice.module.NETWORK}
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -74,11 +88,11 @@ def pick_device(device: str = "auto") -> torch.device:
 
 
 def load_backbone(name: str = "dlib", *, weights: str | Path | None = None, device: str = "auto",
-                  **options) -> Backbone:
+                  folder: Path | None = None, **options) -> Backbone:
     """Load a backbone by name, ready to ``extract`` on a device.
 
     weights: path of a weights file, or of what ``finetune`` made of that backbone; by default it is looked for where
-    ``demo.weights`` says.
+    ``demo.weights.find`` says, in ``folder`` first.
     options: further choices of that backbone. Raises BadSetting for an unknown name or option, WeightsMissing
     where no file is found, and BadWeights where the file is not that network's.
     """
@@ -88,14 +102,14 @@ def load_backbone(name: str = "dlib", *, weights: str | Path | None = None, devi
     tuned = Path(weights) if weights and (began := tuned_from(Path(weights))) else None
     if tuned and began != name:
         raise BadWeights(f"{tuned.name} is a fine-tuned {began} backbone, not {name}: choose backbone {began}.")
-    path = choice.locate() if tuned or not weights else Path(weights)
+    path = choice.locate(folder) if tuned or not weights else Path(weights)
     try:
-        backbone = choice.module.load(path, pick_device(device), **{**choice.options, **options})
+        backbone = choice.module.load(path, pick_device(device), info=choice.info(name, folder),
+                                      **{**choice.options, **options})
     except TypeError as error:
         if options and "keyword" in str(error):
             raise BadSetting(f"The {name} backbone has no option {', '.join(map(repr, options))}.") from None
         raise
-    backbone.info = choice.info(name)
     if tuned:
         read_tuned(tuned, backbone)
     return backbone

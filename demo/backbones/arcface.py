@@ -103,6 +103,10 @@ class ArcFaceBackbone(PublishedBackbone):
         return signed(to_gray(crops))
 
 
-def load(weights: Path, device: str | torch.device = "cpu", *, flip: bool = False) -> ArcFaceBackbone:
+NETWORK = ResNetFace18
+
+
+def load(weights: Path, device: str | torch.device = "cpu", *, info: BackboneInfo = INFO,
+         flip: bool = False) -> ArcFaceBackbone:
     """ArcFace with the weights of ``resnet18_110.pth``; flip averages the embedding with the mirror image's."""
-    return ArcFaceBackbone(INFO, TEMPLATE, ResNetFace18, weights, device, flip=flip)
+    return ArcFaceBackbone(info, TEMPLATE, NETWORK, weights, device, flip=flip)

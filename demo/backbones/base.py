@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -38,6 +39,7 @@ class BackboneInfo:
     grids: (rows, cols) offered, the default first. dim: length D of the embedding.
     channels: length C of a patch at each grid. input_size: (width, height) of the aligned crop.
     ready: its weights are on this machine; why_not: else one sentence that says how to get them.
+    folder: where its weights, and further ones to use with it, are looked for first (None: the user's data folder).
     """
 
     name: str
@@ -49,6 +51,7 @@ class BackboneInfo:
     input_size: tuple[int, int]
     ready: bool = True
     why_not: str = ""
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,10 @@ class CosFaceBackbone(PublishedBackbone):
         return signed(crops).permute(0, 3, 1, 2)
 
 
-def load(weights: Path, device: str | torch.device = "cpu", *, flip: bool = False) -> CosFaceBackbone:
+NETWORK = SphereFace20
+
+
+def load(weights: Path, device: str | torch.device = "cpu", *, info: BackboneInfo = INFO,
+         flip: bool = False) -> CosFaceBackbone:
     """CosFace with the weights of ``ACC99.28.pth``; flip averages the embedding with the mirror image's."""
-    return CosFaceBackbone(INFO, TEMPLATE, SphereFace20, weights, device, flip=flip)
+    return CosFaceBackbone(info, TEMPLATE, NETWORK, weights, device, flip=flip)

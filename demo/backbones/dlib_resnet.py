@@ -18,10 +18,12 @@ from torch.nn import functional as F
 from demo.backbones.base import Backbone, BackboneInfo
 from demo.errors import BadWeights
 from demo.faces import TEMPLATES
-from demo.settings import ASSETS
-from demo.weights import dlib_model, sha256
+from demo.places import ASSETS
+from demo.weights import sha256, weights_file
 
-WEIGHTS = "dlib_face_recognition_resnet_model_v1.dat"
+FILE = weights_file("dlib")
+#: dlib's own file format is no checkpoint that could be matched with a network tensor by tensor.
+NETWORK = None
 TEMPLATE = TEMPLATES["dlib"]
 INFO = BackboneInfo(
     name="dlib",
@@ -120,13 +122,12 @@ class DlibBackbone(Backbone):
         return self.network.describe(self.prepare(torch.from_numpy(crops).to(self.device)))[0]
 
 
-def load(weights: Path | None = None, device: str | torch.device = "cpu") -> DlibBackbone:
-    """The backbone with the weights of the ``.dat`` file (default: the one the package brings)."""
-    path = Path(weights) if weights else dlib_model(WEIGHTS)
+def load(weights: Path, device: str | torch.device = "cpu", *, info: BackboneInfo = INFO) -> DlibBackbone:
+    """The backbone with the weights of the ``.dat`` file."""
     network = DlibResNet()
-    _read_into(network, path)
+    _read_into(network, Path(weights))
     network.centre.copy_(torch.from_numpy(centre()))
-    return DlibBackbone(INFO, TEMPLATE, network, sha256(path), device)
+    return DlibBackbone(info, TEMPLATE, network, sha256(weights), device)
 
 
 # --- dlib's serialisation -------------------------------------------------------------------------------
@@ -167,7 +168,7 @@ def _layers(data: bytes) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _read_into(network: DlibResNet, path: Path) -> None:
-    wrong = BadWeights(f"{path.name} is not dlib's face recognition ResNet ({WEIGHTS}), or it is damaged.")
+    wrong = BadWeights(f"{path.name} is not dlib's face recognition ResNet ({FILE.filename}), or it is damaged.")
     try:
         layers = list(_layers(path.read_bytes()))
     except OSError as error:

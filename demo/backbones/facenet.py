@@ -152,8 +152,11 @@ class AuthorsFaceNetBackbone(FaceNetBackbone):
 COMPAT = {None: FaceNetBackbone, "authors": AuthorsFaceNetBackbone}
 
 
-def load(weights: Path, device: str | torch.device = "cpu", *, flip: bool = False, compat: str | None = None,
-         alignment: str = "box") -> FaceNetBackbone:
+NETWORK = InceptionResnetV1
+
+
+def load(weights: Path, device: str | torch.device = "cpu", *, info: BackboneInfo = INFO, flip: bool = False,
+         compat: str | None = None, alignment: str = "box") -> FaceNetBackbone:
     """FaceNet with the weights of ``20180402-114759-vggface2.pt``.
 
     flip averages the embedding with the mirror image's. compat="authors" feeds x / 255 as the code of
@@ -167,5 +170,5 @@ def load(weights: Path, device: str | torch.device = "cpu", *, flip: bool = Fals
     options = {"compat": compat} if compat else {}
     if alignment != "box":
         options["alignment"] = alignment
-    return COMPAT[compat](INFO, ALIGNMENTS[alignment], InceptionResnetV1, weights, device, flip=flip, unit=True,
-                          options=options)
+    return COMPAT[compat](info, ALIGNMENTS[alignment], NETWORK, weights, device, flip=flip, unit=True, options=options,
+                          file=FILE)

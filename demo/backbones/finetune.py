@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from copy import copy, deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from torch.nn import functional as F
 from demo.backbones.base import Backbone
 from demo.backbones.tuned import write_tuned
 from demo.errors import BadGallery, BadSetting, DemoError
-from demo.faces import align, alter, find_face, load_photo
+from demo.faces import Limits, align, alter, find_face, load_photo
 from demo.faces.labelled import LabelledPhoto
+from demo.files import replacing
 
 #: Called after each batch with (batches done, batches in all, loss).
 Progress = Callable[[int, int, float], None]
@@ -42,17 +44,19 @@ class FineTuning:
 
 
 def occluded_copies(photos: Sequence[LabelledPhoto], backbone: Backbone, occlusions: Sequence[str] = ("mask",), *,
-                    seed: int = 0, progress: Callable[[int, int], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
+                    seed: int = 0, limits: Limits = Limits(),
+                    progress: Callable[[int, int], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """(crops, label) to fine-tune on: each photo aligned as it is, and once more under every occlusion.
 
     crops: uint8 (N, h, w, 3). label: (N,) whole numbers from 0, in the order of the names. Photos in which no face is
-    found are left out; BadGallery where none is left. progress: called with (photos done, photos in all).
+    found are left out; BadGallery where none is left. limits: of the photos. progress: called with (photos done,
+    photos in all).
     """
     crops, names = [], []
     for number, photo in enumerate(photos):
         try:
-            picture = load_photo(photo.file)
-            face = find_face(picture)
+            picture = load_photo(photo.file, limits)
+            face = find_face(picture, folder=backbone.info.folder)
             copies = [align(picture, face, backbone)]
             copies += [alter(picture, face, kind, seed=seed * 1_000_003 + number).aligned(backbone)[0]
                        for kind in occlusions]
@@ -88,43 +92,37 @@ def finetune(backbone: Backbone, crops: np.ndarray, label: np.ndarray, out: Path
     crops: uint8 (N, h, w, 3) at the backbone's input size, plain and occluded. label: (N,) whole numbers from 0, the
     people. checkpoint: written after every epoch; where it is there already and was made with the same settings,
     training goes on from it. Batch-norm statistics stay as they are. Returns the mean loss of every epoch.
-    The people's directions start as the means of their embeddings. ``backbone`` itself is not changed.
+    The people's directions start as the means of their embeddings.
     """
     tuning = tuning or FineTuning()
     target = torch.as_tensor(label, dtype=torch.long, device=backbone.device)
     if len(crops) != len(target) or len(target.unique()) < 2:
         raise BadSetting("Fine-tuning needs labelled crops of at least two people.")
     torch.manual_seed(tuning.seed)
-    before = {key: value.clone() for key, value in backbone.network.state_dict().items()}
-    network = backbone.network
+    pupil = copy(backbone)
+    pupil.network = network = deepcopy(backbone.network).requires_grad_(True)
     embedding = F.normalize(backbone.extract(crops).embedding.clone(), dim=1)
     people = nn.Parameter(torch.zeros(int(target.max()) + 1, embedding.shape[1], device=backbone.device)
                           .index_add_(0, target, embedding) + 1e-6)
     settings = {**asdict(tuning), "backbone": backbone.weights_sha256, "crops": len(crops)}
     losses: list[float] = []
-    try:
-        network.requires_grad_(True)
-        optimiser = torch.optim.SGD([*network.parameters(), people], lr=tuning.rate, momentum=tuning.momentum,
-                                    weight_decay=tuning.decay)
-        if checkpoint.is_file():
-            saved = torch.load(checkpoint, map_location=backbone.device, weights_only=True)
-            if saved["settings"] != settings:
-                raise BadSetting(f"{checkpoint.name} was written by a fine-tuning with other settings: delete it, or "
-                                 "use those.")
-            network.load_state_dict(saved["network"])
-            people.data.copy_(saved["people"])
-            optimiser.load_state_dict(saved["optimiser"])
-            losses = saved["losses"]
-        for epoch in range(len(losses), tuning.epochs):
-            losses.append(_epoch(backbone, crops, target, people, optimiser, epoch, tuning, progress))
-            partial = checkpoint.with_name(checkpoint.name + ".part")
+    optimiser = torch.optim.SGD([*network.parameters(), people], lr=tuning.rate, momentum=tuning.momentum,
+                                weight_decay=tuning.decay)
+    if checkpoint.is_file():
+        saved = torch.load(checkpoint, map_location=backbone.device, weights_only=True)
+        if saved["settings"] != settings:
+            raise BadSetting(f"{checkpoint.name} was written by a fine-tuning with other settings: delete it, or use "
+                             "those.")
+        network.load_state_dict(saved["network"])
+        people.data.copy_(saved["people"])
+        optimiser.load_state_dict(saved["optimiser"])
+        losses = saved["losses"]
+    for epoch in range(len(losses), tuning.epochs):
+        losses.append(_epoch(pupil, crops, target, people, optimiser, epoch, tuning, progress))
+        with replacing(checkpoint) as partial:
             torch.save({"settings": settings, "network": network.state_dict(), "people": people.detach(),
                         "optimiser": optimiser.state_dict(), "losses": losses}, partial)
-            partial.replace(checkpoint)
-        write_tuned(out, backbone.name, network)
-    finally:
-        network.load_state_dict(before)
-        network.requires_grad_(False)
+    write_tuned(out, backbone.name, network)
     return losses
 
 

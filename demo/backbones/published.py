@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from demo.backbones.base import Backbone, BackboneInfo, Grid
 from demo.faces import Template
-from demo.weights import load_network, sha256
+from demo.weights import WeightsFile, load_network, sha256, weights_file
 
 
 class FlipAveraged(nn.Module):
@@ -37,14 +37,16 @@ class PublishedBackbone(Backbone):
     """A backbone whose weights are a published checkpoint.
 
     ``weights_sha256`` is the file's hash followed by the options that change the features, so that a gallery
-    built with other options is told apart from one that fits.
+    built with other options is told apart from one that fits. file: its entry in the weights registry (default: the
+    one of the backbone's name).
     """
 
     def __init__(self, info: BackboneInfo, template: Template, build: Callable[[], nn.Module], weights: Path,
                  device: str | torch.device, *, flip: bool = False, unit: bool = False,
-                 options: Mapping[str, str] | None = None):
+                 options: Mapping[str, str] | None = None, file: WeightsFile | None = None):
         # Channels last: 5 to 25 % faster on a CPU, and the patches come out patch-major as they are stored.
-        network = load_network(info.name, build, weights).to(memory_format=torch.channels_last)
+        entry = file or weights_file(info.name)
+        network = load_network(entry.name, build, weights).to(memory_format=torch.channels_last)
         changes = [f"{key}={value}" for key, value in (options or {}).items()] + ["flip"] * flip
         super().__init__(info, template, FlipAveraged(network, unit) if flip else network,
                          " ".join([sha256(weights), *changes]), device)

@@ -10,6 +10,7 @@ from torch import nn
 
 from demo.backbones.base import Backbone
 from demo.errors import BadWeights
+from demo.files import write_whole
 from demo.weights import read_state, sha256
 
 _KEY = "finetuned"
@@ -17,10 +18,8 @@ _KEY = "finetuned"
 
 def write_tuned(path: Path, name: str, network: nn.Module) -> None:
     """Write the network of a fine-tuned backbone, whole or not at all. name: of the backbone it began as."""
-    partial = path.with_name(path.name + ".part")
     tensors = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
-    partial.write_bytes(save(tensors, metadata={_KEY: name}))
-    partial.replace(path)
+    write_whole(path, save(tensors, metadata={_KEY: name}))
 
 
 def tuned_from(path: Path) -> str | None:

@@ -84,7 +84,7 @@ class _Work:
     def _crop(self, row: int, kind: str) -> np.ndarray:
         if kind == PLAIN:
             return self.gallery.crop(row, self.backbone)
-        photo = load_photo(self.gallery.photo_file(row))
+        photo = load_photo(self.gallery.photo_file(row), self.gallery.limits)
         return alter(photo, self.gallery.face(row), kind, seed=row).aligned(self.backbone)[0]
 
     def _strangers(self, found: dict[str, list[np.ndarray]], kind: str, row: int) -> None:

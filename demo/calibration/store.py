@@ -19,6 +19,7 @@ from safetensors.numpy import save
 from demo.calibration.strangers import Strangers
 from demo.calibration.threshold import Threshold, set_threshold
 from demo.faces import OCCLUSIONS
+from demo.files import write_whole
 from demo.gallery import Gallery
 from demo.methods import STAGE1, Matching, Method
 
@@ -57,9 +58,7 @@ class Calibration:
 
     def write(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep arrays, by ``array_key``, in place of what was there."""
-        partial = self.file.with_name(FILE + ".part")
-        partial.write_bytes(save(dict(arrays), metadata={"versions": json.dumps(VERSIONS)}))
-        partial.replace(self.file)
+        write_whole(self.file, save(dict(arrays), metadata={"versions": json.dumps(VERSIONS)}))
 
     @cached_property
     def _known(self) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""``python -m demo``: every capability without a browser.
+"""``python -m demo``, or ``face-match`` once installed: every capability without a browser.
 
 Answers go to standard output, progress and problems to standard error. Exit status 2 means that the input
 cannot be used; the last line says why.
@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 import demo
 from demo.errors import DemoError
@@ -17,17 +18,22 @@ from demo.errors import DemoError
 #: Command → its module here, in the order that --help shows.
 COMMANDS = {"identify": "identify", "compare": "compare", "attack": "attack", "gallery": "gallery",
             "evaluate": "evaluate", "study": "study", "weights": "weights", "train-h2l": "train",
-            "finetune": "finetune", "benchmark": "benchmark"}
+            "finetune": "finetune", "benchmark": "benchmark", "app": "app"}
+
+
+#: The console command of an installed demo (pyproject.toml).
+SCRIPT = "face-match"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    parsed = _parser(arguments[0] if arguments else "").parse_args(arguments)
+    first = arguments[0] if arguments else ""
     try:
+        parsed = _parser(first).parse_args(arguments)  # reads the settings, which may be wrong too
         return parsed.run(parsed) or 0
     except DemoError as error:
-        print(f"{parsed.command}: {error}", file=sys.stderr)
+        print(f"{first}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
@@ -36,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser(first: str) -> argparse.ArgumentParser:
     """The parser of the command that ``first`` names, or of all: only what is needed is imported, to start quickly."""
-    parser = argparse.ArgumentParser(prog="python -m demo", description=demo.__doc__)
+    # Left to itself, argparse calls python -m demo "__main__.py".
+    prog = SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m demo"
+    parser = argparse.ArgumentParser(prog=prog, description=demo.__doc__)
     parser.add_argument("--version", action="version", version=demo.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in [COMMANDS[first]] if first in COMMANDS else COMMANDS.values():

@@ -120,7 +120,7 @@ def photo_progress(text: str):
 
 def backbone_of(parsed) -> Backbone:
     return load_backbone(parsed.backbone or settings().backbone, weights=parsed.weights, device=parsed.device,
-                         **dict(parsed.backbone_option))
+                         folder=settings().weights, **dict(parsed.backbone_option))
 
 
 def model_of(parsed, stage2_weights: Path | None, kind: str) -> tuple[Backbone, CrossImageModel | None]:
@@ -128,7 +128,8 @@ def model_of(parsed, stage2_weights: Path | None, kind: str) -> tuple[Backbone, 
     if not stage2_weights:
         return backbone_of(parsed), None
     asked = parsed.backbone or parsed.weights or parsed.backbone_option
-    model = load_h2l(stage2_weights, device=parsed.device, backbone=backbone_of(parsed) if asked else None)
+    model = load_h2l(stage2_weights, device=parsed.device, backbone=backbone_of(parsed) if asked else None,
+                     folder=settings().weights)
     if model.kind.lower() != kind:
         raise BadSetting(f"{stage2_weights.name} holds Model {model.kind}: use it with --stage2 {model.kind.lower()}.")
     return model.backbone, model
@@ -139,5 +140,5 @@ def identifier_of(parsed, stage2_weights: Path | None = None, photos: Sequence[P
     those of --gallery, where they do not lie in one folder per person."""
     backbone, model = model_of(parsed, stage2_weights, getattr(parsed, "stage2", NONE))
     gallery = open_or_build(parsed.gallery, backbone, settings().cache, detector=parsed.detector,
-                            progress=photo_progress("Indexing"), photos=photos)
+                            limits=settings().limits, progress=photo_progress("Indexing"), photos=photos)
     return Identifier(backbone, gallery, model)

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from demo.cli.arguments import positive
 
-#: Modules of the benchmarks folder; imported when asked for, since no other command needs them.
+#: Modules of ``demo.benchmarks``; imported when asked for, since no other command needs them.
 BENCHMARKS = ("identify", "transport", "backbones")
 
 
@@ -19,5 +19,5 @@ def add(commands) -> None:
 
 
 def _benchmark(parsed) -> None:
-    benchmark = import_module(f"benchmarks.{parsed.what}")
+    benchmark = import_module(f"demo.benchmarks.{parsed.what}")
     benchmark.main(["--repeats", str(parsed.repeats), *(["--json"] if parsed.json else [])])

@@ -37,7 +37,7 @@ def _finetune(parsed) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     bars = Bars()
     crops, label = occluded_copies(photos, backbone, parsed.occlude or ["mask"], seed=parsed.seed,
-                                   progress=bars.update("Crops"))
+                                   limits=settings().limits, progress=bars.update("Crops"))
     tuning = FineTuning(epochs=parsed.epochs, rate=parsed.rate, batch=parsed.batch, seed=parsed.seed)
     losses = finetune(backbone, crops, label, out, checkpoint=parsed.work / f"{out.stem}.checkpoint", tuning=tuning,
                       progress=bars.update("Steps"))

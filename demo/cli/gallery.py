@@ -12,6 +12,7 @@ from demo.calibration import calibrate
 from demo.cli.arguments import add_backbone, backbone_of, photo_progress
 from demo.gallery import Gallery
 from demo.identify import json_text
+from demo.settings import settings
 
 
 def add(commands) -> None:
@@ -39,7 +40,7 @@ def add(commands) -> None:
 def _gallery_build(parsed) -> None:
     backbone = backbone_of(parsed)
     gallery = Gallery.build(parsed.folder, backbone, parsed.out, name=parsed.name, detector=parsed.detector,
-                            progress=photo_progress("Indexing"))
+                            limits=settings().limits, progress=photo_progress("Indexing"))
     _calibrated(gallery, backbone)
     print(f"{gallery.name}: {len(gallery)} photos of {len(gallery.people)} people, in {gallery.folder}.")
     for failure in gallery.manifest.failures:
@@ -48,7 +49,7 @@ def _gallery_build(parsed) -> None:
 
 def _gallery_calibrate(parsed) -> None:
     backbone = backbone_of(parsed)
-    gallery = Gallery.open(parsed.folder, backbone, backbone.device)
+    gallery = Gallery.open(parsed.folder, backbone, backbone.device, settings().limits)
     _calibrated(gallery, backbone)
     print(f"{gallery.name} is calibrated, in {gallery.folder}.")
 

@@ -61,14 +61,3 @@ def given(parsed: argparse.Namespace, options: type, *, suffix: str = "") -> dic
         if value is not None:
             values[one.name] = value
     return values
-
-
-def flags(options: Any, fields: Iterable[Field], *, suffix: str = "", changed_only: bool = True) -> list[str]:
-    """The words of the command line that give these options. changed_only: only those that are not the default."""
-    words = []
-    for one in fields:
-        value = getattr(options, one.name)
-        if value is None or (changed_only and value == one.default):
-            continue
-        words += [f"--{one.word}{suffix}"] if one.kind is bool else [f"--{one.word}{suffix}", one.write(value)]
-    return words

@@ -14,6 +14,7 @@ from demo.identify import json_text
 from demo.settings import settings
 from demo.study.analysis.report import text_summary
 from demo.study.analysis.summary import summarise
+from demo.study.design.conditions import conditions
 from demo.study.design.config import PRESETS, StudyConfig
 from demo.study.records.checks import verify
 from demo.study.records.export import export, long_rows
@@ -21,7 +22,6 @@ from demo.study.records.store import MODES, Store
 from demo.study.records.sync import database_of, open_kept, target_of
 from demo.study.session.simulate import simulate
 from demo.study.stimuli.make import make_study
-from demo.study.stimuli.panels import PANELS
 from demo.study.stimuli.record import Stimuli, read_study
 
 
@@ -35,7 +35,7 @@ def add(commands) -> None:
     make.add_argument("--config", type=Path, metavar="FILE", help="JSON with settings that differ from the preset's")
     make.add_argument("--preset", default="default", choices=PRESETS)
     make.add_argument("--study-id", metavar="NAME", help="short name in file names and exports")
-    make.add_argument("--conditions", metavar="A,B", help=f"of {', '.join(PANELS)}")
+    make.add_argument("--conditions", metavar="A,B", help=f"of {', '.join(conditions())}")
     make.add_argument("--seed", type=int, default=0)
     make.set_defaults(run=_make)
     for word, run, text in (

@@ -39,7 +39,8 @@ def _train_h2l(parsed) -> None:
     sizes = replace(SIZES, depth=parsed.depth, heads=parsed.heads, output=parsed.output)
     bars = Bars()
     losses = train_model(photos, out, backbone=backbone, work=parsed.work, kind=kind, alpha=parsed.alpha, sizes=sizes,
-                         training=training, views_progress=bars.update("Views"), progress=bars.update("Steps"))
+                         training=training, limits=settings().limits, views_progress=bars.update("Views"),
+                         progress=bars.update("Steps"))
     bars.close()
     tenth = max(1, len(losses) // 10)
     print(f"{out}: {len(photos)} photos, {len(held_out)} held out; mean loss {sum(losses[:tenth]) / tenth:.3f} in the "

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from demo.checkpoints import check_file
 from demo.identify import json_text
+from demo.settings import settings
 from demo.weights import FILES, get, progress_bar, status
 
 
@@ -24,7 +25,7 @@ def add(commands) -> None:
 
 
 def _weights_list(parsed) -> None:
-    found = status()
+    found = status(settings().weights)
     if parsed.json:
         print(json_text([{"name": state.file.name, "file": state.file.filename, "title": state.file.title,
                           "licence": state.file.licence, "ready": state.path is not None,
@@ -38,12 +39,12 @@ def _weights_list(parsed) -> None:
 
 def _weights_get(parsed) -> None:
     with progress_bar(parsed.name) as progress:
-        path = get(parsed.name, progress)
+        path = get(parsed.name, progress, settings().weights)
     print(f"{parsed.name} is ready: {path}")
 
 
 def _weights_check(parsed) -> None:
-    checked = check_file(parsed.file)
+    checked = check_file(parsed.file, settings().weights)
     unknown = ("the published file's hash is not known" if checked.file.name in FILES
                else "trained here, so there is no published file to compare it with")
     published = {True: "it is the published file", False: "it is not the published file",

@@ -21,7 +21,8 @@ from demo.crossimage.networks import NETWORKS, Sizes, V
 from demo.errors import BadWeights, WeightsMissing
 from demo.faces import Template
 from demo.faces.templates import COSFACE_POINTS, five_point
-from demo.settings import ASSETS, settings
+from demo.files import write_whole
+from demo.places import ASSETS, user_weights
 from demo.weights import read_state, recognise, sha256, weights_file
 from demo.weights.checkpoint import State, fit, misfits
 
@@ -33,32 +34,32 @@ _LAYER = "transformer.layers."
 
 
 def load_h2l(weights: str | Path | None = None, *, device: str = "auto",
-             backbone: Backbone | None = None) -> CrossImageModel:
+             backbone: Backbone | None = None, folder: Path | None = None) -> CrossImageModel:
     """A cross-image model ready to compare, on a device.
 
     weights: None = those shipped for the default backbone; else a published Face-ViT checkpoint (H2L, H2, H1 or V;
     depth, heads and output size are read off its tensors, and its own ``face_model`` is the face CNN), or a file
     that ``save_model`` wrote. backbone: use this one instead of loading it again; it must be the one that the weights
-    work on (for a published file: its own ``face_model``). Raises WeightsMissing where there is no file and
+    work on (for a published file: its own ``face_model``). folder: where shipped weights and those of the backbone are
+    looked for first (default: the user's data folder). Raises WeightsMissing where there is no file and
     BadWeights where it is no such model.
     """
-    path = Path(weights) if weights else shipped("H2L", "dlib")
+    path = Path(weights) if weights else shipped("H2L", "dlib", folder)
     state = read_state(path)
     described = description(path)
     if described:
-        return _load_own(path, state, described, device, backbone)
+        return _load_own(path, state, described, device, backbone, folder)
     return _load_published(path, state, pick_device(device), backbone)
 
 
-def shipped(kind: str, backbone: str) -> Path:
-    """Weights of a model for a backbone: those trained here (weights folder), else those that come with the app.
-
-    WeightsMissing where there are none.
+def shipped(kind: str, backbone: str, folder: Path | None = None) -> Path:
+    """Weights of a model for a backbone: those trained here (in ``folder``, see ``load_h2l``), else those that come
+    with the app. WeightsMissing where there are none.
     """
     name = f"{kind.lower()}-{backbone}.safetensors"
-    for folder in (settings().weights, ASSETS):
-        if (folder / name).is_file():
-            return folder / name
+    for place in (folder or user_weights(), ASSETS):
+        if (place / name).is_file():
+            return place / name
     raise WeightsMissing(f"No weights of Model {kind} come with the app for the {backbone} backbone: train some "
                          "with 'python -m demo train-h2l', or give a published checkpoint.")
 
@@ -68,9 +69,7 @@ def save_model(path: Path, kind: str, network: nn.Module, backbone: Backbone, *,
     tensors = {key: value.half().cpu().contiguous() for key, value in network.state_dict().items()}
     described = {"kind": kind, "sizes": json.dumps(asdict(network.sizes)), "backbone": backbone.name,
                  "backbone_sha256": backbone.weights_sha256, "alpha": str(alpha)}
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(save(tensors, metadata=described))
-    partial.replace(path)
+    write_whole(path, save(tensors, metadata=described))
 
 
 def description(path: Path) -> dict[str, str] | None:
@@ -84,9 +83,9 @@ def description(path: Path) -> dict[str, str] | None:
 
 
 def _load_own(path: Path, state: State, described: dict[str, str], device: str,
-              backbone: Backbone | None) -> CrossImageModel:
+              backbone: Backbone | None, folder: Path | None) -> CrossImageModel:
     if backbone is None:
-        backbone = load_backbone(described["backbone"], device=device)
+        backbone = load_backbone(described["backbone"], device=device, folder=folder)
     if backbone.weights_sha256 != described["backbone_sha256"]:
         raise BadWeights(f"{path.name} was trained on other weights of the {described['backbone']} backbone: use "
                          f"those, or train it again.")

@@ -18,6 +18,7 @@ from demo.crossimage.rerank import CrossReranker
 from demo.crossimage.train import RECIPES, SIZES, Progress, Training, train
 from demo.crossimage.views import VIEWS, ViewSet, make_views
 from demo.crossimage.views import Progress as ViewsProgress
+from demo.faces import Limits
 from demo.faces.labelled import LabelledPhoto
 
 #: Values of alpha that are tried.
@@ -25,14 +26,14 @@ ALPHAS = tuple(step / 10 for step in range(11))
 
 
 def cached_views(photos: Sequence[LabelledPhoto], backbone: Backbone, folder: Path, *, seed: int = 0,
-                 progress: ViewsProgress | None = None) -> ViewSet:
+                 limits: Limits = Limits(), progress: ViewsProgress | None = None) -> ViewSet:
     """``make_views``, kept in ``folder`` under a name that tells photos, backbone and seed."""
     told = repr([(photo.identity, photo.file.name, photo.file.stat().st_size) for photo in photos])
     digest = sha256(f"{told} {backbone.weights_sha256} {seed} {VIEWS}".encode()).hexdigest()[:16]
     path = folder / f"views-{digest}.safetensors"
     if path.is_file():
         return ViewSet.load(path)
-    views = make_views(photos, backbone, seed=seed, progress=progress)
+    views = make_views(photos, backbone, seed=seed, limits=limits, progress=progress)
     folder.mkdir(parents=True, exist_ok=True)
     views.save(path)
     return views
@@ -40,17 +41,19 @@ def cached_views(photos: Sequence[LabelledPhoto], backbone: Backbone, folder: Pa
 
 def train_model(photos: Sequence[LabelledPhoto], out: Path, *, backbone: Backbone, work: Path, kind: str = "H2L",
                 alpha: float = 0.5, sizes: Sizes | None = None, training: Training | None = None,
-                views_progress: ViewsProgress | None = None, progress: Progress | None = None) -> list[float]:
+                limits: Limits = Limits(), views_progress: ViewsProgress | None = None,
+                progress: Progress | None = None) -> list[float]:
     """Train a model on photos and write ``out`` (safetensors, see ``save_model``); returns the loss of every step.
 
     work: folder for views and the checkpoint; after an interruption the same call goes on from what is there.
     alpha: written into the file as the share to use in Eq. 5.1 (see ``alpha_scores``). sizes: default SIZES, with
-    the backbone's number of channels and patches. Raises BadGallery where no photo shows a face and BadSetting
-    where there are too few people, or the checkpoint is of a training with other settings.
+    the backbone's number of channels and patches. limits: of the photos. Raises BadGallery where no photo shows a face
+    and BadSetting where there are too few people, or the checkpoint is of a training with other settings.
     """
     rows, cols = backbone.info.grids[0]
     sizes = replace(sizes or SIZES, patches=rows * cols, channels=backbone.info.channels[0])
-    views = cached_views(photos, backbone, work, seed=(training or RECIPES[kind]).seed, progress=views_progress)
+    views = cached_views(photos, backbone, work, seed=(training or RECIPES[kind]).seed, limits=limits,
+                         progress=views_progress)
     network, losses = train(kind, views, work / f"{kind.lower()}-{out.stem}.checkpoint", sizes=sizes,
                             training=training, device=backbone.device, progress=progress)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from demo.crossimage.networks import LOGIT_SCALE, NETWORKS, Sizes
 from demo.crossimage.start import initialise
 from demo.crossimage.views import ViewSet
 from demo.errors import BadSetting
+from demo.files import replacing
 
 #: Called after each step with (steps done, steps in all, loss of the step).
 Progress = Callable[[int, int, float], None]
@@ -142,10 +143,9 @@ def train(kind: str, views: ViewSet, checkpoint: Path, *, sizes: Sizes = SIZES, 
         schedule.step()
         losses.append(float(loss.detach()))
         if (step + 1) % training.save_every == 0 or step + 1 == training.steps:
-            partial = checkpoint.with_name(checkpoint.name + ".part")
-            torch.save({"settings": settings, "network": network.state_dict(), "optimiser": optimiser.state_dict(),
-                        "schedule": schedule.state_dict(), "losses": losses}, partial)
-            partial.replace(checkpoint)
+            with replacing(checkpoint) as partial:
+                torch.save({"settings": settings, "network": network.state_dict(), "optimiser": optimiser.state_dict(),
+                            "schedule": schedule.state_dict(), "losses": losses}, partial)
         if progress:
             progress(step + 1, training.steps, losses[-1])
     return network.eval(), losses

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from demo.backbones import Backbone
 from demo.errors import BadGallery, BadWeights, DemoError
-from demo.faces import Face, Window, align, alter, find_face, load_photo
+from demo.faces import Face, Limits, Window, align, alter, find_face, load_photo
 from demo.faces.labelled import LabelledPhoto
+from demo.files import replacing
 
 #: Called with (photos done, photos in all).
 Progress = Callable[[int, int], None]
@@ -46,9 +47,8 @@ class ViewSet:
 
     def save(self, path: Path) -> None:
         """Write as safetensors, whole or not at all."""
-        partial = path.with_name(path.name + ".part")
-        save_file({key: value.contiguous() for key, value in vars(self).items()}, partial)
-        partial.replace(path)
+        with replacing(path) as partial:
+            save_file({key: value.contiguous() for key, value in vars(self).items()}, partial)
 
     @classmethod
     def load(cls, path: Path) -> ViewSet:
@@ -60,15 +60,15 @@ class ViewSet:
 
 
 def make_views(photos: Sequence[LabelledPhoto], backbone: Backbone, *, seed: int = 0,
-               progress: Progress | None = None) -> ViewSet:
+               limits: Limits = Limits(), progress: Progress | None = None) -> ViewSet:
     """Views of every photo in which a face is found, through the backbone. Same seed, same views.
 
-    Photos without a usable face are left out; BadGallery where none is left.
+    limits: of the photos. Photos without a usable face are left out; BadGallery where none is left.
     """
     people = {identity: number for number, identity in enumerate(sorted({photo.identity for photo in photos}))}
     parts = []
     for index, photo in enumerate(photos):
-        part = _views_of(photo, index, people[photo.identity], backbone, seed)
+        part = _views_of(photo, index, people[photo.identity], backbone, seed, limits)
         if part:
             parts.append(part)
         if progress:
@@ -82,11 +82,13 @@ def _joined(parts: Sequence[ViewSet]) -> ViewSet:
     return ViewSet(*(torch.cat([getattr(part, key) for part in parts]) for key in vars(parts[0])))
 
 
-def _views_of(photo: LabelledPhoto, index: int, person: int, backbone: Backbone, seed: int) -> ViewSet | None:
+def _views_of(photo: LabelledPhoto, index: int, person: int, backbone: Backbone, seed: int,
+              limits: Limits) -> ViewSet | None:
     """The views of photo number ``index``, or None where it has no usable face."""
     try:
-        picture = load_photo(photo.file)
-        crops = photo_views(picture, find_face(picture), backbone, seed=seed * 1_000_003 + index)
+        picture = load_photo(photo.file, limits)
+        face = find_face(picture, folder=backbone.info.folder)
+        crops = photo_views(picture, face, backbone, seed=seed * 1_000_003 + index)
     except DemoError:
         return None
     features = backbone.extract(np.stack([*crops, *(crop[:, ::-1] for crop in crops)]))

@@ -23,7 +23,7 @@ class AttentionExplanation(Explanation):
     condition = Condition(
         "h2l_attn", "Cross-attention of H2L", "H2L attention",
         "Each photo again, lit by a computer: bright parts are those it looked at most while comparing, dark parts "
-        "least.")
+        "least.", 4)
 
     def compute(self, pair: Pair) -> Matrices:
         maps = pair.crossed(self.method)

@@ -38,22 +38,25 @@ class Importance:
 @dataclass(frozen=True)
 class Condition:
     """An explanation as a condition of the human study. code: in its tables and files. title: for operators. label:
-    in figures. legend: what the pictures mean, for participants; it names no method."""
+    in figures. legend: what the pictures mean, for participants; it names no method. place: among the conditions in
+    tables and figures, those of the published study first; equal places follow each other as explanations do."""
 
     code: str
     title: str
     label: str
     legend: str
+    place: int = 100
 
 
 class Explanation(ABC):
     """A way to show why two faces match.
 
     word: everywhere it is named. title: over it; short: over it beside others. note: one line beside others. hint:
-    what is seen, in a sentence or two. method: word of the method whose score it explains. view: which tab of the page
-    holds it. extra: not in the papers. overview: shown when everything is. first_row: a sheet
-    shows it beside the faces; on_sheets: it shows it at all. thumbnail_note: what its small pictures are, of one that
-    has any. condition: of the human study, if it is one.
+    what is seen, in a sentence or two; it may call the faces {first} and {second}. method: word of the method whose
+    score it explains. view: which tab of the page holds it. extra: not in the papers. overview: shown when everything
+    is. first_row: a sheet shows it beside the faces; on_sheets: it shows it at all. thumbnail_note: what its small
+    pictures are, of one that has any; thumbnail_alt: what one shows of {name}, in words. stored: how files name its
+    arrays, "" for one whose arrays are another's (default: its word). condition: of the human study, if it is one.
     """
 
     word: ClassVar[str]
@@ -68,6 +71,8 @@ class Explanation(ABC):
     first_row: ClassVar[bool] = False
     on_sheets: ClassVar[bool] = True
     thumbnail_note: ClassVar[str] = ""
+    thumbnail_alt: ClassVar[str] = ""
+    stored: ClassVar[str | None] = None
     condition: ClassVar[Condition | None] = None
 
     def unavailable(self, pair: Pair) -> str | None:
@@ -77,6 +82,10 @@ class Explanation(ABC):
         except DemoError as error:
             return str(error)
         return None
+
+    def told(self, pair: Pair) -> str:
+        """The hint for a pair."""
+        return self.hint.format(first=pair.called[0], second=pair.called[1])
 
     @abstractmethod
     def compute(self, pair: Pair) -> Result:

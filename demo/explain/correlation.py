@@ -27,7 +27,8 @@ class CorrelationExplanation(Explanation):
     method = Cosine.word
     view = "correlation"
     overview = True
-    condition = Condition("cnn_cc", "Cross-correlation of the CNN's patches", "CNN correlation", LEGEND)
+    stored = "cnn_correlation"
+    condition = Condition("cnn_cc", "Cross-correlation of the CNN's patches", "CNN correlation", LEGEND, 1)
 
     def compute(self, pair: Pair) -> Maps:
         first, second = pair.features

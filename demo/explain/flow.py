@@ -29,9 +29,11 @@ class FlowExplanation(Explanation):
     view = "flow"
     overview = True
     thumbnail_note = "query rebuilt"
+    thumbnail_alt = "the query's patches replaced by the patches of {name} that they flow to"
     condition = Condition(
         "emd_flow", "Flow of the Earth Mover's Distance", "EMD flow",
-        "Each photo rebuilt by a computer from the best matching pieces of the other face: bright pieces count most.")
+        "Each photo rebuilt by a computer from the best matching pieces of the other face: bright pieces count most.",
+        3)
 
     def compute(self, pair: Pair) -> Flows:
         moved = pair.transport

@@ -20,7 +20,8 @@ class H2LCorrelationExplanation(Explanation):
     method = H2L.word
     view = "correlation"
     overview = True
-    condition = Condition("h2l_cc", "Cross-correlation of H2L's patches", "H2L correlation", LEGEND)
+    stored = "correlation"
+    condition = Condition("h2l_cc", "Cross-correlation of H2L's patches", "H2L correlation", LEGEND, 2)
 
     def compute(self, pair: Pair) -> Maps:
         maps = pair.crossed(self.method)

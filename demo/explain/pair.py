@@ -48,8 +48,11 @@ class Pair:
         if word in self.known:
             return self.known[word]
 
+        method = self.method(word)
+        if not method.has_evidence:
+            return None
+
         def measure() -> Any:
-            method = self.method(word)
             first, second = self.features
             prepared = method.prepare(second)
             return method.distances(first, prepared, self.matching.of(word), self.grid_of(method)).evidence

@@ -6,7 +6,7 @@ from demo.explain.base import Condition, Explanation, Importance
 from demo.explain.drawing import FaceMaps
 from demo.explain.pair import Pair
 from demo.explain.results import Maps
-from demo.matching import WEIGHTINGS, emd
+from demo.matching import WEIGHTINGS, Weighting, emd
 from demo.methods.emd import Emd, EmdOptions
 
 #: Names no patch, so there is nothing to judge.
@@ -23,21 +23,21 @@ class WeightsExplanation(Explanation):
     view = "weights"
     overview = True
     first_row = True
+    stored = ""  # with the flow
     condition = Condition(
         "d_weights", "Weights of the Earth Mover's Distance", "EMD weights",
         "Each photo again, lit by a computer: bright parts are those that counted most while comparing, dark parts "
-        "least.")
+        "least.", 5)
 
     def compute(self, pair: Pair) -> Maps:
         moved = pair.transport
         u, v = (weights[0].cpu().numpy() for weights in (moved.query_weights, moved.candidate_weights))
-        return Maps(FaceMaps(self.told(pair), u, v, moved.grid, pair.scale), "weight")
+        return Maps(FaceMaps(_weighting(pair).title, u, v, moved.grid, pair.scale), "weight")
 
-    @staticmethod
-    def told(pair: Pair) -> str:
-        """The weighting in use."""
-        options: EmdOptions = pair.matching.of(Emd.word)
-        return WEIGHTINGS[options.weighting].title
+    def told(self, pair: Pair) -> str:
+        weighting = _weighting(pair)
+        shared = " One colour scale serves all candidates shown." if pair.scale else ""
+        return f"{weighting.title}: {weighting.explanation}{shared}"
 
     def importances(self, pair: Pair) -> list[Importance]:
         found = []
@@ -49,3 +49,9 @@ class WeightsExplanation(Explanation):
             found.append(Importance(f"weights: {name}", self.method,
                                     moved.query_weights[0].double().cpu().clamp(min=0).numpy(), name, options))
         return found
+
+
+def _weighting(pair: Pair) -> Weighting:
+    """The one in use."""
+    options: EmdOptions = pair.matching.of(Emd.word)
+    return WEIGHTINGS[options.weighting]

@@ -33,14 +33,14 @@ from demo.faces.occlude import (
     occlude,
     perturbed,
 )
-from demo.faces.photo import load_photo
+from demo.faces.photo import Limits, load_photo
 from demo.faces.templates import TEMPLATES, Template
 
 __all__ = [
     "DETECTORS", "DRAWN", "NO_FACE", "OCCLUSIONS", "PERTURBATIONS", "TEMPLATES", "Alteration", "Detection", "Detector",
-    "Face", "Kind", "Occlusion", "Template", "Window", "align", "align_points", "aligned_face", "alter", "crop_matrix",
-    "detect_faces", "find_face", "footprint", "landmark_face", "landmarks_in", "load_photo", "occlude", "perturbed",
-    "resampling", "resolve_template", "warp",
+    "Face", "Kind", "Limits", "Occlusion", "Template", "Window", "align", "align_points", "aligned_face", "alter",
+    "crop_matrix", "detect_faces", "find_face", "footprint", "landmark_face", "landmarks_in", "load_photo", "occlude",
+    "perturbed", "resampling", "resolve_template", "warp",
 ]
 
 #: What caches hold was made by this version. Raise it when the same photo is aligned or altered otherwise.

@@ -1,7 +1,8 @@
 """Finding faces (dlib or MTCNN) and their landmarks (dlib's trained predictors).
 
-A new detector is one function ``uint8 RGB photo → list[Detection]`` and one line in DETECTORS; scaling of large
-photos, second tries, landmarks, merging and sorting are done here for all of them.
+A new detector is one function ``(uint8 RGB photo, weights folder) → list[Detection]`` and one line in DETECTORS;
+scaling of large photos, second tries, landmarks, merging and sorting are done here for all of them. ``folder`` is
+everywhere the folder in which weights are looked for first (see ``demo.weights.find``).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import cv2
 import dlib
@@ -50,12 +52,12 @@ class Detection:
 class Detector:
     """A face detector. title: for people. side: longest side of the picture in a first and in a second try.
 
-    find: uint8 (h, w, 3) RGB → detections; may be called from several threads.
+    find: (uint8 (h, w, 3) RGB, weights folder) → detections; may be called from several threads.
     """
 
     title: str
     side: tuple[int, int]
-    find: Callable[[np.ndarray], list[Detection]]
+    find: Callable[[np.ndarray, Path | None], list[Detection]]
 
 
 @cache
@@ -64,34 +66,35 @@ def _hog():
 
 
 @cache
-def _cnn():
-    return dlib.cnn_face_detection_model_v1(str(dlib_model("mmod_human_face_detector.dat")))
+def _cnn(path: Path):
+    return dlib.cnn_face_detection_model_v1(str(path))
 
 
 @cache
-def _predictor(points: int):
-    return dlib.shape_predictor(str(dlib_model(f"shape_predictor_{points}_face_landmarks.dat")))
+def _predictor(path: Path):
+    return dlib.shape_predictor(str(path))
 
 
 def _box(rect) -> Box:
     return (float(rect.left()), float(rect.top()), float(rect.right()), float(rect.bottom()))
 
 
-def _find_hog(photo: np.ndarray) -> list[Detection]:
+def _find_hog(photo: np.ndarray, _: Path | None) -> list[Detection]:
     with _LOCK:
         rects, scores, _ = _hog().run(photo, 0, 0.0)
     return [Detection(_box(rect), float(score)) for rect, score in zip(rects, scores, strict=True)]
 
 
-def _find_cnn(photo: np.ndarray) -> list[Detection]:
+def _find_cnn(photo: np.ndarray, folder: Path | None) -> list[Detection]:
+    network = _cnn(dlib_model("mmod_human_face_detector.dat", folder))
     with _LOCK:
-        found = _cnn()(photo, 0)
+        found = network(photo, 0)
     return [Detection(_box(one.rect), float(one.confidence)) for one in found]
 
 
-def _find_mtcnn(photo: np.ndarray) -> list[Detection]:
+def _find_mtcnn(photo: np.ndarray, folder: Path | None) -> list[Detection]:
     return [Detection(tuple(box.tolist()), float(score), points)
-            for box, score, points in zip(*mtcnn.detect(photo), strict=True)]
+            for box, score, points in zip(*mtcnn.detect(photo, folder), strict=True)]
 
 
 #: Every detector by name.
@@ -102,7 +105,7 @@ DETECTORS = {
 }
 
 
-def detect_faces(photo: np.ndarray, detector: str = "hog") -> list[Face]:
+def detect_faces(photo: np.ndarray, detector: str = "hog", *, folder: Path | None = None) -> list[Face]:
     """All faces of a uint8 (H, W, 3) RGB photo, largest box first; an empty list where there is none.
 
     Three tries, each only if the one before found nothing: the photo (reduced, if it is large), the photo at
@@ -116,19 +119,19 @@ def detect_faces(photo: np.ndarray, detector: str = "hog") -> list[Face]:
     first, second = min(chosen.side[0], longest), min(chosen.side[1], 2 * longest)
     for side, border in ((first, 0.0), (second, 0.0), (min(second, TIGHT_SIDE), PADDING)):
         view, back = _view(photo, side, border)
-        found = _merge(chosen.find(view))
+        found = _merge(chosen.find(view, folder))
         if found and border:  # beyond the photo the landmarks need something to look at
-            faces = [_fit(view, one, back) for one in found]
+            faces = [_fit(view, one, folder, back) for one in found]
         else:
-            faces = [_fit(photo, _moved(one, back)) for one in found]
+            faces = [_fit(photo, _moved(one, back), folder) for one in found]
         if faces:
             return sorted(faces, key=lambda face: -face.area)
     return []
 
 
-def find_face(photo: np.ndarray, *, index: int = 0, detector: str = "hog") -> Face:
+def find_face(photo: np.ndarray, *, index: int = 0, detector: str = "hog", folder: Path | None = None) -> Face:
     """The face with this place in ``detect_faces`` (0 = the largest). Raises NoFace where there is none."""
-    faces = detect_faces(photo, detector)
+    faces = detect_faces(photo, detector, folder=folder)
     if not faces:
         raise NoFace(NO_FACE)
     if not 0 <= index < len(faces):
@@ -136,7 +139,7 @@ def find_face(photo: np.ndarray, *, index: int = 0, detector: str = "hog") -> Fa
     return faces[index]
 
 
-def landmark_face(photo: np.ndarray, box: Box, *, score: float = 1.0) -> Face:
+def landmark_face(photo: np.ndarray, box: Box, *, score: float = 1.0, folder: Path | None = None) -> Face:
     """The face in a known box (left, top, right, bottom): landmarks are fitted, nothing is detected.
 
     Raises BadSetting for a box without area or outside the photo.
@@ -145,18 +148,19 @@ def landmark_face(photo: np.ndarray, box: Box, *, score: float = 1.0) -> Face:
     height, width = photo.shape[:2]
     if not (right - left >= 8 and bottom - top >= 8 and right > 0 and bottom > 0 and left < width and top < height):
         raise BadSetting("The box of the face must lie on the photo and be at least 8 pixels wide and high.")
-    return _fit(photo, Detection(tuple(box), score))
+    return _fit(photo, Detection(tuple(box), score), folder)
 
 
-def aligned_face(photo: np.ndarray) -> Face:
+def aligned_face(photo: np.ndarray, *, folder: Path | None = None) -> Face:
     """The face of a photo that the user declares to be an aligned crop already: taken whole by every template.
 
     Its landmarks (of the detected face, else fitted where aligned crops have the face) serve the landmark
     weighting and the occlusions, never the alignment.
     """
     height, width = photo.shape[:2]
-    found = detect_faces(photo)
-    guess = found[0] if found else landmark_face(photo, tuple(np.array(ALIGNED_BOX) * [width, height, width, height]))
+    found = detect_faces(photo, folder=folder)
+    usual = tuple(np.array(ALIGNED_BOX) * [width, height, width, height])
+    guess = found[0] if found else landmark_face(photo, usual, folder=folder)
     return Face((-0.5, -0.5, width - 0.5, height - 0.5), guess.landmarks, guess.score, aligned=True)
 
 
@@ -215,7 +219,7 @@ def _fit_frame(found: Detection) -> Box:
     return (*(middle - half).tolist(), *(middle + half).tolist())
 
 
-def _fit(picture: np.ndarray, found: Detection, back: np.ndarray | None = None) -> Face:
+def _fit(picture: np.ndarray, found: Detection, folder: Path | None, back: np.ndarray | None = None) -> Face:
     """The face of a detection: landmarks are fitted on the part of the picture round it.
 
     back: 2x3 map from the picture to the photo in whose coordinates the face is wanted, if that is another one.
@@ -238,7 +242,7 @@ def _fit(picture: np.ndarray, found: Detection, back: np.ndarray | None = None) 
         found, to_photo = _moved(found, back), geometry.compose(back, to_photo)
 
     def points(count: int) -> np.ndarray:
-        shape = _predictor(count)(part, rect)
+        shape = _predictor(dlib_model(f"shape_predictor_{count}_face_landmarks.dat", folder))(part, rect)
         return geometry.apply(to_photo, [(point.x, point.y) for point in shape.parts()])
 
     return Face(found.box, points(68), found.score, points(5), found.five_points)

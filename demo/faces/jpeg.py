@@ -11,7 +11,6 @@ from PIL import Image
 from demo.faces import geometry
 from demo.faces.face import Face
 from demo.faces.overlay import Drawing
-from demo.faces.photo import load_photo
 from demo.faces.strength import Strength, eye_distance
 
 #: Quality as the usual libraries count it, 1 to 100; photos as a camera writes them have 90 and more.
@@ -30,7 +29,7 @@ def jpeg(photo: np.ndarray, face: Face, style: str, rng: np.random.Generator) ->
     zoom = min(1.0, _LARGEST / eye_distance(face))
     size = (round(width * zoom), round(height * zoom))
     small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA) if zoom < 1 else photo
-    picture = load_photo(compress(small, round(STYLES[style].draw(rng))))
+    picture = np.array(Image.open(BytesIO(compress(small, round(STYLES[style].draw(rng))))))
     return Drawing(picture, np.zeros(picture.shape[:2], np.float32),
                    matrix=geometry.rescale(size[0] / width, size[1] / height))
 

@@ -195,13 +195,14 @@ def _proposals(pnet: PNet, picture: Tensor) -> np.ndarray:
 
 
 @torch.inference_mode()
-def detect(photo: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def detect(photo: np.ndarray, folder: Path | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Faces of a uint8 (H, W, 3) RGB photo: boxes (N, 4), probabilities (N,), points (N, 5, 2), best first.
 
     Boxes are left, top, right, bottom; points are the eyes (the picture's left one first), nose tip and mouth
-    corners; pixel centres are whole numbers from 0. Raises WeightsMissing without the weights file.
+    corners; pixel centres are whole numbers from 0. folder: where weights are looked for first (see
+    ``demo.weights.find``). Raises WeightsMissing without the weights file.
     """
-    nets = _cascade(find("mtcnn"))
+    nets = _cascade(find("mtcnn", folder))
     picture = torch.from_numpy(np.ascontiguousarray(photo)).permute(2, 0, 1)[None].float()
     boxes = _proposals(nets.pnet, picture)
     if len(boxes):

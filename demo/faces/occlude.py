@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -78,19 +79,19 @@ class Alteration:
     perturbed: bool = False
     note: str = ""
 
-    def relocated(self, detector: str = "hog") -> Alteration:
+    def relocated(self, detector: str = "hog", *, folder: Path | None = None) -> Alteration:
         """The alteration with its face as a matcher finds it: of a perturbed photo, detected again in that photo.
 
         Of several faces it is the one where this one must be. An occlusion is drawn on a face that was located, as in
-        the papers, and stays as it is; a photo declared as an aligned crop stays one. Raises FaceLost where no face
-        is found there any more.
+        the papers, and stays as it is; a photo declared as an aligned crop stays one. folder: where weights are looked
+        for first. Raises FaceLost where no face is found there any more.
         """
         if not self.perturbed:
             return self
         if self.face.aligned:
-            return replace(self, face=aligned_face(self.photo))
+            return replace(self, face=aligned_face(self.photo, folder=folder))
         middle = self.face.landmarks.mean(0)
-        found = [face for face in detect_faces(self.photo, detector)
+        found = [face for face in detect_faces(self.photo, detector, folder=folder)
                  if (np.reshape(face.box, (2, 2)) - middle).prod(0).max() < 0]  # corners on either side of it
         if not found:
             raise FaceLost("No face was found any more in the altered photo: choose a weaker style, or another "

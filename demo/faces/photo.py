@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from demo.errors import BadPhoto
-from demo.settings import settings
 
 #: Decoders that may run; every other plugin of Pillow stays shut.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
@@ -18,35 +18,61 @@ MIN_SIDE = 16
 MEGABYTE = 1 << 20
 
 
-def load_photo(source) -> np.ndarray:
+@dataclass(frozen=True)
+class Limits:
+    """The most that a photo may weigh: megabytes of its file (of 2**20 bytes), megapixels of its picture."""
+
+    megabytes: float = 12.0
+    megapixels: float = 40.0
+
+    @property
+    def bytes(self) -> int:
+        return int(self.megabytes * MEGABYTE)
+
+    def check_bytes(self, size: int, name: str) -> None:
+        """Raise BadPhoto for a file of ``size`` bytes that is too large. name: of the photo, for the sentence."""
+        if size > self.bytes:
+            raise BadPhoto(f"{name} is {size / MEGABYTE:.1f} MB and the limit is {self.megabytes:g} MB; send a "
+                           "smaller file.")
+
+    def check_pixels(self, width: int, height: int, name: str) -> None:
+        """Raise BadPhoto for a picture that is too large, or too small to show a face."""
+        if width * height > self.megapixels * 1e6:
+            raise BadPhoto(f"{name} has {width * height / 1e6:.1f} megapixels and the limit is {self.megapixels:g}; "
+                           "send a smaller picture.")
+        if min(width, height) < MIN_SIDE:
+            raise BadPhoto(f"{name} is {width} x {height} pixels, and at least {MIN_SIDE} x {MIN_SIDE} are needed.")
+
+
+def load_photo(source, limits: Limits = Limits()) -> np.ndarray:
     """Decode a photo into uint8 (H, W, 3) RGB, upright by its EXIF orientation.
 
     source: path, bytes, binary file object, PIL image or numpy array ((H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4)
     RGBA; uint8, uint16 or float in 0..1). JPEG, PNG, WebP, BMP, TIFF and GIF; of several frames the first.
-    Transparency is laid over white, 16-bit grey is scaled to 8. Bytes and pixels are held against
-    ``max_upload_mb`` and ``max_megapixels`` before any pixel is decoded.
+    Transparency is laid over white, 16-bit grey is scaled to 8. Bytes and pixels are held against ``limits`` before
+    any pixel is decoded.
 
     Raises BadPhoto, one sentence naming the reason or the limit, on anything else.
     """
     if isinstance(source, np.ndarray):
-        return _finish(_from_array(source, "The array"))
+        return _finish(_from_array(source, "The array", limits))
     if isinstance(source, Image.Image):
-        return _decode(source, "The picture")
+        return _decode(source, "The picture", limits)
     if isinstance(source, (str, os.PathLike)):
-        name, data = _read_path(source)
+        name, data = _read_path(source, limits)
     elif isinstance(source, (bytes, bytearray, memoryview)):
         name, data = "The photo", bytes(source)
-        _check_bytes(len(data), name)
+        limits.check_bytes(len(data), name)
     elif hasattr(source, "read"):
-        name, data = _read_file(source)
+        name, data = _read_file(source, limits)
     else:
         raise BadPhoto(f"A photo is a path, bytes, a file, a picture or an array, not {type(source).__name__}.")
     if not data:
         raise BadPhoto(f"{name} is empty; choose another file.")
-    return _open(data, name)
+    return _open(data, name, limits)
 
 
-def _read_path(source) -> tuple[str, bytes]:
+def _read_path(source, limits: Limits) -> tuple[str, bytes]:
     try:
         path = Path(os.fsdecode(source))
         name = path.name or str(path)
@@ -56,7 +82,7 @@ def _read_path(source) -> tuple[str, bytes]:
             raise BadPhoto(f"{name} does not exist.")
         if not path.is_file():
             raise BadPhoto(f"{name} is not a file.")
-        _check_bytes(path.stat().st_size, name)
+        limits.check_bytes(path.stat().st_size, name)
         return name, path.read_bytes()
     except BadPhoto:
         raise
@@ -64,55 +90,33 @@ def _read_path(source) -> tuple[str, bytes]:
         raise BadPhoto("The photo's path cannot be read; check the name and the permissions.") from None
 
 
-def _read_file(file) -> tuple[str, bytes]:
+def _read_file(file, limits: Limits) -> tuple[str, bytes]:
     name = getattr(file, "name", None)
     name = Path(name).name if isinstance(name, str) and name else "The photo"
     try:
-        data = file.read(_max_bytes() + 1)
+        data = file.read(limits.bytes + 1)
     except (OSError, ValueError):
         raise BadPhoto(f"{name} cannot be read; open it again.") from None
     if not isinstance(data, bytes):
         raise BadPhoto(f"{name} was opened as text; open it in binary mode.")
-    if len(data) > _max_bytes():
-        raise BadPhoto(f"{name} is over the limit of {settings().max_upload_mb:g} MB; send a smaller file.")
+    if len(data) > limits.bytes:
+        raise BadPhoto(f"{name} is over the limit of {limits.megabytes:g} MB; send a smaller file.")
     return name, data
 
 
-def _max_bytes() -> int:
-    return int(settings().max_upload_mb * MEGABYTE)
-
-
-def _check_bytes(size: int, name: str) -> None:
-    if size > _max_bytes():
-        raise BadPhoto(
-            f"{name} is {size / MEGABYTE:.1f} MB and the limit is {settings().max_upload_mb:g} MB; send a smaller file."
-        )
-
-
-def _check_pixels(width: int, height: int, name: str) -> None:
-    limit = settings().max_megapixels
-    if width * height > limit * 1e6:
-        raise BadPhoto(
-            f"{name} has {width * height / 1e6:.1f} megapixels and the limit is {limit:g}; send a smaller picture."
-        )
-    if min(width, height) < MIN_SIDE:
-        raise BadPhoto(f"{name} is {width} x {height} pixels, and at least {MIN_SIDE} x {MIN_SIDE} are needed.")
-
-
-def _open(data: bytes, name: str) -> np.ndarray:
+def _open(data: bytes, name: str, limits: Limits) -> np.ndarray:
     try:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        limit = settings().max_megapixels
-        raise BadPhoto(f"{name} unpacks to far more than the limit of {limit:g} megapixels.") from None
+        raise BadPhoto(f"{name} unpacks to far more than the limit of {limits.megapixels:g} megapixels.") from None
     except Exception:  # damaged headers make Pillow's plugins raise nearly any type
         raise BadPhoto(f"{name} is not a readable JPEG, PNG, WebP, BMP, TIFF or GIF photo.") from None
     with picture:
-        return _decode(picture, name)
+        return _decode(picture, name, limits)
 
 
-def _decode(picture: Image.Image, name: str) -> np.ndarray:
-    _check_pixels(*picture.size, name)
+def _decode(picture: Image.Image, name: str, limits: Limits) -> np.ndarray:
+    limits.check_pixels(*picture.size, name)
     try:
         picture.load()
         return _finish(_to_rgb(_upright(picture)))
@@ -149,10 +153,10 @@ def _to_uint8(values: np.ndarray, *, wide: bool = False) -> np.ndarray:
     return np.rint(values * (255 / full)).astype(np.uint8)
 
 
-def _from_array(array: np.ndarray, name: str) -> np.ndarray:
+def _from_array(array: np.ndarray, name: str, limits: Limits) -> np.ndarray:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise BadPhoto(f"{name} has shape {array.shape}; a photo is (H, W), (H, W, 3) or (H, W, 4).")
-    _check_pixels(array.shape[1], array.shape[0], name)
+    limits.check_pixels(array.shape[1], array.shape[0], name)
     if array.dtype.kind == "f":
         if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
             raise BadPhoto(f"{name} holds floats outside 0..1; scale it, or give uint8.")

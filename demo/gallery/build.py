@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from demo.backbones import Backbone, Grid
 from demo.errors import BadGallery, DemoError
-from demo.faces import Face, align, find_face, landmarks_in, load_photo
+from demo.faces import Face, Limits, align, find_face, landmarks_in, load_photo
 from demo.gallery.folder import Photo, list_photos
 from demo.gallery.manifest import (
     EMBEDDINGS,
@@ -42,12 +42,12 @@ class _Row:
 
 
 def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None = None, *,
-                  name: str | None = None, detector: str = "hog", progress: Progress | None = None,
-                  photos: Sequence[Photo] | None = None) -> Path:
+                  name: str | None = None, detector: str = "hog", limits: Limits = Limits(),
+                  progress: Progress | None = None, photos: Sequence[Photo] | None = None) -> Path:
     """Index the photos of ``folder`` (one sub-folder per identity) for ``backbone``; returns the index folder.
 
     out: folder of indexes; this backbone's goes to ``out/<backbone>`` (default: ``folder/.index``).
-    photos: those to index, with paths relative to the folder, where it has another layout.
+    limits: of the photos. photos: those to index, with paths relative to the folder, where it has another layout.
     A photo whose content is already in an index made with the same weights and detector is not computed
     again. Photos that cannot be used are listed with reasons; BadGallery if none can. An index that was
     there before stays whole until the new one is written.
@@ -60,7 +60,7 @@ def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None =
               if photo.sha256 not in rows and photo.sha256 not in failures}
     done = len(photos) - len(unseen)
     try:
-        for photo, result in _compute(list(unseen.values()), backbone, detector):
+        for photo, result in _compute(list(unseen.values()), backbone, detector, limits):
             if isinstance(result, _Row):
                 rows[photo.sha256] = result
             else:
@@ -103,13 +103,14 @@ def _known_rows(target: Path, backbone: Backbone, detector: str) -> tuple[dict[s
     return rows, {failure.sha256: failure.reason for failure in old.failures}
 
 
-def _compute(photos: list[Photo], backbone: Backbone, detector: str) -> Iterator[tuple[Photo, _Row | str]]:
+def _compute(photos: list[Photo], backbone: Backbone, detector: str,
+             limits: Limits) -> Iterator[tuple[Photo, _Row | str]]:
     """Detect, align and extract in batches; yields each photo with its row, or with the reason it has none."""
     waiting: list[tuple[Photo, np.ndarray, dict[str, np.ndarray]]] = []
     for index, photo in enumerate(photos):
         try:
-            picture = load_photo(photo.file)
-            face = find_face(picture, detector=detector)
+            picture = load_photo(photo.file, limits)
+            face = find_face(picture, detector=detector, folder=backbone.info.folder)
             waiting.append((photo, align(picture, face, backbone), _face_arrays(face, backbone)))
         except DemoError as error:
             yield photo, str(error)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from demo.backbones import Backbone, Features, Grid, grid_name
 from demo.errors import BadGallery
-from demo.faces import Face, align, load_photo
+from demo.faces import Face, Limits, align, load_photo
 from demo.gallery.build import Progress, build_index
 from demo.gallery.folder import Photo, list_photos
 from demo.gallery.manifest import EMBEDDINGS, FACES, MANIFEST, Manifest, find_index, patches_file
@@ -26,11 +26,13 @@ from demo.weights import sha256
 class Gallery:
     """Faces of known identities, indexed for one backbone.
 
-    Row r of every array is ``entries[r]``. ``embeddings`` (N, D) are L2-normalised, float32, on the device.
+    Row r of every array is ``entries[r]``. ``embeddings`` (N, D) are L2-normalised, float32, on the device. limits: of
+    the photos, where they are read again.
     """
 
-    def __init__(self, folder: Path, device: torch.device | str = "cpu"):
+    def __init__(self, folder: Path, device: torch.device | str = "cpu", limits: Limits = Limits()):
         self.folder = Path(folder)
+        self.limits = limits
         self.device = torch.device(device)
         self.manifest = Manifest.read(self.folder)
         self.entries = self.manifest.entries
@@ -50,19 +52,19 @@ class Gallery:
 
     @classmethod
     def build(cls, folder: str | Path, backbone: Backbone, out: str | Path | None = None, *,
-              name: str | None = None, detector: str = "hog", progress: Progress | None = None,
-              photos: Sequence[Photo] | None = None) -> Gallery:
+              name: str | None = None, detector: str = "hog", limits: Limits = Limits(),
+              progress: Progress | None = None, photos: Sequence[Photo] | None = None) -> Gallery:
         """Index a folder of identities and open the result; see ``demo.gallery.build.build_index``."""
-        return cls(build_index(folder, backbone, out, name=name, detector=detector, progress=progress, photos=photos),
-                   backbone.device)
+        return cls(build_index(folder, backbone, out, name=name, detector=detector, limits=limits, progress=progress,
+                               photos=photos), backbone.device, limits)
 
     @classmethod
     def open(cls, path: str | Path, backbone: Backbone | str | None = None,
-             device: torch.device | str = "cpu") -> Gallery:
+             device: torch.device | str = "cpu", limits: Limits = Limits()) -> Gallery:
         """Open the index at ``path`` (see ``find_index``). With a loaded backbone, BadGallery where the index
         was made with other weights."""
         name = backbone.name if isinstance(backbone, Backbone) else backbone
-        gallery = cls(find_index(path, name), device)
+        gallery = cls(find_index(path, name), device, limits)
         if isinstance(backbone, Backbone) and backbone.weights_sha256 != gallery.manifest.weights_sha256:
             raise BadGallery(f"The gallery {gallery.name} was built with other {name} weights: build it again.")
         return gallery
@@ -105,6 +107,10 @@ class Gallery:
         """Where the photo of a row lies."""
         return self.manifest.photos / self.entries[row].path
 
+    def photo(self, row: int) -> np.ndarray:
+        """The photo of a row, uint8 (H, W, 3) RGB; BadPhoto where it can no longer be read."""
+        return load_photo(self.photo_file(row), self.limits)
+
     def face(self, row: int) -> Face:
         """The face of a row as it was found when the gallery was built, in pixels of its photo."""
         at = {key: values[row] for key, values in self._faces.items()}
@@ -114,7 +120,7 @@ class Gallery:
     def crop(self, row: int, backbone: Backbone) -> np.ndarray:
         """The aligned crop of a row, cut from its photo again: uint8 (h, w, 3)."""
         try:
-            return align(load_photo(self.photo_file(row)), self.face(row), backbone)
+            return align(self.photo(row), self.face(row), backbone)
         except ValueError as error:
             raise BadGallery(f"The gallery photo {self.entries[row].path} can no longer be read: {error}") from None
 
@@ -151,8 +157,9 @@ class Gallery:
 
 
 def open_or_build(folder: str | Path, backbone: Backbone, cache: str | Path, *, detector: str = "hog",
-                  progress: Progress | None = None, photos: Sequence[Photo] | None = None) -> Gallery:
-    """The gallery of a folder, made if need be. photos: as for ``demo.gallery.build.build_index``.
+                  limits: Limits = Limits(), progress: Progress | None = None,
+                  photos: Sequence[Photo] | None = None) -> Gallery:
+    """The gallery of a folder, made if need be. limits, photos: as for ``demo.gallery.build.build_index``.
 
     An index that is there for this backbone and its weights is opened as it is. Otherwise the folder's photos
     are indexed under ``cache``, never inside the folder, and an index already there is brought up to date.
@@ -160,10 +167,10 @@ def open_or_build(folder: str | Path, backbone: Backbone, cache: str | Path, *, 
     place = str(Path(folder).resolve())
     if photos is None:
         try:
-            return Gallery.open(folder, backbone, backbone.device)
+            return Gallery.open(folder, backbone, backbone.device, limits)
         except BadGallery:
             list_photos(folder)  # says what is wrong with the folder, if anything is
     else:
         place = "\n".join([place, *(f"{photo.path},{photo.identity}" for photo in photos)])
     out = Path(cache) / sha1(place.encode()).hexdigest()[:16]
-    return Gallery.build(folder, backbone, out, detector=detector, progress=progress, photos=photos)
+    return Gallery.build(folder, backbone, out, detector=detector, limits=limits, progress=progress, photos=photos)

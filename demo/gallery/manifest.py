@@ -8,6 +8,7 @@ from pathlib import Path
 
 from demo.backbones import Grid, grid_name, parse_grid
 from demo.errors import BadGallery
+from demo.files import write_whole
 from demo.weights import sha256
 
 FORMAT = 1
@@ -70,9 +71,7 @@ class Manifest:
             "failures": [vars(failure) for failure in self.failures],
             "arrays": self.arrays,
         }
-        partial = folder / (MANIFEST + ".part")
-        partial.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        partial.replace(folder / MANIFEST)
+        write_whole(folder / MANIFEST, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -93,8 +92,6 @@ class Manifest:
             if isinstance(error, BadGallery):
                 raise
             raise BadGallery(f"The gallery index {folder} is damaged: build the gallery again.") from None
-
-
 
     def damaged(self, folder: Path) -> list[str]:
         """Names of arrays that are missing from ``folder`` or differ from what was built."""

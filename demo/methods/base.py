@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 from torch import Tensor
 
-from demo.backbones import Backbone, Features, Grid
+from demo.backbones import Backbone, BackboneInfo, Features, Grid
+
+#: A backbone, loaded or not, or its name.
+AnyBackbone = Backbone | BackboneInfo | str
 
 
 class Faces(Protocol):
@@ -48,6 +52,7 @@ class Method(ABC):
     tables, where that is not the title. Options: dataclass of typed fields that it takes. reranks: it can be Stage 2.
     verifies: it judges pairs on the pages, and is calibrated. trained: needs weights beside the backbone's. cached: a
     small gallery is prepared once. uses_grid: patches may be asked for on any grid.
+    has_evidence: its distances come with what explains them.
     """
 
     word: ClassVar[str]
@@ -63,14 +68,15 @@ class Method(ABC):
     trained: ClassVar[bool] = False
     cached: ClassVar[bool] = False
     uses_grid: ClassVar[bool] = False
+    has_evidence: ClassVar[bool] = False
 
     def __init__(self, backbone: Backbone, gallery: Faces | None = None, *, weights: Path | None = None):
         self.backbone = backbone
         self.gallery = gallery
 
     @classmethod
-    def unavailable(cls, backbone: Backbone | str, gallery: Faces | None = None) -> str | None:
-        """One sentence that says what is missing for this backbone (or one of that name) and gallery, else None."""
+    def unavailable(cls, backbone: AnyBackbone, gallery: Faces | None = None) -> str | None:
+        """One sentence that says what is missing for this backbone and gallery, else None."""
         return None
 
     @property
@@ -116,6 +122,11 @@ class Method(ABC):
     def settings_told(cls, options: Any, evidence: Any) -> list[str]:
         """The settings of a ranking, in a few words each, for a caption."""
         return [f"{cls.short} re-ranking"]
+
+    @staticmethod
+    def arrays(evidence: Any) -> dict[str, np.ndarray]:
+        """The evidence as arrays by the names that files keep, a row per candidate."""
+        return {}
 
     def setting(self, options: Any = None, grid: Grid | None = None) -> str:
         """What the distances depend on beside the weights, in a word: "" where nothing can be chosen."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from demo.backbones import Backbone, Features, Grid
 from demo.crossimage import CrossImageModel, CrossReranker, Prepared, load_h2l, shipped
 from demo.errors import BadSetting, BadWeights, WeightsMissing
-from demo.methods.base import Faces, Measured, Method
+from demo.methods.base import AnyBackbone, Faces, Measured, Method
 
 
 class CrossMethod(Method):
@@ -24,8 +24,9 @@ class CrossMethod(Method):
         WeightsMissing, and BadWeights for a file of another model."""
         super().__init__(backbone, gallery)
         if model is None:
-            path = weights or shipped(self.name, backbone.name)
-            model = load_h2l(path, device=str(backbone.device), backbone=None if weights else backbone)
+            path = weights or shipped(self.name, backbone.name, backbone.info.folder)
+            model = load_h2l(path, device=str(backbone.device), backbone=None if weights else backbone,
+                             folder=backbone.info.folder)
             if model.kind != self.name:
                 raise BadWeights(f"{Path(path).name} holds Model {model.kind}, not {self.name}: choose another file.")
         elif model.kind != self.name:
@@ -35,9 +36,10 @@ class CrossMethod(Method):
         self._reranker = CrossReranker(model)
 
     @classmethod
-    def unavailable(cls, backbone: Backbone | str, gallery: Faces | None = None) -> str | None:
+    def unavailable(cls, backbone: AnyBackbone, gallery: Faces | None = None) -> str | None:
+        info = backbone.info if isinstance(backbone, Backbone) else backbone
         try:
-            shipped(cls.name, backbone if isinstance(backbone, str) else backbone.name)
+            shipped(cls.name, *((info,) if isinstance(info, str) else (info.name, info.folder)))
         except WeightsMissing as error:
             return str(error)
         return None

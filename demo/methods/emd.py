@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 from torch import Tensor
 
 from demo.backbones import Features, Grid, grid_name
@@ -38,10 +39,10 @@ class EmdOptions:
         always=True,
         choices=lambda: {name: one.title for name, one in WEIGHTINGS.items()})
     adaptive: bool = option(
-        False, title="Adaptive α (extra)",
+        False, title="Adaptive α (extra)", extra=True, into="alpha",
         help="Raises α up to 0.9 for a face whose patches are out of place, as a crop's are.")
     share: float = option(
-        1.0, title="Share of the mass that moves (extra)", low=0, high=1, step=0.05, open_low=True,
+        1.0, title="Share of the mass that moves (extra)", extra=True, low=0, high=1, step=0.05, open_low=True,
         help="Below 1, patches that match worst, such as occluded ones, may stay unmatched.")
     solver: str = option(
         "auto", title="Transport solver", help="How transport is solved.", called="solver",
@@ -65,6 +66,7 @@ class Emd(Method):
     Options = EmdOptions
     verifies = True
     uses_grid = True
+    has_evidence = True
 
     @property
     def alpha(self) -> float:
@@ -112,6 +114,12 @@ class Emd(Method):
     def settings_told(cls, options: EmdOptions, evidence: EMDResult) -> list[str]:
         words = [f"{options.weighting} weights", f"{grid_name(evidence.grid)} patches", f"{evidence.solver} transport"]
         return words + ([f"{evidence.share:.0%} of the mass moved"] if evidence.share < 1 else [])
+
+    @staticmethod
+    def arrays(evidence: EMDResult) -> dict[str, np.ndarray]:
+        tensors = {"emd": evidence.distance, "flow": evidence.flow, "ground": evidence.ground,
+                   "query_weights": evidence.query_weights, "candidate_weights": evidence.candidate_weights}
+        return {name: one.cpu().numpy() for name, one in tensors.items()} | {"grid": np.array(evidence.grid)}
 
     def setting(self, options: EmdOptions | None = None, grid: Grid | None = None) -> str:
         chosen = options or EmdOptions()

@@ -8,7 +8,7 @@ from pathlib import Path
 from demo.backbones import Backbone
 from demo.crossimage import CrossImageModel
 from demo.errors import BadSetting
-from demo.methods.base import Faces, Method
+from demo.methods.base import AnyBackbone, Faces, Method
 from demo.methods.cosine import Cosine
 from demo.methods.emd import Emd
 from demo.methods.h1 import H1
@@ -50,7 +50,7 @@ def load_method(word: str, backbone: Backbone, gallery: Faces | None = None, *, 
     return chosen(backbone, gallery, weights=Path(weights) if weights else None)
 
 
-def ready(backbone: Backbone | str, gallery: Faces | None = None, *,
+def ready(backbone: AnyBackbone, gallery: Faces | None = None, *,
           among: Mapping[str, type[Method]] = METHODS) -> dict[str, type[Method]]:
-    """Those methods that can be used with a backbone (or one of that name) and a gallery."""
+    """Those methods that can be used with a backbone and a gallery."""
     return {word: method for word, method in among.items() if method.unavailable(backbone, gallery) is None}

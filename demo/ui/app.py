@@ -8,11 +8,11 @@ from demo.settings import ASSETS, Settings
 from demo.settings import settings as read_settings
 from demo.ui.engine import Engine
 from demo.ui.gate import gate_options, upload_routes
-from demo.ui.pages.about import AboutPage
-from demo.ui.pages.compare import ComparePage
-from demo.ui.pages.galleries import GalleriesPage
-from demo.ui.pages.identify import IdentifyPage
-from demo.ui.pages.results import ResultsPage
+from demo.ui.pages.about import about_page
+from demo.ui.pages.compare import compare_page
+from demo.ui.pages.galleries import galleries_page
+from demo.ui.pages.identify import identify_page
+from demo.ui.pages.results import results_page
 from demo.ui.problems import explain_problems
 from demo.ui.study.api import study_routes
 from demo.ui.study.desk import StudyDesk
@@ -36,19 +36,19 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
                    delete_cache=(sweep, keep - sweep)) as app:
         gr.Navbar(main_page_name="Identify")
         gr.HTML(HEADER)
-        IdentifyPage(engine, app)
+        identify_page(engine, app)
     with app.route("Compare", "/compare") as compare:
         gr.Navbar(main_page_name="Identify")
-        ComparePage(engine, compare)
+        compare_page(engine, compare)
     with app.route("Galleries", "/galleries") as galleries:
         gr.Navbar(main_page_name="Identify")
-        GalleriesPage(engine, galleries)
+        galleries_page(engine, galleries)
     with app.route("Results", "/results") as results:
         gr.Navbar(main_page_name="Identify")
-        ResultsPage(engine, results)
+        results_page(engine, results)
     with app.route("About", "/about") as about:
         gr.Navbar(main_page_name="Identify")
-        AboutPage(engine, about)
+        about_page(engine, about)
     explain_problems(app)
     return app.queue(max_size=64, api_open=False)
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from demo.backbones import Backbone, BackboneInfo, available, load_backbone
-from demo.errors import BadGallery, DemoError, WeightsMissing
-from demo.gallery import Gallery, list_photos, measure_impostors, open_or_build
+from demo.calibration import calibrate
+from demo.errors import BadGallery, DemoError
+from demo.gallery import Gallery, list_photos, open_or_build
 from demo.gallery.build import Progress
 from demo.identify import Identifier
 from demo.matching import warm_up
-from demo.query import Options
 from demo.settings import Settings
-from demo.thresholds import measure_pairs
 
 log = logging.getLogger("demo")
 
@@ -106,12 +104,11 @@ class Engine:
         return GalleryState(gallery, len({photo.identity for photo in photos}), len(photos), indexed)
 
     def build(self, gallery: str, backbone: str, progress: Progress | None = None, measure=iter) -> Gallery:
-        """Index a gallery again (only new and changed photos are computed) and measure its strangers and pairs."""
+        """Index a gallery again (only new and changed photos are computed) and calibrate it."""
         network = self.backbone(backbone)
         with self._lock("identifier", gallery, backbone):
             built = Gallery.build(self.folder(gallery), network, progress=progress)
-            measure_impostors(built, network, progress=measure)
-            measure_pairs(built, network, progress=measure)
+            calibrate(built, network, progress=measure)
             self._identifiers[gallery, backbone] = Identifier(network, built)
         return built
 
@@ -126,9 +123,8 @@ class Engine:
         """Load the default backbone and gallery, compile the solver, and run once, so that no visitor waits for it."""
         warm_up()
         identifier = self.identifier(self.settings.gallery, self.settings.backbone)
-        identifier.identify(identifier.gallery.photo_file(0), **vars(Options()))
-        with suppress(WeightsMissing):
-            identifier.comparison("h2l")
+        identifier.identify(identifier.gallery.photo_file(0))
+        identifier.prepare_all()
 
     def warm_up_in_background(self) -> None:
         """``warm_up`` in a thread, so that the page is served meanwhile; a problem is logged, not fatal."""

@@ -109,7 +109,7 @@ class Gate:
     async def _admit(self, name: str, scope: Scope, receive, send: Send):
         """receive and send for a call that may go on."""
         if name.startswith("file="):
-            if not uploads().readable(name.removeprefix("file="), _keys(scope)):
+            if not uploads().readable(name.removeprefix("file="), _key(scope)):
                 raise _Refused(403, "There is no such file, or it is another visitor's.")
             return receive, _with_headers(send, (b"cache-control", b"private"))
         if name.split("/")[0] not in OPEN:
@@ -159,15 +159,15 @@ def _event(name: str, body: dict, scope: Scope) -> dict:
     public = event is not None and event.api_visibility == "public"
     if event is None or not (public or session and number is not None and not name.startswith("call/")):
         raise _Refused(404, "There is no such endpoint.")
-    keys = _keys(scope) | {f"session {session}" if session else f"call {secrets.token_hex(8)}"}
+    usable = _usable(_key(scope), session)
     if named:
-        return _clean(_named(event, body), keys)
+        return _clean(_named(event, body), usable)
     if not isinstance(arguments, list):
         raise _Refused(400, "data is not a list of values.")
     if public:  # what is missing is told by name
         arguments = arguments + [None] * (len(event.inputs) - len(arguments))
-    known = {"fn_index": number, "session_hash": _clean(session, keys), "data": _clean(arguments, keys),
-             "event_data": _clean(body.get("event_data"), keys)}
+    known = {"fn_index": number, "session_hash": _clean(session, usable), "data": _clean(arguments, usable),
+             "event_data": _clean(body.get("event_data"), usable)}
     if isinstance(body.get("trigger_id"), int):
         known["trigger_id"] = body["trigger_id"]
     return known
@@ -182,22 +182,31 @@ def _named(event, arguments: dict) -> dict:
     return {name: arguments.get(name, part.value) for name, part in zip(names, event.inputs, strict=True)}
 
 
-def _clean(value, keys: set[str], depth: int = 0):
-    """A value from outside without half characters, and without files that the visitor with these keys may not use."""
+def _usable(key: str | None, session: str | None) -> Callable[[object], str | None]:
+    """path → the real path of what this visitor may use. A program that keeps no cookie is known by its session, or for
+    one call, and has what it was first to use of those uploads that came without a cookie, too."""
+    if key is not None:
+        return lambda path: uploads().usable(path, key)
+    alone = f"session {session}" if session else f"call {secrets.token_hex(8)}"
+    return lambda path: uploads().usable(path, alone, claims=True)
+
+
+def _clean(value, usable: Callable[[object], str | None], depth: int = 0):
+    """A value from outside without half characters, and without files that are not ``usable``."""
     if depth > _DEEPEST:
         raise _Refused(400, "The call is nested too deeply.")
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, list):
-        return [_clean(one, keys, depth + 1) for one in value]
+        return [_clean(one, usable, depth + 1) for one in value]
     if not isinstance(value, dict):
         return value
     if not ("path" in value or "url" in value):
-        return {_clean(key, keys): _clean(one, keys, depth + 1) for key, one in value.items()}
+        return {_clean(name, usable): _clean(one, usable, depth + 1) for name, one in value.items()}
     path, url = value.get("path"), value.get("url")
-    file = {"path": uploads().usable(path, keys), "url": None, "meta": {"_type": "gradio.FileData"}}
+    file = {"path": usable(path), "url": None, "meta": {"_type": "gradio.FileData"}}
     if path is None and isinstance(url, str) and url.startswith("data:"):
-        file["url"] = _clean(url, keys)
+        file["url"] = _clean(url, usable)
     return file
 
 
@@ -222,11 +231,6 @@ def _key(scope: Scope) -> str | None:
     """The visitor's key, from its cookie."""
     value = Request(scope).cookies.get(COOKIE, "")
     return f"cookie {value}" if 20 <= len(value) <= 64 else None
-
-
-def _keys(scope: Scope) -> set[str]:
-    key = _key(scope)
-    return set() if key is None else {key}
 
 
 def _give_key(scope: Scope, response: Response) -> str:

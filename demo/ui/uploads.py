@@ -13,23 +13,23 @@ import shutil
 import stat
 import tempfile
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 
 @dataclass
 class _Sent:
-    """A file that a visitor sent. unclaimed: by a program that shows no key; the first to use it is then its sender."""
+    """A file that a visitor sent. owners: its keys. unclaimed: it came from a program that keeps no cookie."""
 
     owners: set[str]
-    unclaimed: bool = field(default=False)
+    unclaimed: bool
 
 
 class Uploads:
-    """Thread-safe. A visitor is known by any of its keys: that of its cookie, or of its session. folder: must exist."""
+    """Thread-safe. key: what a visitor is known by. folder: must exist."""
 
     def __init__(self, folder: Path):
         self.folder = folder.resolve()
@@ -44,11 +44,11 @@ class Uploads:
         folder.mkdir(parents=True)
         return folder
 
-    def keep(self, files: Iterable[str | Path], owner: str, *, unclaimed: bool = False) -> None:
-        """Remember who sent files that lie in a ``room``."""
+    def keep(self, files: Iterable[str | Path], key: str, *, unclaimed: bool = False) -> None:
+        """Remember who sent files that lie in a ``room``. unclaimed: or else the first who ``claims`` them did."""
         with self._guard:
             for file in files:
-                self._sent[Path(file).resolve()] = _Sent({owner}, unclaimed)
+                self._sent[Path(file).resolve()] = _Sent({key}, unclaimed)
 
     def offer(self, file: str | Path) -> None:
         """Let everybody use a photo that a page starts from. What a visitor sent stays the visitor's."""
@@ -57,8 +57,8 @@ class Uploads:
             with self._guard:
                 self._offered.add(file)
 
-    def usable(self, path: object, keys: Collection[str]) -> str | None:
-        """The real path of a file that the visitor with these keys may have worked on; None for any other."""
+    def usable(self, path: object, key: str, *, claims: bool = False) -> str | None:
+        """The real path of a file that this visitor may have worked on; None for any other."""
         file = self._real(path)
         if file is None:
             return None
@@ -66,22 +66,21 @@ class Uploads:
             if file in self._offered:
                 return str(file)
             sent = self._sent.get(file)
-            if sent is None or not (sent.unclaimed or sent.owners.intersection(keys)):
+            if sent is None or key not in sent.owners and not (claims and sent.unclaimed):
                 return None
-            if sent.unclaimed:
-                sent.owners.update(keys)
-                sent.unclaimed = False
+            sent.owners.add(key)
+            sent.unclaimed = False
             return str(file)
 
-    def readable(self, path: object, keys: Collection[str]) -> bool:
-        """Whether a file may be fetched with these keys: what was made for the pages, and what the visitor sent."""
+    def readable(self, path: object, key: str | None) -> bool:
+        """Whether this visitor may fetch a file: what was made for the pages, and what the visitor sent."""
         file = self._real(path)
         if file is None:
             return False
         if not file.is_relative_to(self._inbox):
             return True
         with self._guard:
-            return file in self._sent and not self._sent[file].owners.isdisjoint(keys)
+            return file in self._sent and key in self._sent[file].owners
 
     def known(self, path: object) -> str | None:
         """The real path of a file that some visitor may have worked on; None for any other."""

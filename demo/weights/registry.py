@@ -1,4 +1,4 @@
-"""The one registry of weights files: what each is, whose it is, and where it comes from. Data only."""
+"""The one registry of weights files: what each is, whose it is, and where it comes from."""
 
 from __future__ import annotations
 
@@ -107,7 +107,12 @@ _ALL = (
     _face_vit("v", "v/best.pth", "Face-ViT Model V", 253,
               {"pos_embedding": (1, 197, 512), "patch_to_embedding.weight": (512, 192)}),
 )
-FILES: Mapping[str, WeightsFile] = {file.name: file for file in _ALL}
+FILES: dict[str, WeightsFile] = {file.name: file for file in _ALL}
+
+
+def register(file: WeightsFile) -> None:
+    """Enter a file that is not listed here, as a backbone brings it with itself; one that is there already stays."""
+    FILES.setdefault(file.name, file)
 
 
 def weights_file(name: str) -> WeightsFile:

@@ -17,7 +17,8 @@ from demo.evaluation.datasets import DATASETS, dataset, photos_of
 from demo.evaluation.report import QUICK, SECTIONS, Scale, Source, make_report, write_report
 from demo.gallery import list_photos
 from demo.identify import Identifier
-from demo.settings import ASSETS, settings
+from demo.places import ASSETS
+from demo.settings import settings
 
 #: The bundled people, and the photos of them that are not in their gallery.
 BUNDLED, QUERIES = "Synthetic people", ASSETS / "queries"

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from demo.study.analysis.table import Answers, label
+from demo.study.analysis.table import Answers
+from demo.study.design.conditions import label
 
 RESAMPLES = 2000
 #: Confidence ratings above this are read as a scale from 0 to 100.

@@ -106,11 +106,11 @@ FIGURES: dict[str, Callable[[dict], Figure]] = {
     "accuracy": accuracy_figure, "sensitivity": sensitivity_figure, "time": time_figure, "reliance": reliance_figure}
 
 
-def draw_figures(summary: dict) -> dict[str, Figure]:
-    """All figures that the summary has data for, by name; none where no participant is complete."""
+def drawable(summary: dict) -> list[str]:
+    """Names of the figures that the summary has data for; none where no participant is complete."""
     conditions = summary["conditions"]
     models = any(one["agreement"]["value"] is not None for one in conditions)
-    return {name: draw(summary) for name, draw in FIGURES.items() if conditions and (models or name != "reliance")}
+    return [name for name in FIGURES if conditions and (models or name != "reliance")]
 
 
 def _sheet(summary: dict, axis: str, notes: Sequence[str], note_colours: Sequence[str] = (MUTED,)) -> tuple:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from demo.study.analysis.models import TERMS
-from demo.study.analysis.table import label
+from demo.study.design.conditions import label
 
 _DASH = "–"
 _DIFFERENCE = "Difference, points (95% CI)"

@@ -9,10 +9,7 @@ import numpy as np
 import pandas as pd
 
 from demo.errors import BadStudy
-
-#: Short names of conditions for tables and figures, in the order of the papers' figure; others follow by name.
-LABELS = {"none": "No explanation", "cnn_cc": "CNN correlation", "h2l_cc": "H2L correlation", "emd_flow": "EMD flow",
-          "h2l_attn": "H2L attention", "d_weights": "EMD weights"}
+from demo.study.design.conditions import conditions
 
 _NEEDED = ("pid", "phase", "condition", "pair_id", "same", "answer")
 _NUMBERS = ("block", "pos", "same", "correct", "confidence", "rt_ms", "model_pred", "switched",
@@ -35,11 +32,6 @@ class Answers:
     people: tuple[str, ...]
     conditions: tuple[str, ...]
     left_out: dict[str, dict[str, int]]
-
-
-def label(condition: str) -> str:
-    """The name of a condition for a figure or a page."""
-    return LABELS.get(condition, condition)
 
 
 def read_table(rows: pd.DataFrame | Iterable[Mapping]) -> pd.DataFrame:
@@ -137,9 +129,10 @@ def _occlusion(main: pd.DataFrame) -> list[str]:
             for pair in zip(*sides, strict=True)]
 
 
-def _in_order(conditions) -> tuple[str, ...]:
-    known = [name for name in LABELS if name in conditions]
-    return (*known, *sorted(set(conditions) - set(known)))
+def _in_order(found: Iterable[str]) -> tuple[str, ...]:
+    """Conditions as tables and figures show them; those that this version does not know follow by name."""
+    known = [name for name in conditions() if name in set(found)]
+    return (*known, *sorted(set(found) - set(known)))
 
 
 def _count(reasons) -> dict[str, int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from demo.errors import BadStudy
 from demo.study.design import texts
+from demo.study.design.conditions import PAPER
 
 #: How participants are spread over orders and sets: word → what it does.
 COUNTERBALANCING = {
@@ -54,7 +55,7 @@ class Texts:
 class StudyConfig:
     """A study. ``check`` raises BadStudy, in one sentence, for the first value that does not fit.
 
-    study_id: short name in file names and exports. conditions: names of ``PANELS``, one block each.
+    study_id: short name in file names and exports. conditions: codes of ``design.conditions``, one block each.
     pairs_per_set: test pairs per block; there is one set per condition. training_pairs: per block, with feedback, the
     same in every block. attention_per_block: checks with one photo twice. counterbalancing: a word of
     COUNTERBALANCING. confidence: asked (1 to 4, may be skipped) with every answer. max_seconds: longest time per
@@ -65,7 +66,7 @@ class StudyConfig:
 
     study_id: str = "face-pairs"
     title: str = "Are these two photos of the same person?"
-    conditions: tuple[str, ...] = ("none", "cnn_cc", "h2l_cc", "emd_flow")
+    conditions: tuple[str, ...] = PAPER
     pairs_per_set: int = 15
     training_pairs: int = 5
     attention_per_block: int = 1

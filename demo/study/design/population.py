@@ -11,8 +11,10 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, roots_hermitenorm
 
+from demo.study.design.conditions import PAPER, UNEXPLAINED
+
 #: Accuracies of the WACV 2024 study (21 participants x 15 pairs): 172, 220, 233 and 237 correct of 315.
-PAPER_CORRECT = {"none": 172, "cnn_cc": 220, "h2l_cc": 233, "emd_flow": 237}
+PAPER_CORRECT = dict(zip(PAPER, (172, 220, 233, 237), strict=True))
 PAPER_PEOPLE, PAPER_PAIRS = 21, 15
 
 
@@ -36,9 +38,9 @@ class Population:
 
     skill: condition → logit of being right for the average person and pair (default: the paper's accuracies).
     participant_sd, item_sd: spread of people and of pairs. practice: gain per block. pull: towards the model's decision
-    wherever one is shown (every condition but "none"). lean: towards answering "same". lapse: share of answers given at
-    random. rt_ms: condition → median response time; rt_participant_sd, rt_sd: spread of its logarithm over people and
-    answers. sure_right, sure_wrong: place on the confidence scale (0 to 1) of right and wrong answers.
+    wherever one is shown (every condition but UNEXPLAINED). lean: towards answering "same". lapse: share of answers
+    given at random. rt_ms: condition → median response time; rt_participant_sd, rt_sd: spread of its logarithm over
+    people and answers. sure_right, sure_wrong: place on the confidence scale (0 to 1) of right and wrong answers.
     """
 
     skill: Mapping[str, float] = field(default_factory=lambda: paper_skill())
@@ -48,8 +50,8 @@ class Population:
     pull: float = 0.0
     lean: float = 0.0
     lapse: float = 0.0
-    rt_ms: Mapping[str, float] = field(default_factory=lambda: {"none": 2600.0, "cnn_cc": 3200.0, "h2l_cc": 3400.0,
-                                                                "emd_flow": 3600.0})
+    rt_ms: Mapping[str, float] = field(
+        default_factory=lambda: dict(zip(PAPER, (2600.0, 3200.0, 3400.0, 3600.0), strict=True)))
     rt_participant_sd: float = 0.25
     rt_sd: float = 0.4
     sure_right: float = 0.65
@@ -60,7 +62,7 @@ class Population:
         """Logit of a right answer, lapses aside. person, pair: their own deviations. block: from 0."""
         effect = self.skill.get(condition, 0.0) + person + pair + self.practice * block
         effect += self.lean if same else -self.lean
-        if model_right is not None and condition != "none":
+        if model_right is not None and condition != UNEXPLAINED.code:
             effect += self.pull if model_right else -self.pull
         return effect
 

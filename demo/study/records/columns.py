@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from demo.methods import METHODS
+
 
 @dataclass(frozen=True)
 class Column:
@@ -36,6 +38,7 @@ class Table:
             yield dict(zip(self.names, row, strict=True))
 
 
+_JUDGES = " or ".join(", ".join(word for word, one in METHODS.items() if one.verifies).rsplit(", ", 1))
 _AGREE = "CASE WHEN r.answer IS NULL OR m.model_pred IS NULL THEN NULL ELSE (r.answer = 'same') = m.model_pred END"
 
 RESPONSES = Table(
@@ -131,7 +134,7 @@ PAIRS = Table(
         Column("panel2", "m.panel2", "The picture beside the second face."),
         Column("panel1_sha256", "m.panel1_sha256", "SHA-256 of that picture."),
         Column("panel2_sha256", "m.panel2_sha256", "SHA-256 of that picture."),
-        Column("model_id", "m.model_id", "Whose decision is explained: cosine, h2l or emd."),
+        Column("model_id", "m.model_id", f"Whose decision is explained: {_JUDGES}."),
         Column("model_score", "m.score", "Its distance; smaller is nearer."),
         Column("model_threshold", "m.threshold", "Up to this distance it says same."),
         Column("model_pred", "m.model_pred", "1 = it says same."),

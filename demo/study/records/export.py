@@ -11,15 +11,16 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
 from demo.errors import NotSaved
+from demo.files import replacing
+from demo.study.design.conditions import described
 from demo.study.records.columns import RESPONSES, TABLES
 from demo.study.records.store import Store
-from demo.study.stimuli.panels import PANELS
 
 #: Rows of the long table → results, as ``demo.study.analysis.summary.summarise``.
 Summary = Callable[[Iterable[dict]], dict]
@@ -48,10 +49,10 @@ def export(store: Store, out: str | Path, summary: Summary | None = None) -> Pat
     NotSaved where it cannot be written.
     """
     out = Path(out)
-    partial = out.with_name(out.name + ".part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive, store.read() as db:
+        with (replacing(out) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive,
+              store.read() as db):
             bundle = _Bundle(archive)
             for table in TABLES:
                 with bundle.file(f"{table.file}.csv") as file:
@@ -74,12 +75,8 @@ def export(store: Store, out: str | Path, summary: Summary | None = None) -> Pat
                 with bundle.file(name) as file:
                     file.write(text)
             bundle.close()
-        partial.replace(out)
     except OSError as error:
         raise NotSaved(f"The export {out} could not be written ({error}).") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
     with store.write() as db:
         store.log(db, None, "export", {"sha256": hashlib.sha256(out.read_bytes()).hexdigest()})
     return out
@@ -90,7 +87,7 @@ def codebook(study: dict) -> str:
     lines = [f"# Codebook of {study['study_id']}", "", f"{study['name']} Program version {study['code_version']}; "
              f"configuration {study['config_sha256'][:12]}, stimuli {study['stimuli_sha256'][:12]}. Empty cells are "
              "missing values; times are UTC.", "", "## Conditions", ""]
-    lines += [f"- `{name}`: {PANELS[name].title}" for name in study["config"]["conditions"]]
+    lines += [f"- `{name}`: {described(name).title}" for name in study["config"]["conditions"]]
     for table in TABLES:
         lines += ["", f"## {table.file}.csv", "", f"Each row is {table.rows}.", "", "| column | meaning |", "|---|---|"]
         lines += [f"| {column.name} | {column.meaning} |" for column in table.columns]

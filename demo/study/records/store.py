@@ -19,6 +19,7 @@ from pathlib import Path
 
 import demo
 from demo.errors import BadStudy, NotSaved
+from demo.files import replacing
 from demo.study.design.config import StudyConfig
 from demo.study.records import schema
 from demo.study.stimuli.record import Stimuli
@@ -231,21 +232,16 @@ class Store:
     def backup(self, out: str | Path) -> Path:
         """A consistent copy of the whole database while it is in use, written whole or not at all."""
         out = Path(out)
-        partial = out.with_name(out.name + ".part")
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
-            partial.unlink(missing_ok=True)
-            with closing(sqlite3.connect(partial)) as copy, closing(self._connect(read_only=True)) as source:
+            with (replacing(out) as partial, closing(sqlite3.connect(partial)) as copy,
+                  closing(self._connect(read_only=True)) as source):
                 source.backup(copy)
                 copy.execute("PRAGMA journal_mode = DELETE")
                 if copy.execute("PRAGMA quick_check").fetchone()[0] != "ok":
                     raise BadStudy(f"The copy of {self.path} is not sound: run `python -m demo study verify`.")
-            partial.replace(out)
         except (sqlite3.DatabaseError, OSError) as error:
             raise NotSaved(f"The backup {out} could not be written ({error}).") from error
-        finally:
-            with suppress(OSError):
-                partial.unlink()
         return out
 
 

@@ -8,6 +8,7 @@ that is lost then loses the answers since the last copy. A folder in place of th
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import tempfile
 import threading
@@ -18,6 +19,7 @@ from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
 
 from demo.errors import DemoError, NotSaved
+from demo.files import replacing
 from demo.settings import Settings
 from demo.study.design.config import StudyConfig
 from demo.study.records.store import Store, open_study
@@ -45,18 +47,16 @@ class FolderTarget:
     def push(self, file: Path) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            partial = self.folder / (file.name + ".part")
-            shutil.copyfile(file, partial)
-            partial.replace(self.folder / file.name)
+            with replacing(self.folder / file.name) as partial:
+                shutil.copyfile(file, partial)
         except OSError as error:
             raise NotSaved(f"The copy in {self.folder} could not be written ({error}).") from error
 
     def pull(self, file: Path) -> bool:
         if not (self.folder / file.name).is_file():
             return False
-        partial = file.with_name(file.name + ".part")
-        shutil.copyfile(self.folder / file.name, partial)
-        partial.replace(file)
+        with replacing(file) as partial:
+            shutil.copyfile(self.folder / file.name, partial)
         return True
 
 
@@ -91,7 +91,8 @@ def target_of(settings: Settings) -> Target | None:
     where = settings.study_repo
     if not where:
         return None
-    return FolderTarget(where) if Path(where).is_absolute() or where.startswith(".") else HubTarget(where)
+    folder = Path(os.path.expanduser(where))
+    return FolderTarget(folder) if folder.is_absolute() or where.startswith(".") else HubTarget(where)
 
 
 def database_of(settings: Settings, config: StudyConfig) -> Path:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from demo.errors import BadStudy
+from demo.study.design.conditions import UNEXPLAINED
 from demo.study.design.population import Person, Population
 from demo.study.records.store import Store
 from demo.study.session.participants import Device, token_digest
@@ -94,8 +95,8 @@ class _Walk:
 
     def _answer(self, view: dict) -> Answer:
         trial = self.trials[view["idx"]]
-        shown = trial["condition"] if view["step"] == view["steps"] else "none"
-        known = trial["model_pred"] is not None and shown != "none"
+        shown = trial["condition"] if view["step"] == view["steps"] else UNEXPLAINED.code
+        known = trial["model_pred"] is not None and shown != UNEXPLAINED.code
         reply = self.person.reply(
             trial["pair_id"], shown, same=bool(trial["same"]), block=trial["block"], attention=trial["phase"] == "attn",
             model_right=trial["model_pred"] == trial["same"] if known else None)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from demo.errors import BadStudy
+from demo.study.design.conditions import UNEXPLAINED
 from demo.study.design.config import CONFIDENCE_LEVELS, StudyConfig
 from demo.study.records.store import Store
 
@@ -71,7 +72,7 @@ def trial(db: sqlite3.Connection, pid: str, idx: int) -> sqlite3.Row | None:
 
 def steps(config: StudyConfig, condition: str) -> int:
     """How often a pair is judged: twice in two-step mode, once where there is no explanation to add."""
-    return 2 if config.two_step and condition != "none" else 1
+    return 2 if config.two_step and condition != UNEXPLAINED.code else 1
 
 
 def step_up(db: sqlite3.Connection, config: StudyConfig, row: sqlite3.Row) -> int:

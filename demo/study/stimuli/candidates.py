@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from demo.backbones import Features
+from demo.calibration import FEWEST, Calibration, Threshold
 from demo.errors import BadStudy, DemoError
 from demo.faces import Face, align, alter, find_face, load_photo
 from demo.gallery import list_photos
 from demo.identify import Identifier
-from demo.thresholds import FEWEST, Threshold, load_threshold, pair_methods
+from demo.methods import Method
 
 log = logging.getLogger("demo")
 
@@ -89,14 +90,13 @@ def measure(identifier: Identifier, *, queries: Path | None = None, seed: int = 
             progress: Callable[[Sequence], Iterable] = iter) -> Pool:
     """All candidates of a gallery. queries: a folder of the same people with other photos (None = the gallery's own).
 
-    progress: wraps the list of jobs. BadStudy where the gallery has no thresholds or H2L is not ready.
+    progress: wraps the list of jobs. BadStudy where the gallery has no thresholds.
     """
     gallery = identifier.gallery
     photos = tuple(Photo(entry.path, entry.identity, gallery.photo_file(row), gallery.face(row), row)
                    for row, entry in enumerate(gallery.entries))
-    model = identifier.h2l()
-    methods = pair_methods(identifier.backbone, model)
-    thresholds = _thresholds(identifier, {name: weights for name, (weights, _) in methods.items()})
+    methods = identifier.ready(verifies=True)
+    thresholds = _thresholds(identifier, methods)
     found, jobs = [], [(photo, kind) for photo in (photos if queries is None else _query_photos(queries, gallery))
                        for kind in KINDS]
     for number, (photo, kind) in enumerate(progress(jobs)):
@@ -106,9 +106,8 @@ def measure(identifier: Identifier, *, queries: Path | None = None, seed: int = 
         if rows:
             others = gallery.features(rows)
             again = features[[0] * len(rows)]
-            distances = {name: measured(again, others).double().cpu().numpy()
-                         for name, (_, measured) in methods.items()}
-            found += [(look, row, {name: float(values[slot]) for name, values in distances.items()})
+            distances = {word: method.pairs(again, others).double().cpu().numpy() for word, method in methods.items()}
+            found += [(look, row, {word: float(values[slot]) for word, values in distances.items()})
                       for slot, row in enumerate(rows)]
     return Pool(tuple(_judged(found, photos, thresholds)), thresholds, photos)
 
@@ -129,16 +128,16 @@ def _query_photos(folder: Path, gallery) -> list[Photo]:
     return found
 
 
-def _thresholds(identifier: Identifier, weights: dict[str, str]) -> dict[tuple[str, str], Threshold]:
-    thresholds = {}
-    for method, digest in weights.items():
+def _thresholds(identifier: Identifier, methods: dict[str, Method]) -> dict[tuple[str, str], Threshold]:
+    thresholds, calibration = {}, Calibration(identifier.gallery)
+    for word, method in methods.items():
         for kind, occlusion in KINDS.items():
-            threshold = load_threshold(identifier.gallery, method, digest, occlusion, None)
-            if threshold is None:
+            threshold = calibration.threshold(method, occlusion, None)
+            if not isinstance(threshold, Threshold):
                 raise BadStudy(f"The gallery {identifier.gallery.name} has no thresholds, so no method can decide: "
                                f"index it with `python -m demo gallery build`, with at least {FEWEST} pairs of photos "
                                "of one person.")
-            thresholds[method, kind] = threshold
+            thresholds[word, kind] = threshold
     return thresholds
 
 

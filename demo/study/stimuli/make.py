@@ -7,7 +7,7 @@ import hmac
 import json
 import random
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -15,23 +15,30 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from demo.backbones import Features
+from demo.calibration import Threshold
 from demo.errors import BadStudy
+from demo.explain import Explanation
+from demo.explain import Pair as Faces
 from demo.faces import Template, resolve_template
 from demo.faces.geometry import compose, rescale
+from demo.fields import fields_of
 from demo.identify import Identifier
-from demo.matching import emd
+from demo.methods import METHODS
 from demo.study.design.cells import ATTENTION, TRAINING
+from demo.study.design.conditions import explanation_of
 from demo.study.design.config import StudyConfig
 from demo.study.stimuli.candidates import Candidate, Look, Photo, Pool, measure
-from demo.study.stimuli.panels import PANELS, Panel, Shown
+from demo.study.stimuli.panels import neutral, panels
 from demo.study.stimuli.record import CONFIG, PICTURES, Pair, Render, Stimuli
 from demo.study.stimuli.selection import choose_pairs, wrong_shares
-from demo.thresholds import WEIGHTING, Threshold, pair_methods
 from demo.weights import sha256
 
 #: Height of a face in pixels.
 SIDE = 320
 _QUALITY = 80
+#: Of all pairs, so that this picture is stored once.
+_NEUTRAL = "neutral"
 
 Progress = Callable[[Sequence], Iterable]
 
@@ -56,18 +63,14 @@ def make_study(identifier: Identifier, config: StudyConfig, out: str | Path, *, 
 
     queries: folder with other photos of the gallery's people, one of which is then the first photo of every test pair.
     seed: of every choice and of the file names. progress: wraps lists of jobs. Raises BadStudy where ``out`` is
-    not empty, the gallery is too small, or a condition needs a model that is not ready.
+    not empty, the gallery is too small, or a condition explains a method that is not ready.
     """
     config.check()
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadStudy(f"{out} is there already, and answers may belong to it: choose a new folder, or delete it.")
-    for condition in config.conditions:
-        if condition not in PANELS:
-            raise BadStudy(f"There is no condition {condition!r}: choose from {', '.join(PANELS)}.")
-        if PANELS[condition].method == "h2l" and identifier.h2l() is None:
-            raise BadStudy(f"The condition {condition!r} needs H2L, which has no weights for the backbone "
-                           f"{identifier.backbone.name}: choose other conditions or the backbone dlib.")
+    shown = {condition: explanation_of(condition) for condition in config.conditions}
+    _refuse_unready(identifier, shown)
     pool = measure(identifier, queries=Path(queries) if queries else None, seed=seed, progress=progress)
     sets, training = choose_pairs(pool, config, seed)
     planned = _planned(sets, training, pool, config, seed)
@@ -75,18 +78,28 @@ def make_study(identifier: Identifier, config: StudyConfig, out: str | Path, *, 
     shutil.rmtree(partial, ignore_errors=True)
     (partial / PICTURES).mkdir(parents=True)
     artist = _Artist(identifier, pool.thresholds, partial / PICTURES, seed)
-    neutral, _ = artist.save("neutral", PANELS["none"].draw(
-        Shown((np.zeros((*artist.frame.size[::-1], 3), np.uint8),) * 2, None, None, None))[0])
-    drawn = [artist.draw(pair, config.conditions) for pair in progress(planned)]
+    empty, _ = artist.save(_NEUTRAL, neutral((*artist.frame.size[::-1], 3)))
+    drawn = [artist.draw(pair, shown) for pair in progress(planned)]
     tested = [pair for pairs in sets.values() for pair in pairs]
     stimuli = Stimuli(partial, tuple(pair for pair, _ in drawn), tuple(r for _, renders in drawn for r in renders),
-                      neutral, {**_provenance(identifier, queries, seed), **_summary(tested)})
+                      empty, {**_provenance(identifier, queries, seed), **_summary(tested)})
     stimuli.check(config)
     stimuli.write()
     (partial / CONFIG).write_text(json.dumps(json.loads(config.to_json()), indent=1, ensure_ascii=False) + "\n",
                                   encoding="utf-8")
     partial.replace(out)
     return replace(stimuli, folder=out)
+
+
+def _refuse_unready(identifier: Identifier, shown: Mapping[str, Explanation | None]) -> None:
+    """Raise BadStudy for a condition whose method cannot decide here, with the reason."""
+    ready = identifier.ready(verifies=True)
+    for condition, explanation in shown.items():
+        if explanation and explanation.method not in ready:
+            method = METHODS[explanation.method]
+            raise BadStudy(f"Condition {condition!r}: " + (
+                method.unavailable(identifier.backbone, identifier.gallery)
+                or f"{method.short} does not judge pairs, so there is no decision of it to explain."))
 
 
 def _planned(sets: dict[str, list[Candidate]], training: list[Candidate], pool: Pool, config: StudyConfig,
@@ -124,36 +137,40 @@ class _Artist:
     """Draws pairs and writes their pictures under names that say nothing."""
 
     def __init__(self, identifier: Identifier, thresholds: dict[tuple[str, str], Threshold], place: Path, seed: int):
-        self.backbone, self.model = identifier.backbone, identifier.h2l()
-        self.methods = pair_methods(self.backbone, self.model)
+        self.identifier, self.backbone = identifier, identifier.backbone
+        self.methods = identifier.ready(verifies=True)
         self.thresholds = thresholds
         self.place = place
         self.key = f"{seed}:{identifier.gallery.sha256}".encode()
         self.frame = _enlarged(resolve_template(self.backbone), SIDE)
 
-    def draw(self, pair: _Planned, conditions: Sequence[str]) -> tuple[Pair, list[Render]]:
-        """Write a pair's faces and panels; its rows of the tables."""
-        crops = tuple(look.crop(self.frame) for look in pair.looks)
-        first, second = (self.backbone.extract(look.crop(self.backbone)) for look in pair.looks)
-        shown = Shown(crops, (first, second), emd(first, second, WEIGHTING), self.model)
-        distances = {name: float(measured(first, second)[0]) for name, (_, measured) in self.methods.items()}
-        faces = [self.save(f"{pair.pair_id}/face{side}", crop) for side, crop in enumerate(crops)]
+    def draw(self, pair: _Planned, shown: Mapping[str, Explanation | None]) -> tuple[Pair, list[Render]]:
+        """Write a pair's faces and panels; its rows of the tables. shown: condition → what it explains."""
+        first, second = (look.crop(self.frame) for look in pair.looks)
+        # As large as they are shown; what is explained was found in the backbone's own crops.
+        both = Faces((first, second), self._features(pair), self.identifier.method)
+        distances = {word: float(method.pairs(*both.features)[0]) for word, method in self.methods.items()}
+        faces = [self.save(f"{pair.pair_id}/face{side}", crop) for side, crop in enumerate(both.crops)]
         one, two = pair.looks
         row = Pair(pair.pair_id, pair.set_id, one.photo.path, two.photo.path, pair.same, one.kind, two.kind,
                    sha256(one.photo.file), sha256(two.photo.file), faces[0][0], faces[1][0], faces[0][1], faces[1][1])
-        return row, [self._render(pair, shown, condition, distances) for condition in conditions]
+        return row, [self._render(pair, both, *one, distances) for one in shown.items()]
 
-    def _render(self, pair: _Planned, shown: Shown, condition: str, distances: dict[str, float]) -> Render:
-        panel: Panel = PANELS[condition]
-        files = [self.save("neutral" if panel.method is None else f"{pair.pair_id}/{condition}{side}", picture)
-                 for side, picture in enumerate(panel.draw(shown))]
+    def _features(self, pair: _Planned) -> tuple[Features, Features]:
+        first, second = (self.backbone.extract(look.crop(self.backbone)) for look in pair.looks)
+        return first, second
+
+    def _render(self, pair: _Planned, both: Faces, condition: str, explanation: Explanation | None,
+                distances: dict[str, float]) -> Render:
+        files = [self.save(f"{pair.pair_id}/{condition}{side}" if explanation else _NEUTRAL, picture)
+                 for side, picture in enumerate(panels(both, explanation))]
         names = files[0][0], files[1][0], files[0][1], files[1][1]
-        if panel.method is None:
+        if explanation is None:
             return Render(pair.pair_id, condition, *names)
-        line = self.thresholds[panel.method, pair.kind]
-        said = int(distances[panel.method] <= line.value)
-        return Render(pair.pair_id, condition, *names, panel.method, distances[panel.method], line.value, said,
-                      int(bool(said) == pair.same), {"weighting": WEIGHTING, "grid": list(shown.emd.grid)})
+        distance, line = distances[explanation.method], self.thresholds[explanation.method, pair.kind]
+        said = int(distance <= line.value)
+        return Render(pair.pair_id, condition, *names, explanation.method, distance, line.value, said,
+                      int(bool(said) == pair.same), _settings(both))
 
     def save(self, what: str, picture: np.ndarray) -> tuple[str, str]:
         """Write a picture as WebP without metadata; (file name, SHA-256)."""
@@ -162,6 +179,13 @@ class _Artist:
         Image.fromarray(picture).save(file, format="WEBP", quality=_QUALITY, method=6)
         (self.place / name).write_bytes(file.getvalue())
         return name, hashlib.sha256(file.getvalue()).hexdigest()
+
+
+def _settings(pair: Faces) -> dict:
+    """What the panels are drawn with, as plain data: settings that are told whatever method is explained."""
+    told = {one.key: getattr(options, one.name) for options in pair.matching.options
+            for one in fields_of(type(options)) if one.always}
+    return {**told, "grid": list(pair.features[0].grid)}
 
 
 def _enlarged(template: Template, height: int) -> Template:
@@ -174,8 +198,10 @@ def _enlarged(template: Template, height: int) -> Template:
 def _provenance(identifier: Identifier, queries: str | Path | None, seed: int) -> dict:
     made = identifier.provenance()
     keep = ("backbone", "weights_sha256", "gallery", "gallery_sha256", "version")
-    model = identifier.h2l()
-    return {**{key: made[key] for key in keep}, "h2l_sha256": model.sha256 if model else None,
+    ready = identifier.ready(verifies=True)
+    trained = {f"{word}_sha256": ready[word].key if word in ready else None
+               for word, method in METHODS.items() if method.verifies and method.trained}
+    return {**{key: made[key] for key in keep}, **trained,
             "queries": Path(queries).name if queries else None, "seed": seed, "side": SIDE}
 
 

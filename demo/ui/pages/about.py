@@ -8,8 +8,8 @@ import gradio as gr
 import numpy as np
 
 from demo.errors import DemoError
-from demo.explain import enlarge, flow_lines, heatmap, patch_grid
-from demo.figures import flow_of, slot_of
+from demo.explain import Flows, enlarge, explain, explains, flow_lines, heatmap, patch_grid
+from demo.figures import crops_of, pair_of
 from demo.settings import ASSETS
 from demo.ui.engine import Engine
 from demo.ui.views.board import picture_url
@@ -25,38 +25,39 @@ STEPS = (
 )
 
 
-class AboutPage:
-    """Layout and the four pictures, drawn from the first example as it is identified now."""
+def about_page(engine: Engine, page: gr.Blocks) -> None:
+    """Layout, and four pictures drawn from the first example as it is identified now. Inside a route."""
+    text = (ASSETS / "ui" / "about.md").read_text(encoding="utf-8")
+    opening, rest = text.replace("{keep_minutes}", str(engine.settings.keep_minutes)).split("<!-- steps -->")
+    gr.Markdown(opening, elem_classes="about-page")
+    steps = gr.HTML(elem_id="steps")
+    gr.Markdown(rest, elem_classes="about-page")
 
-    def __init__(self, engine: Engine, page: gr.Blocks):
-        self.engine = engine
-        text = (ASSETS / "ui" / "about.md").read_text(encoding="utf-8")
-        opening, rest = text.replace("{keep_minutes}", str(engine.settings.keep_minutes)).split("<!-- steps -->")
-        gr.Markdown(opening, elem_classes="about-page")
-        steps = gr.HTML(elem_id="steps")
-        gr.Markdown(rest, elem_classes="about-page")
-        page.load(self.draw, None, steps, concurrency_id="identify", show_progress="hidden", api_visibility="private")
+    def draw() -> str:
+        return steps_html(engine)
 
-    def draw(self) -> str:
-        """The four steps as figures."""
-        settings, example = self.engine.settings, EXAMPLES[FIRST]
-        try:
-            identifier = self.engine.identifier(settings.gallery, settings.backbone)
-            found = identifier.identify(example.photo, occlusion=example.occlusion, style=example.style,
-                                        seed=example.seed)
-        except DemoError:
-            return ""
-        match, crop = found.stage2[0], found.query.crop
-        candidate = identifier.gallery.crop(match.row, identifier.backbone)
-        first = identifier.gallery.crop(found.stage1[0].row, identifier.backbone)
-        grid, weights = found.emd.grid, found.emd.query_weights[slot_of(found, match)].cpu().numpy()
-        pictures = (_beside(crop, first), patch_grid(crop, grid), heatmap(crop, weights, grid),
-                    flow_lines(crop, candidate, flow_of(found, match), grid))
-        figures = "".join(
-            f'<figure><img src="{picture_url(picture)}" alt=""><figcaption><strong>{html.escape(title)}.</strong> '
-            f"{html.escape(words)}</figcaption></figure>"
-            for picture, (title, words) in zip(pictures, STEPS, strict=True))
-        return f'<div class="steps">{figures}</div>'
+    page.load(draw, None, steps, concurrency_id="identify", show_progress="hidden", api_visibility="private")
+
+
+def steps_html(engine: Engine) -> str:
+    """The four steps as figures; empty where the example cannot be identified."""
+    settings, example = engine.settings, EXAMPLES[FIRST]
+    try:
+        identifier = engine.identifier(settings.gallery, settings.backbone)
+        found = identifier.identify(example.photo, occlusion=example.occlusion, style=example.style,
+                                    seed=example.seed)
+    except DemoError:
+        return ""
+    crops = crops_of(identifier)
+    pair = pair_of(found, identifier, found.stage2[0], crops)
+    moved = next(one for one in explain(pair, *explains(found.matching.method)).values() if isinstance(one, Flows))
+    pictures = (_beside(pair.crops[0], crops(found.stage1[0].row)), patch_grid(pair.crops[0], moved.grid),
+                heatmap(pair.crops[0], moved.first, moved.grid), flow_lines(*pair.crops, moved.flow, moved.grid))
+    figures = "".join(
+        f'<figure><img src="{picture_url(picture)}" alt=""><figcaption><strong>{html.escape(title)}.</strong> '
+        f"{html.escape(words)}</figcaption></figure>"
+        for picture, (title, words) in zip(pictures, STEPS, strict=True))
+    return f'<div class="steps">{figures}</div>'
 
 
 def _beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:

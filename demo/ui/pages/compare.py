@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Mapping
 from io import BytesIO
+from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 from PIL import Image
 
 from demo.errors import DemoError
-from demo.faces import DETECTORS
+from demo.fields import Field
 from demo.identify import json_text
-from demo.query import ALTERATIONS, Options
-from demo.ui.components import Inspector, PhotoInput, Verdicts
-from demo.ui.engine import Engine
-from demo.ui.pages.downloads import COMPARISON, DownloadRow, compared_png
-from demo.ui.pages.form import (
-    ANY_STYLE,
-    UNALTERED,
-    backbone_choices,
-    gallery_choices,
+from demo.ui.choices import (
+    SECOND,
+    Choices,
+    compare_choices,
+    face_field,
+    in_order,
     link_of,
-    offers,
-    style_choices,
-    styles_of,
+    preparation_of,
+    standard,
     values_from_link,
 )
-from demo.ui.pages.identify import HEAVY, QUICK
-from demo.ui.parameters import Parameter, read_all
+from demo.ui.components import Inspector, PhotoInput, Verdicts
+from demo.ui.endpoint import endpoint
+from demo.ui.engine import Engine
+from demo.ui.pages.downloads import COMPARISON, DownloadRow, compared_png
+from demo.ui.pages.identify import FACE, HEAVY, QUICK
+from demo.ui.parameters import event_value, photo_field
+from demo.ui.views.commands import compare_command
 from demo.ui.views.examples import EXAMPLES, FIRST
-from demo.ui.views.verdicts import Compared, compare_command, compared_value, verdicts_value
+from demo.ui.views.verdicts import Compared, compared_value, verdicts_value
+from demo.ui.widgets import changes, control, gallery_choices, style_choices
 from demo.verify import verify
 
 log = logging.getLogger("demo")
@@ -43,161 +48,139 @@ HEADER = """<header class="app-header"><h1>Are these two photos of one person?</
 <p>Every method's distance, where it draws the line, and why.</p></header>"""
 
 
-#: Which photo → the names of its own inputs: photo, alteration, style.
-PHOTOS = {"first": ("first", "occlude", "style"), "second": ("second", "occlude_second", "style_second")}
+#: Which photo → the end of the words that are about it alone.
+PHOTOS = {"first": "", "second": SECOND}
+_FACES = [face_field(f"face{suffix}", title) for suffix, title in zip(PHOTOS.values(), ("Face", "Second face"),
+                                                                       strict=True)]
+#: The places of the endpoint's parameters.
+_ORDER = ("first", "occlude", "style", "second", "occlude_second", "gallery", "backbone", "detector", "aligned", "seed",
+          "style_second", "face", "face_second")
+#: What the event of the verdicts carries besides the face: which photo.
+_WHICH = Field("which", int, 0, "Photo", "0 = the first.", low=0, high=1)
+#: Style of either photo → what it is a style of.
+_ALTERED_BY = {f"style{suffix}": f"occlude{suffix}" for suffix in PHOTOS.values()}
 
 
-class ComparePage:
-    """Layout, wiring and handlers. Make it inside a route."""
+def compare_page(engine: Engine, blocks: gr.Blocks) -> None:
+    """Layout and wiring, inside a route."""
+    does = CompareHandlers(engine)
+    gr.HTML(HEADER)
+    faces = gr.State((0, 0))
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=0, min_width=330, elem_classes="inputs"):
+            photos, form = _lay_out(engine, does.choices)
+            go = gr.Button("Compare", variant="primary", elem_id="compare-go")
+        with gr.Column(scale=1, min_width=330):
+            verdicts = Verdicts(elem_id="verdicts", label="Verdicts")
+            inspector = Inspector(elem_id="inspector", label="Inspector")
+            downloads = DownloadRow(COMPARISON, "comparison")
+            command = gr.Code(language=None, label="The same answer on the command line", interactive=False,
+                              lines=1, wrap_lines=True, visible=False, elem_id="compare-command")
+    result = gr.State(time_to_live=1800)
+    run = {"fn": does.run, "inputs": [*photos.values(), faces, *form.values()],
+           "outputs": [verdicts, inspector, downloads.row, command, result],
+           "concurrency_id": HEAVY, "concurrency_limit": engine.settings.jobs, "api_visibility": "private",
+           "show_progress": "minimal", "show_progress_on": [verdicts], "trigger_mode": "always_last"}
+    for which, (photo, suffix) in enumerate(PHOTOS.items()):
+        form[f"occlude{suffix}"].input(style_choices, form[f"occlude{suffix}"], form[f"style{suffix}"], **QUICK)
+        photos[photo].input(lambda chosen, which=which: _replaced(chosen, which, 0), faces, faces,
+                            **QUICK).then(**run)
+    gr.on([changes(part) for part in form.values()], **run)
+    go.click(**run)
+    verdicts.face(does.choose_face, faces, faces, **QUICK).then(**run)
+    blocks.load(does.open_link, None, [*photos.values(), *form.values()], **QUICK).then(**run)
+    downloads.wire(result, HEAVY, QUICK)
+    with gr.Row(visible=False):
+        inputs = photos | form | {one.word: gr.Number(1, label=one.title, precision=0, minimum=1) for one in _FACES}
+        answer, figure = gr.Textbox(label="Answer"), gr.Image(format="png", label="Figure")
+        gr.Button().click(endpoint(does.parameters, does.answer), [inputs[one.word] for one in does.parameters],
+                          [answer, figure], api_name="compare", api_description=API_TEXT, concurrency_id=HEAVY,
+                          preprocess=False)
 
-    def __init__(self, engine: Engine, blocks: gr.Blocks):
+
+def _lay_out(engine: Engine, choices: Choices) -> tuple[dict[str, Component], dict[str, Component]]:
+    """Both photos, and a control for every choice."""
+    photos, form = {}, {}
+    for name, suffix in PHOTOS.items():
+        photos[name] = PhotoInput(label=f"{name.capitalize()} photo", elem_id=f"{name}-photo", type="filepath",
+                                  sources=["upload", "clipboard", "webcam"], height=190,
+                                  webcam_options=gr.WebcamOptions(mirror=True))
+        alter, style = f"occlude{suffix}", f"style{suffix}"
+        with gr.Row(elem_classes="tight"):
+            form[alter] = control(choices[alter], min_width=150, elem_id=f"occlude-{name}")
+            form[style] = control(choices[style], visible=False, min_width=120, elem_id=f"style-{name}")
+    gr.Markdown("Processed in memory, erased within the hour, never kept or used for training.", elem_classes="hint")
+    with gr.Accordion("Settings", open=False, elem_id="compare-settings"):
+        form["gallery"] = control(choices["gallery"], offered=gallery_choices(engine), elem_id="compare-gallery")
+        form["backbone"] = control(choices["backbone"], elem_id="compare-backbone")
+        form |= {word: control(one) for word, one in choices.items() if word not in form}
+    return photos, {word: form[word] for word in choices}
+
+
+class CompareHandlers:
+    """What the page does, without its components. choices: by word. parameters: of the public endpoint, in order."""
+
+    def __init__(self, engine: Engine):
         self.engine = engine
-        plain, settings = Options(), engine.settings
-        #: Every choice at its default.
-        self.standard = {
-            "occlude": UNALTERED, "style": ANY_STYLE, "occlude_second": UNALTERED, "style_second": ANY_STYLE,
-            "gallery": settings.gallery, "backbone": settings.backbone, "detector": plain.detector, "aligned": False,
-            "seed": plain.seed,
-        }
+        self.choices = compare_choices(engine)
+        self.standard = standard(self.choices)
         example = EXAMPLES[FIRST]
         #: What a visitor meets: the example's alteration. A link carries what differs from it.
-        self.start = self.standard | {"occlude": example.occlusion, "style": example.style or ANY_STYLE,
+        self.start = self.standard | {"occlude": example.occlusion, "style": example.style or self.standard["style"],
                                       "seed": example.seed}
-        gr.HTML(HEADER)
-        faces = gr.State((0, 0))
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=0, min_width=330, elem_classes="inputs"):
-                self.form = form = self._lay_out()
-                go = gr.Button("Compare", variant="primary", elem_id="compare-go")
-            with gr.Column(scale=1, min_width=330):
-                verdicts = Verdicts(elem_id="verdicts", label="Verdicts")
-                inspector = Inspector(elem_id="inspector", label="Inspector")
-                downloads = DownloadRow(COMPARISON, "comparison")
-                command = gr.Code(language=None, label="The same answer on the command line", interactive=False,
-                                  lines=1, wrap_lines=True, visible=False, elem_id="compare-command")
-        result = gr.State(time_to_live=1800)
-        inputs = [form["first"], form["second"], faces, *(form[name] for name in self.standard)]
-        run = {"fn": self.run, "inputs": inputs, "outputs": [verdicts, inspector, downloads.row, command, result],
-               "concurrency_id": HEAVY, "concurrency_limit": settings.jobs, "api_visibility": "private",
-               "show_progress": "minimal", "show_progress_on": [verdicts], "trigger_mode": "always_last"}
-        for which, (photo, alter, style) in enumerate(PHOTOS.values()):
-            form[alter].input(style_choices, form[alter], form[style], **QUICK)
-            form[photo].input(lambda chosen, which=which: _replaced(chosen, which, 0), faces, faces,
-                              **QUICK).then(**run)
-        gr.on([part.input for name, part in form.items() if name not in ("seed", "first", "second")], **run)
-        form["seed"].submit(**run)
-        go.click(**run)
-        verdicts.face(self.choose_face, faces, faces, **QUICK).then(**run)
-        blocks.load(self.open_link, None, [form["first"], form["second"], *(form[name] for name in self.standard)],
-                    **QUICK).then(**run)
-        downloads.wire(result, HEAVY, QUICK)
-        with gr.Row(visible=False):
-            face, face_second = (gr.Number(1, label=label, precision=0, minimum=1) for label in ("Face", "Second face"))
-            answer, figure = gr.Textbox(label="Answer"), gr.Image(format="png", label="Figure")
-            order = ("first", "occlude", "style", "second", "occlude_second", "gallery", "backbone", "detector",
-                     "aligned", "seed", "style_second")
-            gr.Button().click(self.answer, [*(form[name] for name in order), face, face_second], [answer, figure],
-                              api_name="compare", api_description=API_TEXT, concurrency_id=HEAVY, preprocess=False)
-        parts = {**{name: form[name] for name in order}, "face": face, "face_second": face_second}
-        self.parameters = [Parameter.of(name, part, engine.gallery_names if name == "gallery" else None)
-                           for name, part in parts.items()]
+        fields = {one.word: one for one in (*map(photo_field, PHOTOS), *_FACES,
+                                            *(choice.field for choice in self.choices.values()))}
+        self.parameters = [fields[word] for word in in_order(list(fields), _ORDER)]
 
-    def _lay_out(self) -> dict[str, gr.components.Component]:
-        """Every input by name."""
-        standard, form = self.standard, {}
-        kinds = [("Leave as it is", UNALTERED), *((kind.title, name) for name, kind in ALTERATIONS.items())]
-        every = {name: title for kind in ALTERATIONS for name, title in styles_of(kind).items()}
-        for which, (photo, alter, style) in PHOTOS.items():
-            form[photo] = PhotoInput(label=f"{which.capitalize()} photo", elem_id=f"{which}-photo", type="filepath",
-                                     sources=["upload", "clipboard", "webcam"], height=190,
-                                     webcam_options=gr.WebcamOptions(mirror=True))
-            with gr.Row(elem_classes="tight"):
-                form[alter] = gr.Dropdown(kinds, value=standard[alter], label=f"Alter the {which} photo", min_width=150,
-                                          elem_id=f"occlude-{which}")
-                form[style] = gr.Dropdown([(title, name) for name, title in every.items()], value=standard[style],
-                                          label="Style", visible=False, min_width=120, elem_id=f"style-{which}")
-        gr.Markdown("Processed in memory, erased within the hour, never kept or used for training.",
-                    elem_classes="hint")
-        with gr.Accordion("Settings", open=False, elem_id="compare-settings"):
-            form["gallery"] = gr.Dropdown(gallery_choices(self.engine), value=standard["gallery"],
-                                          label="Thresholds from gallery", elem_id="compare-gallery")
-            form["backbone"] = gr.Dropdown(backbone_choices(self.engine), value=standard["backbone"], label="Backbone",
-                                           elem_id="compare-backbone")
-            form["detector"] = gr.Dropdown([(detector.title, name) for name, detector in DETECTORS.items()],
-                                           value=standard["detector"], label="Face detector")
-            form["aligned"] = gr.Checkbox(standard["aligned"], label="Both photos are already aligned faces")
-            form["seed"] = gr.Number(standard["seed"], label="Seed of the alterations", precision=0, minimum=0)
-        return form
-
-    def compute(self, first, second, faces: tuple[int, int], values: dict, progress) -> Compared:
-        """Compare with the form's choices. Raises DemoError."""
+    def compute(self, photos, faces: tuple[int, int], values: Mapping, progress) -> Compared:
+        """Compare two photos with the form's choices. Raises DemoError."""
         identifier = self.engine.identifier(
             values["gallery"], values["backbone"],
             lambda done, total, path: progress((done, total), desc=f"Indexing {values['gallery']}", unit="photos"))
-        options = []
-        for face, (_, alter, style) in zip(faces, PHOTOS.values(), strict=True):
-            altered = values[alter] != UNALTERED
-            options.append(Options(
-                occlusion=values[alter] if altered else None, face=int(face), seed=int(values["seed"] or 0),
-                style=values[style] if altered and values[style] != ANY_STYLE else None,
-                detector=values["detector"], aligned=bool(values["aligned"])))
-        return Compared(verify(first, second, identifier, *options))
+        asked = [preparation_of(self.choices, values, face, suffix)
+                 for face, suffix in zip(faces, PHOTOS.values(), strict=True)]
+        return Compared(verify(*photos, identifier, *asked))
 
     def run(self, first, second, faces, *choices, progress=gr.Progress()):  # noqa: B008
         """The form → what the page shows."""
-        values = dict(zip(self.standard, choices, strict=True))
+        values = dict(zip(self.choices, choices, strict=True))
         if first is None or second is None:
-            return self._problem("Add two photos to compare them.")
+            return _problem("Add two photos to compare them.")
         try:
-            compared = self.compute(first, second, faces, values, progress)
-            value = verdicts_value(compared.found) | {"link": link_of(values, self.start, "")}
+            compared = self.compute((first, second), faces, values, progress)
+            value = verdicts_value(compared.found) | {"link": link_of(self.choices, values, self.start)}
             views = compared_value(compared.found)
         except DemoError as error:
-            return self._problem(str(error))
+            return _problem(str(error))
         except Exception:
             code = secrets.token_hex(3)
             log.exception("comparison failed, code %s", code)
-            return self._problem(f"Something went wrong on our side (code {code}). Please try other photos.")
+            return _problem(f"Something went wrong on our side (code {code}). Please try other photos.")
         command = compare_command(compared.found, f"galleries/{values['gallery']}")
         return value, views, gr.Row(visible=True), gr.Code(command, visible=True), compared
 
-    def _problem(self, text: str):
-        return {"error": text}, None, gr.Row(visible=False), gr.Code(visible=False), None
-
     def choose_face(self, faces: tuple[int, int], event: gr.EventData) -> tuple[int, int]:
         """Another face of one of the photos was chosen."""
-        return _replaced(faces, int(event.which), int(event.index))
+        return _replaced(faces, event_value(event, _WHICH), event_value(event, FACE))
 
     def open_link(self, request: gr.Request):
         """A visitor arrives: a masked photo and a gallery photo of the same person, or as the link alters them."""
         example = EXAMPLES[FIRST]
         other = self.engine.settings.galleries / self.engine.settings.gallery / example.truth / "01.jpg"
-        values = values_from_link(dict(request.query_params) if request else {}, self.start)
-        values = {name: value if offers(self.form[name], value) else self.start[name]
-                  for name, value in values.items()}
-        choices = [style_choices(values[alter], values[name]) if (alter := _ALTERED_BY.get(name)) else value
-                   for name, value in values.items()]
-        return str(example.photo), str(other) if other.is_file() else None, *choices
+        values = values_from_link(self.choices, dict(request.query_params) if request else {}, self.start)
+        shown = values | {style: style_choices(values[alter], values[style]) for style, alter in _ALTERED_BY.items()}
+        return str(example.photo), str(other) if other.is_file() else None, *shown.values()
 
-    def answer(self, first, occlude, style, second, occlude_second, gallery, backbone, detector, aligned, seed,
-               style_second, face, face_second, progress=gr.Progress()):  # noqa: B008
-        """The public endpoint: the words of the command line in, its JSON and figure out."""
-        if first is None or second is None:
-            raise gr.Error(f"Two photos are needed: {'first' if first is None else 'second'} is missing.",
-                           print_exception=False)
-        sent = (first, occlude, style, second, occlude_second, gallery, backbone, detector, aligned, seed,
-                style_second, face, face_second)
-        try:
-            values = read_all(self.parameters, sent)
-            compared = self.compute(values["first"], values["second"], (values["face"] - 1, values["face_second"] - 1),
-                                    values, progress)
-        except DemoError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+    def answer(self, values: Mapping[str, Any], progress: gr.Progress):
+        """The public endpoint: the words of the command line in, its JSON and figure out. Raises DemoError."""
+        faces = tuple(values[one.word] - 1 for one in _FACES)
+        compared = self.compute([values[photo] for photo in PHOTOS], faces, values, progress)
         return json_text(compared.found.as_json()), Image.open(BytesIO(compared_png(compared)))
 
 
-#: Name of a style → that of the alteration it is a style of.
-_ALTERED_BY = {style: alter for _, alter, style in PHOTOS.values()}
+def _problem(text: str):
+    """What the page shows where there is no comparison."""
+    return {"error": text}, None, gr.Row(visible=False), gr.Code(visible=False), None
 
 
 def _replaced(faces: tuple[int, int], which: int, face: int) -> tuple[int, int]:

@@ -10,12 +10,23 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from demo.crossimage import PairMaps, pair_maps
-from demo.explain import board_figure, maps_figure, pair_figure, to_pdf, to_png
-from demo.figures import board, further_maps, pair, verified_pair
+from demo.explain import (
+    EXPLANATIONS,
+    Maps,
+    Matrices,
+    board_figure,
+    explain,
+    maps_figure,
+    pair_figure,
+    to_pdf,
+    to_png,
+)
+from demo.explain import Result as ExplanationResult
+from demo.figures import board, match_figure, sheet_maps, verified_pair
 from demo.identify import json_text
+from demo.methods import METHODS, STAGE1
 from demo.ui.views.board import TOP, Result
-from demo.ui.views.verdicts import NAMES, Compared
+from demo.ui.views.verdicts import Compared
 
 #: kind → (title of the button, ending of the file).
 KINDS = {"figure": ("Figure (PNG)", "png"), "pages": ("Pages (PDF)", "pdf"), "numbers": ("Numbers (JSON)", "json"),
@@ -25,35 +36,26 @@ Makers = Mapping[str, Callable[[Any], bytes]]
 
 
 def figure_png(result: Result) -> bytes:
-    """Both rankings and the flows as one picture."""
-    return to_png(board_figure(board(result.found, result.crop, TOP)))
+    """Both rankings, and small pictures of what explains the second, as one picture."""
+    return to_png(board_figure(board(result.found, result.identifier, result.crop, TOP)))
 
 
 def pages_pdf(result: Result) -> bytes:
     """The rankings on the first page, then a page per re-ranked match."""
     found, identifier = result.found, result.identifier
-    model, query = identifier.h2l(), found.query.features
-    pages = [board_figure(board(found, result.crop, TOP))]
-    for match in found.stage2[:TOP]:
-        if match.patch is None:
-            continue
-        face = identifier.gallery.features([match.row])
-        maps = further_maps(query, face, pair_maps(model, query, face) if model else None)
-        pages.append(
-            pair_figure(pair(found, result.crop, match, result.scale, maps), colormap=result.colormap)
-            if found.emd is not None else
-            maps_figure(found.query.crop, result.crop(match.row), maps, colormap=result.colormap,
-                        title=f"Query and {match.identity}", names=("Query", match.identity)))
+    pages = [board_figure(board(found, identifier, result.crop, TOP))]
+    pages += [match_figure(found, identifier, match, result.crop, scale=result.scale, colormap=result.colormap)
+              for match in found.stage2[:TOP] if match.patch is not None]
     return to_pdf(pages, title="Explainable face identification")
 
 
 def arrays_npz(result: Result) -> bytes:
-    """Weights, flows and ground distances of the re-ranked candidates, in the order of Stage 1."""
+    """Distances, and what the method measured of the re-ranked candidates, in the order of Stage 1."""
     found = result.found
     arrays = {"paths": np.array([match.path for match in found.stage1]),
-              "cosine": np.array([match.cosine for match in found.stage1], np.float32),
+              STAGE1.word: np.array([match.cosine for match in found.stage1], np.float32),
               "query_crop": found.query.crop}
-    return _npz(arrays | (_transport(found.emd) if found.emd is not None else {}))
+    return _npz(arrays | _evidence(found.matching.method, found.evidence))
 
 
 def compared_png(compared: Compared) -> bytes:
@@ -63,34 +65,40 @@ def compared_png(compared: Compared) -> bytes:
 
 def compared_pdf(compared: Compared) -> bytes:
     """The figure, then all maps beside each other."""
-    found = compared.found
-    maps = further_maps(found.first.features, found.second.features, found.maps, every=True)
-    return to_pdf([pair_figure(verified_pair(found)),
-                   maps_figure(found.first.crop, found.second.crop, maps, title="Every map of the pair", names=NAMES)],
+    pair = compared.found.pair
+    return to_pdf([pair_figure(verified_pair(compared.found)),
+                   maps_figure(*pair.crops, sheet_maps(pair, every=True), title="Every map of the pair",
+                               names=pair.titles)],
                   title="Two faces compared")
 
 
 def compared_npz(compared: Compared) -> bytes:
-    """Crops, distances, weights, flow and ground distances of the pair, and every map of H2L."""
-    found = compared.found
+    """Crops, distances, what every method measured of the pair, and every explanation that is a map or a matrix."""
+    found, pair = compared.found, compared.found.pair
     arrays = {"first_crop": found.first.crop, "second_crop": found.second.crop,
               "methods": np.array([judged.method for judged in found.judgements]),
               "distances": np.array([judged.distance for judged in found.judgements], np.float32)}
-    return _npz(arrays | _transport(found.emd) | (_attended(found.maps) if found.maps else {}))
+    for judged in found.judgements:
+        arrays |= _evidence(judged.method, pair.evidence(judged.method))
+    for word, result in explain(pair).items():
+        named = EXPLANATIONS[word].stored
+        arrays |= _explained(word if named is None else named, result)
+    return _npz(arrays)
 
 
-def _transport(emd) -> dict[str, np.ndarray]:
-    tensors = {"emd": emd.distance, "flow": emd.flow, "ground": emd.ground, "query_weights": emd.query_weights,
-               "candidate_weights": emd.candidate_weights}
-    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()} | {"grid": np.array(emd.grid)}
+def _evidence(method: str, evidence: Any) -> dict[str, np.ndarray]:
+    return {} if evidence is None else METHODS[method].arrays(evidence)
 
 
-def _attended(maps: PairMaps) -> dict[str, np.ndarray]:
-    pairs = {"attention": (maps.attention.forward, maps.attention.backward), "rollout": maps.rolled,
-             "relevance": maps.relevance, "correlation": maps.correlation}
-    return {f"{name}_{which}": values.astype(np.float32) for name, both in pairs.items()
-            for which, values in zip(("forward", "backward") if name in ("attention", "rollout") else
-                                     ("first", "second"), both, strict=True)}
+def _explained(name: str, result: ExplanationResult) -> dict[str, np.ndarray]:
+    """The arrays of an explanation that is a map per face or looks from face to face, by the names that files keep."""
+    if not name or not isinstance(result, Maps | Matrices):
+        return {}
+    if isinstance(result, Maps):
+        return {f"{name}_first": result.maps.query.astype(np.float32),
+                f"{name}_second": result.maps.candidate.astype(np.float32)}
+    both = result.choose() if result.by else (result.forward, result.backward)
+    return {f"{name}_{way}": rows.astype(np.float32) for way, rows in zip(("forward", "backward"), both, strict=True)}
 
 
 def _npz(arrays: dict[str, np.ndarray]) -> bytes:

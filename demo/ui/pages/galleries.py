@@ -16,66 +16,74 @@ PAGE = 48
 PRIVATE = {"api_visibility": "private"}
 
 
-class GalleriesPage:
-    """Layout, wiring and handlers. Make it inside a route."""
+def galleries_page(engine: Engine, page: gr.Blocks) -> None:
+    """Layout and wiring, inside a route."""
+    does = GalleryHandlers(engine)
+    names = engine.gallery_names()
+    gr.Markdown("# Galleries\nThe people a query is compared with. A gallery is a folder with one sub-folder per "
+                "person; its photos are indexed once for each backbone.")
+    table = gr.Dataframe(headers=["Gallery", "People", "Photos", "Indexed for"], interactive=False, wrap=True,
+                         elem_id="gallery-table", label="Galleries", datatype="str")
+    chosen = gr.Dropdown(names, value=names[0] if names else None, label="Show", elem_id="gallery-shown")
+    facts = gr.Markdown(elem_id="gallery-facts")
+    sheet = gr.Gallery(columns=8, object_fit="cover", label="Contact sheet", elem_id="contact-sheet",
+                       allow_preview=False, interactive=False, buttons=[], height="auto")
+    with gr.Row():
+        number = gr.Slider(1, 2, 1, step=1, label="Page of the contact sheet", elem_id="sheet-page")
 
-    def __init__(self, engine: Engine, page: gr.Blocks):
+    def shown_after(event) -> None:
+        event.then(does.show, chosen, [facts, number], queue=False, **PRIVATE).then(
+            does.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
+
+    shown_after(page.load(does.refresh, chosen, [table, chosen], queue=False, **PRIVATE))
+    chosen.input(does.show, chosen, [facts, number], queue=False, **PRIVATE).then(
+        does.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
+    number.release(does.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
+    gr.Markdown("## Backbones\n" + "\n".join(_backbone_line(info) for info in engine.backbones()),
+                elem_id="backbones")
+    if not engine.settings.edit_galleries:
+        gr.Markdown("Adding galleries is switched off on this host. Run the app at home to use your own photos.",
+                    elem_classes="hint")
+        return
+    for event in _editing(does, chosen):
+        shown_after(event.then(does.refresh, chosen, [table, chosen], queue=False, **PRIVATE))
+
+
+def _editing(does: GalleryHandlers, chosen: gr.Dropdown) -> tuple:
+    """Controls that change galleries; returns their events."""
+    settings = does.engine.settings
+    ready = [(info.title, info.name) for info in does.engine.backbones() if info.ready]
+    with gr.Accordion("Index again for a backbone", open=False):
+        gr.Markdown("New and changed photos are computed, the others are kept.", elem_classes="hint")
+        backbone = gr.Dropdown(ready, value=settings.backbone, label="Backbone", elem_id="build-backbone")
+        with gr.Row():
+            build = gr.Button("Index", variant="primary", elem_id="build")
+            stop = gr.Button("Stop", elem_id="build-stop")
+    with gr.Accordion("Add a gallery", open=False):
+        gr.Markdown("A zip with one folder per person. Use photos of people who agreed to it: they stay on this "
+                    "machine until the gallery is deleted, and every visitor of it can see them.",
+                    elem_classes="hint")
+        name = gr.Textbox(label="Name", max_lines=1, elem_id="new-name")
+        archive = ArchiveInput(label="Zip of photos", file_types=[".zip"], elem_id="new-zip")
+        add = gr.Button("Add", variant="primary", elem_id="add")
+    with gr.Accordion("Delete the shown gallery", open=False):
+        sure = gr.Textbox(label="Type its name to delete its photos and indexes", elem_id="delete-name")
+        delete = gr.Button("Delete", variant="stop", elem_id="delete")
+    said = gr.Markdown(elem_id="gallery-said")
+    heavy = {"concurrency_id": "identify", "show_progress_on": [said], **PRIVATE}
+    events = (build.click(does.build, [chosen, backbone], said, **heavy),
+              add.click(does.add, [name, archive], [said, chosen], **heavy),
+              delete.click(does.delete, [chosen, sure], [said, chosen], **heavy))
+    stop.click(does.stop, queue=False, **PRIVATE)
+    return events
+
+
+class GalleryHandlers:
+    """What the page does, without its components."""
+
+    def __init__(self, engine: Engine):
         self.engine = engine
         self._stopped: set[str] = set()
-        names = engine.gallery_names()
-        gr.Markdown("# Galleries\nThe people a query is compared with. A gallery is a folder with one sub-folder per "
-                    "person; its photos are indexed once for each backbone.")
-        table = gr.Dataframe(headers=["Gallery", "People", "Photos", "Indexed for"], interactive=False, wrap=True,
-                             elem_id="gallery-table", label="Galleries", datatype="str")
-        chosen = gr.Dropdown(names, value=names[0] if names else None, label="Show", elem_id="gallery-shown")
-        facts = gr.Markdown(elem_id="gallery-facts")
-        sheet = gr.Gallery(columns=8, object_fit="cover", label="Contact sheet", elem_id="contact-sheet",
-                           allow_preview=False, interactive=False, buttons=[], height="auto")
-        with gr.Row():
-            number = gr.Slider(1, 2, 1, step=1, label="Page of the contact sheet", elem_id="sheet-page")
-        page.load(self.refresh, chosen, [table, chosen], queue=False, **PRIVATE).then(
-            self.show, chosen, [facts, number], queue=False, **PRIVATE).then(
-            self.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
-        chosen.input(self.show, chosen, [facts, number], queue=False, **PRIVATE).then(
-            self.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
-        number.release(self.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
-        gr.Markdown("## Backbones\n" + "\n".join(_backbone_line(info) for info in engine.backbones()),
-                    elem_id="backbones")
-        if engine.settings.edit_galleries:
-            self._editing(table, chosen, facts, number, sheet)
-        else:
-            gr.Markdown("Adding galleries is switched off on this host. Run the app at home to use your own photos.",
-                        elem_classes="hint")
-
-    def _editing(self, table, chosen, facts, number, sheet) -> None:
-        ready = [(info.title, info.name) for info in self.engine.backbones() if info.ready]
-        with gr.Accordion("Index again for a backbone", open=False):
-            gr.Markdown("New and changed photos are computed, the others are kept.", elem_classes="hint")
-            backbone = gr.Dropdown(ready, value=self.engine.settings.backbone, label="Backbone",
-                                   elem_id="build-backbone")
-            with gr.Row():
-                build = gr.Button("Index", variant="primary", elem_id="build")
-                stop = gr.Button("Stop", elem_id="build-stop")
-        with gr.Accordion("Add a gallery", open=False):
-            gr.Markdown("A zip with one folder per person. Use photos of people who agreed to it: they stay on this "
-                        "machine until the gallery is deleted, and every visitor of it can see them.",
-                        elem_classes="hint")
-            name = gr.Textbox(label="Name", max_lines=1, elem_id="new-name")
-            archive = ArchiveInput(label="Zip of photos", file_types=[".zip"], elem_id="new-zip")
-            add = gr.Button("Add", variant="primary", elem_id="add")
-        with gr.Accordion("Delete the shown gallery", open=False):
-            sure = gr.Textbox(label="Type its name to delete its photos and indexes", elem_id="delete-name")
-            delete = gr.Button("Delete", variant="stop", elem_id="delete")
-        said = gr.Markdown(elem_id="gallery-said")
-        heavy = {"concurrency_id": "identify", "show_progress_on": [said], **PRIVATE}
-        work = build.click(self.build, [chosen, backbone], said, **heavy)
-        added = add.click(self.add, [name, archive], [said, chosen], **heavy)
-        gone = delete.click(self.delete, [chosen, sure], [said, chosen], **heavy)
-        for event in (work, added, gone):
-            event.then(self.refresh, chosen, [table, chosen], queue=False, **PRIVATE).then(
-                self.show, chosen, [facts, number], queue=False, **PRIVATE).then(
-                self.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
-        stop.click(self.stop, queue=False, **PRIVATE)
 
     def refresh(self, chosen: str | None):
         """The table, and the choices with what was chosen kept where it still exists."""

@@ -4,35 +4,44 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from io import BytesIO
+from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from demo.errors import DemoError
 from demo.faces import load_photo
-from demo.gallery import load_impostors
+from demo.fields import Field
 from demo.identify import json_text
-from demo.ui.components import Board, Inspector
-from demo.ui.engine import Engine
-from demo.ui.pages.downloads import IDENTIFICATION, DownloadRow, figure_png
-from demo.ui.pages.form import (
+from demo.ui.choices import (
     BOTH,
-    UNALTERED,
-    Form,
-    defaults,
+    KNOWN,
+    UNSET,
+    beside,
+    display_of,
+    face_field,
+    identify_choices,
+    in_order,
     link_of,
-    offers,
-    options_of,
-    strip_value,
-    style_choices,
+    matching_of,
+    preparation_of,
+    standard,
     values_from_link,
 )
-from demo.ui.parameters import Parameter, read_all
-from demo.ui.views.board import TOP, Result, board_value, details_text, photo_value, reproduce
-from demo.ui.views.examples import EXAMPLES, FIRST
+from demo.ui.components import Board, Inspector
+from demo.ui.endpoint import endpoint
+from demo.ui.engine import Engine
+from demo.ui.pages.downloads import IDENTIFICATION, DownloadRow, figure_png
+from demo.ui.pages.form import Form, strip_value
+from demo.ui.parameters import event_value, photo_field
+from demo.ui.views.board import TOP, Result, board_value, details_text, photo_value
+from demo.ui.views.commands import reproduce
+from demo.ui.views.examples import EXAMPLES, FIRST, Example
 from demo.ui.views.inspector import inspector_value
+from demo.ui.widgets import style_choices
 
 log = logging.getLogger("demo")
 
@@ -42,146 +51,153 @@ QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 #: The answer is text: a client would take every object with a "path" in JSON for a file to download.
 API_TEXT = ("Identify the person in a photo. Returns the text that `python -m demo identify --json` prints (read it "
             "with json.loads) and the figure of both rankings. All distances: smaller is nearer.")
+_PHOTO, _TOP = photo_field("photo"), Field("top", int, TOP, "Top", "How many matches to tell.", low=1)
+_ORDER = ("photo", *KNOWN, "face", "top")
+#: What the events of the page's own components carry.
+FACE, _ROW = (Field(word, int, 0, word, "A number from 0.", low=0) for word in ("index", "row"))
+_PICKED = Field("name", str, FIRST, "Example", "An example.", known=lambda: {name: name for name in EXAMPLES})
+_TOKEN = Field("result", str, "", "Result", "Which result.")
 
 
-class IdentifyPage:
-    """Layout, wiring and handlers. Make it inside ``gr.Blocks``."""
+def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
+    """Layout and wiring, inside ``gr.Blocks``."""
+    does = IdentifyHandlers(engine)
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=0, min_width=330, elem_classes="inputs"):
+            form = Form.lay_out(engine, does.choices)
+        with gr.Column(scale=1, min_width=330):
+            shown = Board(elem_id="board", label="Result")
+            inspector = Inspector(elem_id="inspector", label="Inspector")
+            downloads = DownloadRow(IDENTIFICATION, "identification")
+            with gr.Accordion("Timings, versions and the command line", open=False):
+                details = gr.Markdown(elem_id="details")
+                command = gr.Code(language="shell", label="The same answer on the command line",
+                                  interactive=False, lines=1, wrap_lines=True)
+    result = gr.State(time_to_live=1800)
 
-    def __init__(self, engine: Engine, blocks: gr.Blocks):
+    run = {"fn": does.run, "inputs": [form.photo, form.example, form.face, *form.components],
+           "outputs": [shown, inspector, downloads.row, details, command, result], "concurrency_id": HEAVY,
+           "concurrency_limit": engine.settings.jobs, "api_visibility": "private", "show_progress": "minimal",
+           "show_progress_on": [shown], "trigger_mode": "always_last"}
+    form.wire_choices(engine, QUICK)
+    start = [form.photo, form.example, form.face, form.strip]
+    picked = [*start, *(form.controls[word] for word in ("occlude", "style", "seed", "aligned")), form.shuffle]
+    started = [
+        form.photo.input(lambda: ("", 0, strip_value("")), None, [form.example, form.face, form.strip],
+                         **QUICK).then(**run),
+        gr.on(form.triggers, **run),
+        form.go.click(**run),
+        form.shuffle.click(lambda: secrets.randbelow(10_000), None, form.controls["seed"], **QUICK).then(**run),
+        form.strip.pick(does.pick, None, picked, **QUICK).then(**run),
+        shown.face(does.choose_face, None, form.face, **QUICK).then(**run),
+        blocks.load(does.open_link, None, [*start, form.shuffle, *form.components], **QUICK).then(**run),
+    ]
+    form.stop.click(None, cancels=started, **QUICK)
+    shown.inspect(does.inspect, result, inspector, concurrency_id="inspect", concurrency_limit=4,
+                  show_progress="hidden", api_visibility="private")
+    downloads.wire(result, HEAVY, QUICK)
+
+    with gr.Row(visible=False):
+        face, top = (gr.Number(one.default, label=one.title, precision=0, minimum=1) for one in (face_field(), _TOP))
+        answer, figure = gr.Textbox(label="Answer"), gr.Image(format="png", label="Figure")
+        inputs = {"photo": form.photo, **form.controls, "face": face, "top": top}
+        gr.Button().click(endpoint(does.parameters, does.answer), [inputs[one.word] for one in does.parameters],
+                          [answer, figure], api_name="identify", api_description=API_TEXT, concurrency_id=HEAVY,
+                          preprocess=False)
+
+
+class IdentifyHandlers:
+    """What the page does, without its components. choices: by word. parameters: of the public endpoint, in order."""
+
+    def __init__(self, engine: Engine):
         self.engine = engine
-        self.standard = defaults(engine)
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=0, min_width=330, elem_classes="inputs"):
-                self.form = form = Form.lay_out(engine)
-            with gr.Column(scale=1, min_width=330):
-                shown = Board(elem_id="board", label="Result")
-                inspector = Inspector(elem_id="inspector", label="Inspector")
-                downloads = DownloadRow(IDENTIFICATION, "identification")
-                with gr.Accordion("Timings, versions and the command line", open=False):
-                    details = gr.Markdown(elem_id="details")
-                    command = gr.Code(language="shell", label="The same answer on the command line",
-                                      interactive=False, lines=1, wrap_lines=True)
-        result = gr.State(time_to_live=1800)
+        self.choices = identify_choices(engine)
+        self.standard = standard(self.choices)
+        fields = {one.word: one for one in (_PHOTO, *(choice.field for choice in self.choices.values()), face_field(),
+                                            _TOP)}
+        self.parameters = [fields[word] for word in in_order(list(fields), _ORDER)]
 
-        run = {"fn": self.run, "inputs": [form.photo, form.example, form.face, *form.components],
-               "outputs": [shown, inspector, downloads.row, details, command, result], "concurrency_id": HEAVY,
-               "concurrency_limit": engine.settings.jobs, "api_visibility": "private", "show_progress": "minimal",
-               "show_progress_on": [shown], "trigger_mode": "always_last"}
-        form.wire_choices(engine, QUICK)
-        picked = [form.photo, form.example, form.face, form.strip, form.choices["occlude"], form.choices["style"],
-                  form.choices["seed"], form.choices["aligned"], form.shuffle]
-        started = [
-            form.photo.input(lambda: ("", 0, strip_value("")), None, [form.example, form.face, form.strip],
-                             **QUICK).then(**run),
-            gr.on(form.triggers, **run),
-            form.go.click(**run),
-            form.shuffle.click(lambda: secrets.randbelow(10_000), None, form.choices["seed"], **QUICK).then(**run),
-            form.strip.pick(self.pick, None, picked, **QUICK).then(**run),
-            shown.face(self.choose_face, None, form.face, **QUICK).then(**run),
-            blocks.load(self.open_link, None, [*picked[:4], form.shuffle, *form.components], **QUICK).then(**run),
-        ]
-        form.stop.click(None, cancels=started, **QUICK)
-        shown.inspect(self.inspect, result, inspector, concurrency_id="inspect", concurrency_limit=4,
-                      show_progress="hidden", api_visibility="private")
-        downloads.wire(result, HEAVY, QUICK)
-
-        with gr.Row(visible=False):
-            face, top = (gr.Number(value, label=label, precision=0, minimum=1)
-                         for label, value in (("Face", 1), ("Top", TOP)))
-            answer, figure = gr.Textbox(label="Answer"), gr.Image(format="png", label="Figure")
-            gr.Button().click(self.answer, [form.photo, *form.components, face, top], [answer, figure],
-                              api_name="identify", api_description=API_TEXT, concurrency_id=HEAVY, preprocess=False)
-        parts = {"photo": form.photo, **form.choices, "face": face, "top": top}
-        self.parameters = [Parameter.of(name, part, engine.gallery_names if name == "gallery" else None)
-                           for name, part in parts.items()]
-
-    def compute(self, photo, values: dict, face: int, truth: str | None, progress) -> Result:
+    def compute(self, photo, values: Mapping, face: int, truth: str | None, progress) -> Result:
         """Identify with the form's choices. Raises DemoError."""
-        options = options_of(values, face)
+        preparation = preparation_of(self.choices, values, face)
+        matching = matching_of(self.choices, values)
         identifier = self.engine.identifier(
             values["gallery"], values["backbone"],
             lambda done, total, path: progress((done, total), desc=f"Indexing {values['gallery']}", unit="photos"))
-        found = identifier.identify(photo, truth=truth, **vars(options))
-        impostors = load_impostors(identifier.gallery, occlusion=options.occlusion, stage2=options.stage2,
-                                   weighting=options.weighting, grid=options.grid, alpha=found.options.alpha,
-                                   share=options.share)
-        beside = None
+        found = identifier.answer(photo, preparation, matching, truth=truth)
+        second = None
         if values["stage2"] == BOTH:
-            beside = identifier.rank(found.query, replace(options, stage2="h2l", alpha=None), truth=truth)
-        return Result(found, identifier, impostors, values["colours"], beside)
+            other = replace(matching, method=beside(values["backbone"]).word, alpha=None)
+            second = identifier.rank(found.query, other, truth=truth)
+        return Result(found, identifier, display_of(self.choices, values).colours, second)
 
     def run(self, photo: str | bytes | None, example: str, face: int, *choices, progress=gr.Progress()):  # noqa: B008
         """The form → what the page shows."""
-        values = dict(zip(self.standard, choices, strict=True))
-        nothing = {"error": "Choose an example or add a photo."}
+        values = dict(zip(self.choices, choices, strict=True))
         if photo is None:
-            return nothing, None, gr.Row(visible=False), "", "", None
+            return _problem({"error": "Choose an example or add a photo."})
         known = EXAMPLES.get(example)
         try:
             result = self.compute(photo, values, face, known.truth if known and not face else None, progress)
-            value = board_value(result) | {"link": link_of(values, self.standard, example)}
+            value = board_value(result) | {"link": link_of(self.choices, values, self.standard, example)}
             first = inspector_value(result, value["selected"])
         except DemoError as error:
             shown = getattr(error, "photo", None)  # of a face that was lost, the altered photo
-            return (self._problem(str(error), photo if shown is None else shown), None, gr.Row(visible=False), "", "",
-                    None)
+            return _problem(_told(str(error), photo if shown is None else shown))
         except Exception:
             code = secrets.token_hex(3)
             log.exception("identification failed, code %s", code)
-            return (self._problem(f"Something went wrong on our side (code {code}). Please try another photo.", None),
-                    None, gr.Row(visible=False), "", "", None)
+            return _problem(_told(f"Something went wrong on our side (code {code}). Please try another photo.", None))
         command = reproduce(result.found, f"galleries/{values['gallery']}")
         return value, first, gr.Row(visible=True), details_text(result), command, result
 
-    def _problem(self, text: str, photo) -> dict:
-        """What the board shows instead of a result: the sentence, and the photo where it can be shown."""
-        try:
-            return {"error": text, "photo": None if photo is None else photo_value(load_photo(photo))}
-        except DemoError:
-            return {"error": text, "photo": None}
-
     def pick(self, event: gr.EventData):
         """An example was chosen: fill the form."""
-        return self._example(EXAMPLES.get(event.name, EXAMPLES[FIRST]))
-
-    def _example(self, example):
-        alter = example.occlusion or UNALTERED
-        return (str(example.photo), example.name, 0, strip_value(example.name), alter,
-                style_choices(alter, example.style), example.seed, False, gr.Button(visible=alter != UNALTERED))
+        return _example(EXAMPLES[event_value(event, _PICKED)])
 
     def open_link(self, request: gr.Request):
         """A visitor arrives: the view the link asks for, or the first example."""
         query = dict(request.query_params) if request else {}
         example = EXAMPLES.get(query.get("example", FIRST), EXAMPLES[FIRST])
-        photo, name, face, strip, *_ = self._example(example)
-        standard = self.standard | {"occlude": example.occlusion or UNALTERED, "seed": example.seed}
-        standard |= {"style": example.style} if example.style else {}
-        values = values_from_link(query, standard)
-        parts = self.form.choices
-        choices = [style_choices(values["occlude"], value) if key == "style"
-                   else value if offers(parts[key], value) else standard[key] for key, value in values.items()]
-        return photo, name, face, strip, gr.Button(visible=values["occlude"] != UNALTERED), *choices
+        photo, name, face, strip, *_ = _example(example)
+        start = self.standard | {"occlude": example.occlusion or UNSET, "seed": example.seed}
+        start |= {"style": example.style} if example.style else {}
+        values = values_from_link(self.choices, query, start)
+        shown = values | {"style": style_choices(values["occlude"], values["style"])}
+        return photo, name, face, strip, gr.Button(visible=values["occlude"] != UNSET), *shown.values()
 
     def choose_face(self, event: gr.EventData) -> int:
         """Another face of the photo was chosen."""
-        return int(event.index)
+        return event_value(event, FACE)
 
     def inspect(self, result: Result | None, event: gr.EventData):
         """A candidate was chosen on the board."""
-        if result is None or event.result != result.token or event.row not in result.shown_rows:
+        row, token = event_value(event, _ROW), event_value(event, _TOKEN)
+        if result is None or token != result.token or row not in result.shown_rows:
             raise gr.Error("This result has expired: press Identify again.", print_exception=False)
-        return inspector_value(result, int(event.row))
+        return inspector_value(result, row)
 
-    def answer(self, photo, occlude, style, seed, gallery, backbone, stage2, weighting, grid, alpha, adaptive, share, k,
-               solver, detector, aligned, colours, face, top, progress=gr.Progress()):  # noqa: B008
-        """The public endpoint: the words of the command line in, its JSON and figure out."""
-        if photo is None:
-            raise gr.Error("A photo is needed.", print_exception=False)
-        sent = (photo, occlude, style, seed, gallery, backbone, stage2, weighting, grid, alpha, adaptive, share, k,
-                solver, detector, aligned, colours, face, top)
-        try:
-            values = read_all(self.parameters, sent)
-            result = self.compute(values["photo"], values, values["face"] - 1, None, progress)
-        except DemoError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+    def answer(self, values: Mapping[str, Any], progress: gr.Progress):
+        """The public endpoint: the words of the command line in, its JSON and figure out. Raises DemoError."""
+        result = self.compute(values["photo"], values, values["face"] - 1, None, progress)
         return json_text(result.found.as_json(values["top"])), Image.open(BytesIO(figure_png(result)))
+
+
+def _problem(shown: dict):
+    """What the page shows where there is no result."""
+    return shown, None, gr.Row(visible=False), "", "", None
+
+
+def _told(text: str, photo) -> dict:
+    """What the board shows instead of a result: the sentence, and the photo where it can be shown."""
+    try:
+        return {"error": text, "photo": None if photo is None else photo_value(load_photo(photo))}
+    except DemoError:
+        return {"error": text, "photo": None}
+
+
+def _example(example: Example):
+    """The form of an example: photo, example, face, strip, alteration, style, seed, aligned, shuffle."""
+    alter = example.occlusion or UNSET
+    return (str(example.photo), example.name, 0, strip_value(example.name), alter,
+            style_choices(alter, example.style), example.seed, False, gr.Button(visible=alter != UNSET))

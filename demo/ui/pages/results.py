@@ -21,10 +21,12 @@ from demo.evaluation.report.source import spread
 from demo.evaluation.report.write import RESULTS
 from demo.faces import DRAWN
 from demo.gallery import list_photos
-from demo.query import STAGE2, Options
+from demo.methods import DEFAULT, METHODS
+from demo.query import Preparation, asked
 from demo.settings import ASSETS
+from demo.ui.choices import BOTH, UNSET, rerankings
 from demo.ui.engine import Engine
-from demo.ui.pages.form import BOTH, UNALTERED, gallery_choices, reranking_choices
+from demo.ui.widgets import gallery_choices, pairs
 
 log = logging.getLogger("demo")
 
@@ -41,46 +43,51 @@ HEADER = """<header class="app-header"><h1>How well does it work?</h1>
 <p>What was measured with this code, beside the papers' numbers, each with the command that repeats it.</p></header>"""
 
 
-class ResultsPage:
-    """Layout, wiring and handlers. Make it inside a route."""
+def results_page(engine: Engine, page: gr.Blocks) -> None:
+    """Layout and wiring, inside a route."""
+    does = ResultHandlers(engine)
+    gr.HTML(HEADER)
+    with gr.Column(elem_classes="short"):
+        chosen = gr.Dropdown(does.sections(), value=ITEMS, label="Show", elem_id="result-section")
+    shown = gr.HTML(elem_id="report")
+    chosen.input(does.show, chosen, shown, **QUICK)
+    page.load(does.open_link, None, [chosen, shown], **QUICK)
+    _lay_out_trial(does)
 
-    def __init__(self, engine: Engine, page: gr.Blocks):
+
+def _lay_out_trial(does: ResultHandlers) -> None:
+    engine, settings = does.engine, does.engine.settings
+    gr.HTML('<h2 class="part">Measure the loaded gallery</h2>')
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=0, min_width=330, elem_classes="inputs"):
+            gallery = gr.Dropdown(pairs(gallery_choices(engine)), value=settings.gallery, label="Gallery",
+                                  elem_id="measure-gallery")
+            protocol = gr.Radio(does.protocols(settings.gallery), value=LEAVE_ONE_OUT, label="Queries",
+                                elem_id="measure-protocol")
+            alteration = gr.Dropdown([("Leave them as they are", UNSET),
+                                      *((kind.title, name) for name, kind in DRAWN.items())], value="mask",
+                                     label="Alter the queries", elem_id="measure-alteration")
+            offered = {word: title for word, title in rerankings(settings.backbone).items() if word != BOTH}
+            stage2 = gr.Dropdown(pairs(offered), value=DEFAULT.word, label="Re-ranking", elem_id="measure-stage2")
+            count = gr.Slider(5, MOST, 10, step=5, label="Number of queries", elem_id="measure-count")
+            with gr.Row():
+                go = gr.Button("Measure", variant="primary", elem_id="measure")
+                stop = gr.Button("Stop", elem_id="measure-stop")
+        with gr.Column(scale=1, min_width=330):
+            said = gr.HTML('<p class="hint">A few queries give a rough idea in seconds; the tables above took all '
+                           "of them.</p>", elem_id="measured")
+    gallery.input(lambda name: gr.Radio(does.protocols(name), value=LEAVE_ONE_OUT), gallery, protocol, **QUICK)
+    go.click(does.measure, [gallery, protocol, alteration, stage2, count], said, concurrency_id=LINE,
+             concurrency_limit=1, api_visibility="private", show_progress_on=[said], trigger_mode="once")
+    stop.click(does.stop, **QUICK)
+
+
+class ResultHandlers:
+    """What the page does, without its components."""
+
+    def __init__(self, engine: Engine):
         self.engine = engine
         self._stopped: set[str] = set()
-        gr.HTML(HEADER)
-        with gr.Column(elem_classes="short"):
-            chosen = gr.Dropdown(self._sections(), value=ITEMS, label="Show", elem_id="result-section")
-        shown = gr.HTML(elem_id="report")
-        chosen.input(self.show, chosen, shown, **QUICK)
-        page.load(self.open_link, None, [chosen, shown], **QUICK)
-        self._lay_out_trial()
-
-    def _lay_out_trial(self) -> None:
-        engine = self.engine
-        settings = engine.settings
-        gr.HTML('<h2 class="part">Measure the loaded gallery</h2>')
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=0, min_width=330, elem_classes="inputs"):
-                gallery = gr.Dropdown(gallery_choices(engine), value=settings.gallery, label="Gallery",
-                                      elem_id="measure-gallery")
-                protocol = gr.Radio(self._protocols(settings.gallery), value=LEAVE_ONE_OUT, label="Queries",
-                                    elem_id="measure-protocol")
-                alteration = gr.Dropdown([("Leave them as they are", UNALTERED),
-                                          *((kind.title, name) for name, kind in DRAWN.items())], value="mask",
-                                         label="Alter the queries", elem_id="measure-alteration")
-                offered = [(title, word) for title, word in reranking_choices(settings.backbone) if word != BOTH]
-                stage2 = gr.Dropdown(offered, value="emd", label="Re-ranking", elem_id="measure-stage2")
-                count = gr.Slider(5, MOST, 10, step=5, label="Number of queries", elem_id="measure-count")
-                with gr.Row():
-                    go = gr.Button("Measure", variant="primary", elem_id="measure")
-                    stop = gr.Button("Stop", elem_id="measure-stop")
-            with gr.Column(scale=1, min_width=330):
-                said = gr.HTML('<p class="hint">A few queries give a rough idea in seconds; the tables above took all '
-                               "of them.</p>", elem_id="measured")
-        gallery.input(lambda name: gr.Radio(self._protocols(name), value=LEAVE_ONE_OUT), gallery, protocol, **QUICK)
-        go.click(self.measure, [gallery, protocol, alteration, stage2, count], said, concurrency_id=LINE,
-                 concurrency_limit=1, api_visibility="private", show_progress_on=[said], trigger_mode="once")
-        stop.click(self.stop, **QUICK)
 
     @cached_property
     def document(self) -> Document | None:
@@ -88,14 +95,14 @@ class ResultsPage:
         file = SHIPPED / RESULTS
         return Document(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
 
-    def _sections(self) -> list[tuple[str, str]]:
+    def sections(self) -> list[tuple[str, str]]:
         sections = self.document.results["sections"] if self.document else []
         return [("The papers, item by item", ITEMS), *((one["title"], one["name"]) for one in sections)]
 
     def open_link(self, request: gr.Request) -> tuple[str, str]:
         """A visitor arrives: the section that the link names, or the first."""
         name = dict(request.query_params).get("section", ITEMS) if request else ITEMS
-        name = name if name in dict(map(reversed, self._sections())) else ITEMS
+        name = name if name in dict(map(reversed, self.sections())) else ITEMS
         return name, self.show(name)
 
     def show(self, name: str) -> str:
@@ -110,7 +117,7 @@ class ResultsPage:
             blocks = self.document.section(section)
         return _html(parts(blocks, lambda picture: (SHIPPED / PLOTS / f"{picture.name}.svg").read_bytes()))
 
-    def _protocols(self, gallery: str) -> list[tuple[str, str]]:
+    def protocols(self, gallery: str) -> list[tuple[str, str]]:
         """What can be asked of a gallery: the bundled photos only of one that holds their people."""
         people = {photo.identity for photo in list_photos(self.engine.folder(gallery))}
         known = any(photo.identity in people for photo in list_photos(QUERIES))
@@ -141,37 +148,38 @@ class ResultsPage:
             identifier = self.engine.identifier(gallery, self.engine.settings.backbone, indexing)
             queries = (query_set(list_photos(QUERIES), identifier.gallery) if protocol == BUNDLED
                        else leave_one_out(identifier.gallery))
-            options = Options(stage2=stage2, occlusion=None if alteration == UNALTERED else alteration)
-            found = evaluate(identifier, spread(queries, min(int(count), MOST)), [options], progress=watched)
+            preparation, matching = asked(stage2=stage2, occlusion=None if alteration == UNSET else alteration)
+            found = evaluate(identifier, spread(queries, min(int(count), MOST)), [matching], preparation,
+                             progress=watched)
         except DemoError as error:
             return _html(parts([Text(str(error))]))
         except Exception:
             code = secrets.token_hex(3)
             log.exception("measurement failed, code %s", code)
             return _html(parts([Text(f"Something went wrong on our side (code {code}). Please try other choices.")]))
-        return measured_html(found, options, gallery, protocol)
+        return measured_html(found, preparation, gallery, protocol, stage2)
 
 
-def measured_html(found: Evaluation, options: Options, gallery: str, protocol: str) -> str:
-    """A small evaluation as a table, what it can say, and the command for the whole."""
+def measured_html(found: Evaluation, preparation: Preparation, gallery: str, protocol: str, stage2: str) -> str:
+    """A small evaluation as a table, what it can say, and the command for the whole. stage2: the word of the method."""
     count = found.stage1.queries
     if not count:
         reason = found.skipped[0][1] if found.skipped else "Everybody in this gallery has one photo only."
         return _html(parts([Text(f"No query could be used. {reason}")]))
-    rows = {"Stage 1": found.stage1, **{f"Stage 2, {STAGE2[one.stage2]}": scores
+    rows = {"Stage 1": found.stage1, **{f"Stage 2, {METHODS[one.method].title}": scores
                                         for one, scores in found.stage2.items()}}
-    queries = f"{count} {options.occlusion or 'unaltered'} queries"
+    queries = f"{count} {preparation.alteration or 'unaltered'} queries"
     note = (f"{queries} against {found.gallery} photos, {len(found.skipped)} skipped; "
             f"{found.timings_ms['total']:.0f} ms each. One query is worth {100 / count:.1f} points of P@1.")
     words = ["python -m demo evaluate", f"--gallery galleries/{gallery}"]
     words += ["--queries assets/queries"] if protocol == BUNDLED else []
-    words += [f"--occlude {options.occlusion}"] if options.occlusion else []
+    words += [f"--occlude {preparation.alteration}"] if preparation.alteration else []
     skipped = [Text(f"Skipped: {reason}") for reason in dict.fromkeys(reason for _, reason in found.skipped)]
     return _html(parts([
         Heading(3, f"{gallery}: {queries}"),
         Grid("", ("method", *(f"{metric}, %" for metric in METRICS)), tuple(
             (name, *(f"{value:.1f}" for value in scores.as_json().values())) for name, scores in rows.items()), note),
-        *skipped, Text("All queries, from the command line:"), Code(" ".join([*words, f"--stage2 {options.stage2}"])),
+        *skipped, Text("All queries, from the command line:"), Code(" ".join([*words, f"--stage2 {stage2}"])),
     ]))
 
 

@@ -8,6 +8,7 @@ sentence. Codes: stale (opened again elsewhere), unknown (no such participant), 
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -86,7 +87,7 @@ class _Answer(_Page):
 
 class _Report(_Page):
     kind: str = Field(max_length=20)
-    payload: dict[str, str | int | float] = {}
+    payload: dict[str, str | int | Annotated[float, Field(allow_inf_nan=False)]] = {}
     idx: int | None = Field(None, ge=0, le=_MOST)
 
 

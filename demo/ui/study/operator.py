@@ -27,7 +27,7 @@ from demo.study.session.participants import exclude, include
 from demo.ui.study import pages
 from demo.ui.study.desk import StudyDesk
 from demo.ui.study.door import COOKIE, LASTS, Door, TooManyTries, Visit, WrongPassword
-from demo.ui.study.plain import problem
+from demo.ui.study.plain import check_length, problem
 
 Text = Annotated[str, Form(max_length=600)]
 
@@ -48,6 +48,7 @@ class _OperatorRoute(APIRoute):
 
         async def answer(request: Request) -> Response:
             try:
+                check_length(request)
                 return await handle(request)
             except _Off as error:
                 return pages.message("The operator page is off", str(error), 404)

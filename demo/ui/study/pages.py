@@ -10,9 +10,9 @@ from functools import lru_cache
 
 from fastapi.responses import HTMLResponse
 
-from demo.study.analysis.plots import FIGURES
+from demo.study.analysis.plots import drawable
 from demo.study.analysis.report import power_text, text_summary
-from demo.study.analysis.table import label
+from demo.study.design.conditions import label
 from demo.study.design.config import COUNTERBALANCING, StudyConfig
 from demo.study.design.population import PAPER_CORRECT
 from demo.study.design.power import RECOMMENDED, power_table
@@ -145,10 +145,8 @@ def results(base: str, csrf: str, study: OpenStudy, summary: dict, *, peek: bool
     """Figures and tables."""
     text = text_summary(summary).split("\n", 1)[1]  # its heading is the page's
     query = f"?peek={int(peek)}&amp;preview={int(preview)}"
-    models = any(one["agreement"]["value"] is not None for one in summary["conditions"])
-    drawn = [name for name in FIGURES if name != "reliance" or models] if summary["conditions"] else []
     pictures = "".join(f'<img src="{base}/figures/{name}.png{query}" alt="{_FIGURE_MEANS[name]}" loading="lazy">'
-                       for name in drawn)
+                       for name in drawable(summary))
     choices = []
     if "tests" not in summary and summary["participants"]["analysed"]:
         choices.append(f'<a class="button" href="{base}/results?peek=1&amp;preview={int(preview)}">Peek at the tests '

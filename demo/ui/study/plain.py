@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.routing import APIRoute
 from markdown_it import MarkdownIt
+from starlette.exceptions import HTTPException
 
 from demo.errors import BadStudy, DemoError, NotSaved, StaleTab, UnknownParticipant
 from demo.settings import ASSETS
@@ -64,7 +65,8 @@ def page(title: str, body: str, *, styles: tuple[str, ...], scripts: tuple[str, 
 
 def problem(error: Exception) -> tuple[str, str, int]:
     """What to say of an error: a word for the script, one sentence for the reader, an HTTP status."""
-    if isinstance(error, RequestValidationError):
+    # Of a value, of a body that is no JSON, and of half characters, which cannot be stored.
+    if isinstance(error, RequestValidationError | HTTPException | UnicodeEncodeError):
         return "refused", "This page sent something that cannot be read: reload it and try again.", 400
     for kind, word, status in _KINDS:
         if isinstance(error, kind):
@@ -72,6 +74,13 @@ def problem(error: Exception) -> tuple[str, str, int]:
     code = secrets.token_hex(4)
     log.error("study %s", code, exc_info=error)
     return "not_saved", f"Something went wrong on the server (code {code}). Please try again.", 500
+
+
+def check_length(request: Request) -> None:
+    """Before the body is read: BadStudy where it is longer than our pages', or does not say how long it is."""
+    length = request.headers.get("content-length", "0")
+    if "transfer-encoding" in request.headers or not length.isdecimal() or int(length[:20]) > _LONGEST_BODY:
+        raise BadStudy("This page sent too much: reload it and try again.")
 
 
 class JsonRoute(APIRoute):
@@ -82,8 +91,7 @@ class JsonRoute(APIRoute):
 
         async def answer(request: Request) -> Response:
             try:
-                if int(request.headers.get("content-length", 0)) > _LONGEST_BODY:
-                    raise BadStudy("This page sent too much: reload it and try again.")
+                check_length(request)
                 response = await handle(request)
             except Exception as error:  # whatever it is, the reader gets a sentence
                 word, sentence, status = problem(error)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,38 +11,33 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
-from demo.backbones import grid_name
-from demo.explain import (
-    flow_picture,
-    patch_grid,
-    shared_scale,
-)
-from demo.faces import OCCLUSIONS, load_photo
-from demo.figures import altered_label, flow_of, sentence, slot_of
-from demo.gallery import Impostors
+from demo.calibration import Calibration, Strangers, Unfit
+from demo.explain import Pair, patch_grid, shared_scale
+from demo.faces import load_photo
+from demo.figures import altered_label, pair_of, pictured_by, sentence, slot_of
 from demo.identify import Identification, Identifier, Match
-from demo.query import ALTERATIONS, Options, Query
+from demo.methods import METHODS, STAGE1, rerank
+from demo.query import ALTERATIONS, Query
 
 TOP = 5
-#: Word of Stage 2 → how the page calls it.
-STAGE_TITLES = {"emd": "EMD", "h2l": "H2L", "h2": "H2", "h1": "H1", "v": "V"}
 #: Longest side of the photos that are sent to the page.
 SHOWN = 480
+#: α are tried in so many steps for whom they may bring up.
+_STEPS = 101
 
 
 @dataclass
 class Result:
     """An identification together with what its pictures need. One per visitor and run.
 
-    found: the answer. identifier: what gave it. impostors: how near strangers come under the same settings,
-    or None where that is not measured. colormap: of the heat maps. beside: the same query re-ranked by H2L, where
-    both were asked for.
+    found: the answer. identifier: what gave it. colormap: of the heat maps. beside: the same query re-ranked by another
+    method, where both were asked for.
     """
 
     found: Identification
     identifier: Identifier
-    impostors: Impostors | None = None
     colormap: str = "viridis"
     beside: Identification | None = None
     token: str = field(default_factory=lambda: secrets.token_hex(16))
@@ -55,11 +49,21 @@ class Result:
             self._crops[row] = self.identifier.gallery.crop(row, self.identifier.backbone)
         return self._crops[row]
 
+    def pair(self, match: Match) -> Pair:
+        """The query and one match, to be explained."""
+        return pair_of(self.found, self.identifier, match, self.crop, scale=self.scale,
+                       beside=[self.beside] if self.beside else [])
+
+    @cached_property
+    def runs(self) -> dict[str, Identification]:
+        """Every Stage 2 that was run: method → its ranking."""
+        runs = [run for run in (self.found, self.beside) if run is not None and run.stage2]
+        return {run.matching.method: run for run in runs}
+
     @cached_property
     def stages(self) -> dict[str, dict[int, Match]]:
-        """Every Stage 2 that was run: word → gallery row → its match, of the re-ranked ones."""
-        runs = [run for run in (self.found, self.beside) if run is not None and run.stage2]
-        return {run.options.stage2: {m.row: m for m in run.stage2 if m.patch is not None} for run in runs}
+        """Method → gallery row → its match, of the re-ranked ones."""
+        return {word: {m.row: m for m in run.stage2 if m.patch is not None} for word, run in self.runs.items()}
 
     @cached_property
     def shown_rows(self) -> list[int]:
@@ -67,20 +71,30 @@ class Result:
         rows = [match.row for match in self.found.stage1[:TOP]]
         for matches in self.stages.values():
             by_rank = sorted(matches.values(), key=lambda match: match.stage1_rank)
-            cosine = np.array([match.cosine for match in by_rank])
-            patch = np.array([match.patch for match in by_rank])
-            for alpha in np.linspace(0, 1, 101):
-                order = np.argsort(alpha * patch + (1 - alpha) * cosine, kind="stable")
-                rows += [by_rank[slot].row for slot in order[:TOP]]
+            first = torch.tensor([match.cosine for match in by_rank], dtype=torch.float64)
+            second = torch.tensor([match.patch for match in by_rank], dtype=torch.float64)
+            for alpha in np.linspace(0, 1, _STEPS):
+                rows += [by_rank[slot].row for slot in rerank(first, second, float(alpha)).order[:TOP].tolist()]
         rows += [match.row for run in (self.found, self.beside) if run for match in run.ranking[:TOP]]
         return list(dict.fromkeys(rows))
 
     @cached_property
-    def scale(self) -> tuple[float, float]:
-        """One colour scale for the EMD weights of all shown candidates."""
-        emd = self.found.emd
-        slots = [slot_of(self.found, match) for row in self.shown_rows if (match := self.stages["emd"].get(row))]
-        return shared_scale([*emd.query_weights[slots].cpu().numpy(), *emd.candidate_weights[slots].cpu().numpy()])
+    def scale(self) -> tuple[float, float] | None:
+        """One colour scale for the weights of all shown candidates, where transport ranked them."""
+        moved = self.found.emd
+        if moved is None:
+            return None
+        ranked = self.stages[self.found.matching.method]
+        slots = [slot_of(match) for row in self.shown_rows if (match := ranked.get(row))]
+        return shared_scale([*moved.query_weights[slots].cpu().numpy(), *moved.candidate_weights[slots].cpu().numpy()])
+
+    @cached_property
+    def strangers(self) -> Strangers | Unfit:
+        """How near strangers come under the same settings, or why that is not known."""
+        matching = self.found.matching
+        method = self.identifier.method(matching.method if matching.reranks else STAGE1.word)
+        return Calibration(self.identifier.gallery).strangers(
+            method, matching, self.found.query.preparation.alteration, matching.alpha if matching.reranks else None)
 
 
 def board_value(result: Result) -> dict:
@@ -89,97 +103,80 @@ def board_value(result: Result) -> dict:
     grid = explained_grid(result)
     shown = set(result.shown_rows)
     measured = {row for matches in result.stages.values() for row in matches}
-    emd_matches = result.stages.get("emd", {})
+    pictured = pictured_by(found)
     candidates = []
     for match in found.stage1:
         if match.row not in shown and match.row not in measured:
             continue
         visible = match.row in shown
-        flow = None
-        if visible and match.row in emd_matches:
-            flow = picture_url(flow_picture(result.crop(match.row), flow_of(found, match), grid))
+        ranked = result.stages.get(found.matching.method, {}).get(match.row)
+        picture = pictured.thumbnail(result.pair(ranked)) if pictured and visible and ranked else None
         candidates.append({
-            "row": match.row, "name": match.identity, "path": match.path, "rank": match.rank, "cosine": match.cosine,
+            "row": match.row, "name": match.identity, "path": match.path, "rank": match.rank, "first": match.cosine,
             "second": {stage: matches[match.row].patch for stage, matches in result.stages.items()
                        if match.row in matches},
             "correct": None if found.truth is None else match.identity == found.truth,
-            "thumb": _jpeg(result.crop(match.row)) if visible else None, "flow": flow,
+            "thumb": _jpeg(result.crop(match.row)) if visible else None,
+            "picture": None if picture is None else {
+                "src": picture_url(picture), "alt": f"{pictured.title} picture: "
+                                                    f"{pictured.thumbnail_alt.format(name=match.identity)}"},
         })
     height, width = found.query.crop.shape[:2]
-    runs = {run.options.stage2: run for run in (found, result.beside) if run is not None and run.stage2}
     return {
         "result": result.token, "top": min(TOP, len(found.stage1)), "grid": list(grid), "crop": [width, height],
-        "stages": [{"name": name, "title": STAGE_TITLES[name], "alpha": run.options.alpha}
-                   for name, run in runs.items()],
-        "query": _query_value(result, grid), "sentence": sentence(found), "verdict": verdict(result),
+        "stages": [{"name": word, "title": METHODS[word].short, "alpha": run.matching.alpha}
+                   for word, run in result.runs.items()],
+        "pictured": pictured and {"stage": found.matching.method, "title": pictured.title,
+                                  "note": pictured.thumbnail_note},
+        "query": {**query_pictures(found.query), "crop": _jpeg(patch_grid(found.query.crop, grid, height=300))},
+        "sentence": sentence(found), "verdict": verdict(result),
         "candidates": candidates, "selected": found.ranking[0].row,
     }
 
 
-def _query_value(result: Result, grid) -> dict:
-    query = result.found.query
-    return {**query_pictures(query, result.found.options), "crop": _jpeg(patch_grid(query.crop, grid, height=300))}
-
-
-def query_pictures(query: Query, options: Options) -> dict:
+def query_pictures(query: Query) -> dict:
     """A photo with the faces found in it (boxes in percent) and, where it was altered, as it is then."""
     height, width = query.photo.shape[:2]
-    faces = [] if options.aligned else [
+    faces = [] if query.preparation.aligned else [
         [100 * left / width, 100 * top / height, 100 * (right - left) / width, 100 * (bottom - top) / height]
         for left, top, right, bottom in (np.clip(face.box, 0, (width, height, width, height)) for face in query.faces)
     ]
     altered = query.alteration
     return {
-        "original": _jpeg(_shrunk(query.photo)), "faces": faces, "face": options.face,
+        "original": _jpeg(_shrunk(query.photo)), "faces": faces, "face": query.preparation.face,
         "altered": _jpeg(_shrunk(altered.photo)) if altered else None,
         "alteredTitle": altered_label(query) if altered else None,
     }
 
 
-def verdict(result: Result) -> dict | None:
-    """How the best distance compares with how near strangers come in this gallery."""
-    impostors = result.impostors
-    altered = result.found.options.occlusion
-    if impostors is None and altered not in (None, *OCCLUSIONS):
-        told = "Not compared with strangers: how near they come was not measured for photos altered like this."
-        return {"kind": "none", "text": ALTERATIONS[altered].note or told,
-                "detail": f"{told} Their distances under other alterations would mislead."}
-    if impostors is None:
-        return None
-    best = result.found.ranking[0]
+def verdict(result: Result) -> dict:
+    """How the best distance compares with how near strangers come in this gallery, or why it is not compared."""
+    strangers, best = result.strangers, result.found.ranking[0]
+    if isinstance(strangers, Unfit):
+        return _uncompared(strangers)
     distance = best.distance
-    below = impostors.share_below(distance)
-    low, high = impostors.range
+    below = strangers.share_below(distance)
+    low, high = strangers.range
     if below <= 0.05:
         kind, text = "near", f"Nearer than strangers come: {best.identity} is a plausible match."
     elif below < 0.5:
         kind, text = "unsure", "Uncertain: some strangers come as near as this."
     else:
         kind, text = "stranger", "Probably not in this gallery: strangers usually come as near as this."
-    detail = (f"{impostors.source} Nine in ten of those nearest strangers lie between {low:.3f} and {high:.3f}; "
+    detail = (f"{strangers.source} Nine in ten of those nearest strangers lie between {low:.3f} and {high:.3f}; "
               f"{100 * below:.0f} % of them are nearer than {distance:.3f}. "
               "A distance says how alike two pictures are to this network; it does not prove who someone is.")
     return {"kind": kind, "text": text, "detail": detail}
 
 
-def reproduce(found: Identification, gallery: str, photo: str = "PHOTO") -> str:
-    """The command line that gives the same answer."""
-    options = found.options
-    words = ["python", "-m", "demo", "identify", photo, "--gallery", gallery, "--backbone",
-             found.provenance["backbone"], "--stage2", options.stage2]
-    if options.stage2 != "none":
-        words += ["--alpha", f"{options.alpha:g}", "--k", str(options.k)]
-    if found.emd is not None:
-        words += ["--weighting", options.weighting, "--grid", grid_name(found.emd.grid), "--solver", options.solver]
-        words += ["--share", f"{options.share:g}"] if options.share < 1 else []
-    if options.occlusion:
-        words += ["--occlude", options.occlusion, "--seed", str(options.seed)]
-        words += ["--style", options.style] if options.style else []
-    if options.face:
-        words += ["--face", str(options.face + 1)]
-    if options.detector != "hog":
-        words += ["--detector", options.detector]
-    return shlex.join(words + (["--aligned"] if options.aligned else []))
+def _uncompared(unfit: Unfit) -> dict:
+    """The verdict where how near strangers come is not known."""
+    if unfit.asked is None:
+        told = "Not compared with strangers: how near they come was not measured for these settings."
+        return {"kind": "none", "text": told, "detail": unfit.reason}
+    told = "Not compared with strangers: how near they come was not measured for photos altered like this."
+    return {"kind": "none", "text": ALTERATIONS[unfit.asked].note or told,
+            "detail": f"{told} Their distances under other alterations would mislead."}
 
 
 def photo_value(photo: np.ndarray) -> str:
@@ -212,9 +209,7 @@ def details_text(result: Result) -> str:
 def explained_grid(result: Result) -> tuple[int, int]:
     """The patch grid that the pictures show."""
     found = result.found
-    if found.emd is not None:
-        return found.emd.grid
-    return found.options.grid or result.identifier.backbone.info.grids[0]
+    return getattr(found.evidence, "grid", None) or found.matching.grid or result.identifier.backbone.info.grids[0]
 
 
 def _shrunk(photo: np.ndarray) -> np.ndarray:

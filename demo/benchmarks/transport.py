@@ -1,4 +1,4 @@
-"""Speed and error of the transport solvers on real features: ``python -m benchmarks.transport [--repeats 15]``.
+"""Speed and error of the transport solvers on real features: ``python -m demo.benchmarks.transport [--repeats 15]``.
 
 One query against the gallery's next faces, as in Stage 2. The baseline, in the same run and in turn with the others,
 is POT's network simplex (``ot.emd``) in a loop over the pairs; its cost is also the truth that errors refer to.
@@ -15,8 +15,8 @@ import numpy as np
 import ot
 import torch
 
-from benchmarks.timing import table, time_in_turn, timing_columns
 from demo.backbones import Features
+from demo.benchmarks.timing import table, time_in_turn, timing_columns
 from demo.gallery import Gallery
 from demo.matching import SOLVERS, ground_distance, patch_weights, transport, warm_up
 from demo.settings import settings

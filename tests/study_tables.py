@@ -7,6 +7,7 @@ from random import Random
 import numpy as np
 
 from demo.study.design.cells import ATTENTION, TRAINING, cells, participant_plan, same_counts
+from demo.study.design.conditions import UNEXPLAINED
 from demo.study.design.config import StudyConfig
 from demo.study.design.population import PAPER_CORRECT, PAPER_PEOPLE, Person, Population
 
@@ -18,7 +19,7 @@ def simulate_rows(people: int, population: Population | None = None, *, config: 
     """Rows of responses_long.csv of ``people`` complete participants, without pictures or a database.
 
     Sets, orders and rotations are those of ``config`` (None = the default); participants fill its cells in turn.
-    model_accuracy: share of a set's pairs on which the model shown is right, in every condition but "none".
+    model_accuracy: share of a set's pairs on which the model shown is right, in every condition but UNEXPLAINED.
     """
     population, config = population or Population(), config or StudyConfig()
     same, occlusion, sets = _pairs(config)
@@ -80,6 +81,6 @@ def _model_right(config: StudyConfig, sets: dict[str, list[str]], accuracy: floa
     for condition in config.conditions:
         for name, pairs in sets.items():
             wrong = Random(f"{seed}-{condition}-{name}").sample(pairs, round((1 - accuracy) * len(pairs)))
-            if condition != "none":
+            if condition != UNEXPLAINED.code:
                 found |= {(pair, condition): pair not in wrong for pair in pairs}
     return found

@@ -1,6 +1,6 @@
 """How long a visitor waits: a masked photo in, both rankings and every picture out.
 
-    python -m benchmarks.identify [--json] [--repeats 20]
+    python -m demo.benchmarks.identify [--json] [--repeats 20]
 
 Baseline of the ratios: Stage 1 alone, pictures included. The first call is timed apart, in a process that has
 loaded and warmed up as the app does before it serves.
@@ -17,10 +17,11 @@ from time import perf_counter
 
 import torch
 
-from benchmarks.timing import table, time_in_turn, timing_columns
+from demo.benchmarks.timing import table, time_in_turn, timing_columns
 from demo.gallery import load_impostors
+from demo.places import ASSETS
 from demo.query import Options
-from demo.settings import ASSETS, settings
+from demo.settings import settings
 from demo.ui.engine import Engine
 from demo.ui.views.board import Result, board_value
 from demo.ui.views.inspector import inspector_value

@@ -1,4 +1,4 @@
-"""Speed and memory of every backbone: ``python -m benchmarks.backbones [--json] [--repeats 10]``.
+"""Speed and memory of every backbone: ``python -m demo.benchmarks.backbones [--json] [--repeats 10]``.
 
 Each backbone runs in a process of its own, so that its peak memory is its own. Where a weights file is missing,
 the network runs with untrained weights: neither speed nor memory depends on their values.
@@ -21,16 +21,17 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from benchmarks.timing import table, time_in_turn
 from demo.backbones import Backbone, available, load_backbone
+from demo.benchmarks.timing import table, time_in_turn
 from demo.checkpoints import NETWORKS
+from demo.settings import settings
 
 BATCHES = (1, 32)
 
 
 def _load(name: str, ready: bool, device: str) -> Backbone:
     if ready:
-        return load_backbone(name, device=device)
+        return load_backbone(name, device=device, folder=settings().weights)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "untrained.safetensors"
         save_file(NETWORKS[name]().state_dict(), path)
@@ -72,7 +73,7 @@ def run(repeats: int = 10) -> list[dict]:
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     rows = []
     for device in devices:
-        for info in available():
+        for info in available(settings().weights):
             if info.name not in {"dlib", *NETWORKS}:
                 continue  # a variant that shares another's network
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:

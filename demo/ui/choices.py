@@ -1,0 +1,246 @@
+"""Everything a visitor can choose, generated from the typed options: what a form, a link and a program hold of each,
+and what that stands for. No gradio here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlencode
+
+from demo.backbones import grid_name
+from demo.errors import BadSetting
+from demo.explain import COLORMAPS
+from demo.fields import Field, fields_of, option
+from demo.methods import DEFAULT, METHODS, NONE, RERANKING, Matching, Method, ready
+from demo.methods.emd import PAPER_ALPHA
+from demo.query import ALTERATIONS, Preparation
+from demo.ui.engine import Engine
+
+#: For an option that is not set, and for a style that the seed draws.
+UNSET, ANY_STYLE = "none", "any"
+#: Two ways to re-rank beside each other.
+BOTH = "both"
+#: Of the words that are about the second of two photos.
+SECOND = "_second"
+#: Words whose places programs know; of later options each follows those that were there.
+KNOWN = ("occlude", "style", "seed", "gallery", "backbone", "stage2", "weighting", "grid", "alpha", "adaptive", "share",
+         "k", "solver", "detector", "aligned", "colours")
+
+
+@dataclass(frozen=True)
+class Display:
+    """How pictures are drawn."""
+
+    colours: str = option(COLORMAPS[0], title="Colours of the heat maps", help="Which colours the heat maps have.",
+                          choices={name: name for name in COLORMAPS})
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An option as pages offer it.
+
+    field: as a control can hold it, within what pages offer. option: what it is of ``holder``, a dataclass of options;
+    None where it is of no such. unset: what is held where the option is None. info: said beside the control.
+    """
+
+    field: Field
+    option: Field | None = None
+    holder: type | None = None
+    unset: str | None = None
+    info: str = ""
+
+    def value(self, held: Any) -> Any:
+        """What a control holds, as the option takes it."""
+        one = self.option
+        assert one is not None
+        if held is None:
+            return one.default
+        if held == self.unset:
+            return None
+        if one.parse and isinstance(held, str):
+            return one.read(held)
+        return one.kind(held) if one.kind in (bool, int, float) else held
+
+
+#: Word → choice, in the order of the form.
+Choices = Mapping[str, Choice]
+
+
+def identify_choices(engine: Engine) -> dict[str, Choice]:
+    """What can be chosen of an identification."""
+    holders = [Preparation, Matching, *dict.fromkeys(method.Options for method in METHODS.values()), Display]
+    found = {word: Choice(one) for word, one in source_fields(engine).items()}
+    found |= {one.word: _offered(engine, one, holder) for holder in holders for one in fields_of(holder)}
+    return {word: found[word] for word in in_order([word for word in found if word != _FACE.word], KNOWN)}
+
+
+def compare_choices(engine: Engine) -> dict[str, Choice]:
+    """What can be chosen of a comparison: of either photo what each has of its own, then what both share."""
+    found = {}
+    for suffix, photo in (("", "first"), (SECOND, "second")):
+        for one in fields_of(Preparation):
+            if one.each and one.word != _FACE.word:
+                choice = _offered(engine, one, Preparation)
+                title = choice.field.title.replace("the photo", f"the {photo} photo")
+                field = replace(choice.field, word=one.word + suffix, title=title)
+                found[field.word] = replace(choice, field=field)
+    gallery, backbone = source_fields(engine).values()
+    found |= {"gallery": Choice(replace(gallery, title="Thresholds from gallery")), "backbone": Choice(backbone)}
+    for one in fields_of(Preparation):
+        if not one.each:
+            found[one.word] = _offered(engine, replace(one, title=_OF_BOTH.get(one.word, one.title)), Preparation)
+    return found
+
+
+_FACE = next(one for one in fields_of(Preparation) if one.name == "face")
+#: Titles where an option is about two photos.
+_OF_BOTH = {"aligned": "Both photos are already aligned faces", "seed": "Seed of the alterations"}
+
+
+def face_field(word: str = _FACE.word, title: str = _FACE.title) -> Field:
+    """Which face of a photo, as programs say it: from 1."""
+    return replace(_FACE, word=word, title=title, default=1, low=1, parse=None, show=str)
+
+
+def source_fields(engine: Engine) -> dict[str, Field]:
+    """What photos are compared with, and by what network."""
+    chosen = engine.settings
+    return {
+        "gallery": Field("gallery", str, chosen.gallery, "Gallery", "The people a photo is compared with.",
+                         known=lambda: {name: name for name in engine.gallery_names()}),
+        "backbone": Field("backbone", str, chosen.backbone, "Backbone", "The network that describes faces.",
+                          known=lambda: {info.name: f"{info.title}: {'ready' if info.ready else 'weights missing'}"
+                                         for info in engine.backbones()}),
+    }
+
+
+def _offered(engine: Engine, one: Field, holder: type) -> Choice:
+    """An option as pages offer it: a word where nothing may be chosen, text for what text stands for, and what pages
+    have to say on it."""
+    known, held, unset = one.known, one, None
+    if one.optional and one.choices is not None:
+        unset = UNSET
+        told = (one.unset or UNSET).capitalize()
+        held = replace(one, kind=str, default=UNSET, optional=False, known=lambda: {UNSET: told, **one.choices})
+    elif one.parse or (one.optional and one.kind is str):
+        unset = "" if one.optional else None
+        held = replace(one, kind=str, default=one.write(one.default), optional=False, parse=None, show=str, known=known)
+    choice = Choice(held, one, holder, unset, one.help if one.extra else "")
+    return _PAGES[one.word](engine, choice) if one.word in _PAGES else choice
+
+
+def _alpha(_: Engine, choice: Choice) -> Choice:
+    own = " and ".join(one.short for one in RERANKING.values() if one.trained and one.verifies)
+    return replace(choice, info=f"0 keeps Stage 1; the paper uses {PAPER_ALPHA:g}. {own} has its own.",
+                   field=replace(choice.field, title=f"α, share of {DEFAULT.short}", default=PAPER_ALPHA,
+                                 optional=False))
+
+
+def _grid(engine: Engine, choice: Choice) -> Choice:
+    def known() -> dict[str, str]:
+        return {name: name for info in engine.backbones() for name in map(grid_name, info.grids)}
+
+    finest = grid_name(engine.info(engine.settings.backbone).grids[0])
+    return replace(choice, unset=None, field=replace(choice.field, default=finest, known=known))
+
+
+def _method(engine: Engine, choice: Choice) -> Choice:
+    backbone = engine.settings.backbone
+    return replace(choice, info=rerankings_told(backbone),
+                   field=replace(choice.field, known=lambda: rerankings(backbone)))
+
+
+def _range(**limits) -> Any:
+    return lambda _, choice: replace(choice, field=replace(choice.field, **limits))
+
+
+def _style(_: Engine, choice: Choice) -> Choice:
+    return replace(choice, unset=ANY_STYLE, field=replace(
+        choice.field, default=ANY_STYLE,
+        known=lambda: {name: title for kind in ALTERATIONS for name, title in styles_of(kind).items()}))
+
+
+#: Word of an option → what pages offer of it, where that is not all there is.
+_PAGES = {"style": _style, "stage2": _method, "grid": _grid, "alpha": _alpha, "k": _range(low=5, high=300),
+          "share": _range(low=0.3, open_low=False)}
+
+
+def styles_of(alter: str) -> dict[str, str]:
+    """Styles of an alteration that can be chosen, name → title; empty where there are none."""
+    styles = ALTERATIONS[alter].styles if alter in ALTERATIONS else {}
+    return {ANY_STYLE: "Any (drawn by chance)", **styles} if styles else {}
+
+
+def rerankings(backbone: str) -> dict[str, str]:
+    """Ways to re-rank, word → title: the methods that judge pairs too, the default beside the first of those that are
+    trained, none, and what else is ready for a backbone."""
+    usual = {word: one.short for word, one in RERANKING.items() if one.verifies or not one.trained}
+    further = {word: one.short for word, one in ready(backbone, among=RERANKING).items()}
+    return {**usual, BOTH: "Both", NONE: "Stage 1 only", **further}
+
+
+def rerankings_told(backbone: str) -> str:
+    """What their short names stand for."""
+    return " ".join(f"{one.short}: {one.title.removesuffix(f' ({one.short})')}."
+                    for word, one in RERANKING.items() if word in rerankings(backbone))
+
+
+def beside(backbone: str) -> type[Method]:
+    """What stands beside the default where both are asked for: the first trained method that judges pairs, one that is
+    ready if there is."""
+    trained = {word: one for word, one in RERANKING.items() if one.trained and one.verifies}
+    return next(iter({**ready(backbone, among=trained), **trained}.values()))
+
+
+def standard(choices: Choices) -> dict[str, Any]:
+    """Every choice at its default. A link carries those that differ."""
+    return {word: one.field.default for word, one in choices.items()}
+
+
+def link_of(choices: Choices, values: Mapping, start: Mapping, example: str = "") -> str:
+    """What the address bar carries after "?": the example and the choices that differ from where a visitor starts."""
+    changed = {word: choices[word].field.write(value) for word, value in values.items() if value != start[word]}
+    return urlencode(({"example": example} if example else {}) | changed)
+
+
+def values_from_link(choices: Choices, query: Mapping[str, str], start: Mapping) -> dict[str, Any]:
+    """The choices a link carries; what cannot be read, or is not offered, stays as a visitor starts."""
+    values = dict(start)
+    for word, choice in choices.items():
+        try:
+            values[word] = choice.field.read(query[word]) if word in query else start[word]
+        except BadSetting:
+            continue
+    return values
+
+
+def preparation_of(choices: Choices, values: Mapping, face: int, suffix: str = "") -> Preparation:
+    """What is asked of a photo. face: from 0. suffix: of the words that are about another photo, where they differ."""
+    found = {}
+    for word, choice in choices.items():
+        one = choice.option
+        if choice.holder is Preparation and word == one.word + (suffix if one.each else ""):
+            found[one.name] = choice.value(values[word])
+    return Preparation(**found, face=int(face))
+
+
+def matching_of(choices: Choices, values: Mapping) -> Matching:
+    """How faces are matched; of both methods beside each other the default. α is that of the default: others have
+    their own."""
+    found = {choice.option.name: choice.value(values[word]) for word, choice in choices.items()
+             if choice.option and choice.holder not in (Preparation, Display)}
+    found["method"] = DEFAULT.word if found["method"] == BOTH else found["method"]
+    found["alpha"] = found["alpha"] if found["method"] == DEFAULT.word else None
+    return Matching().having(**found)
+
+
+def display_of(choices: Choices, values: Mapping) -> Display:
+    """How pictures are drawn."""
+    return Display(**{choice.option.name: choice.value(values[word]) for word, choice in choices.items()
+                      if choice.holder is Display})
+
+
+def in_order(words: Sequence[str], order: Sequence[str]) -> list[str]:
+    """Words as programs know their places; those without a place follow, as they come."""
+    return [*(word for word in order if word in words), *(word for word in words if word not in order)]

@@ -1,0 +1,53 @@
+"""The control for an option, by its kind and range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import gradio as gr
+from gradio.components import Component
+
+from demo.ui.choices import ANY_STYLE, Choice, styles_of
+from demo.ui.engine import Engine
+
+
+def control(choice: Choice, *, offered: Mapping[str, str] | None = None, every: bool = False, **layout) -> Component:
+    """A control that holds the option. offered: word → title, in place of the option's own choices. every: show all
+    choices at once. layout: further arguments of the component."""
+    one = choice.field
+    told = {"label": one.title, "info": choice.info or None, **layout}
+    choices = offered if offered is not None else one.choices
+    if choices is not None:
+        return (gr.Radio if every else gr.Dropdown)(pairs(choices), value=one.default, **told)
+    if one.kind is bool:
+        return gr.Checkbox(one.default, **told)
+    if one.kind in (int, float) and one.default is not None and one.low is not None and one.high is not None:
+        return gr.Slider(one.low, one.high, one.default, step=one.step or (1 if one.kind is int else None), **told)
+    if one.kind in (int, float):
+        return gr.Number(one.default, precision=0 if one.kind is int else None, minimum=one.low, maximum=one.high,
+                         **told)
+    return gr.Textbox(one.default, max_lines=1, **told)
+
+
+def changes(control: Component):
+    """The event after which the result no longer fits what the control holds."""
+    if isinstance(control, gr.Slider):
+        return control.release
+    return control.submit if isinstance(control, gr.Number | gr.Textbox) else control.input
+
+
+def pairs(choices: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Word → title, as menus take them."""
+    return [(title, word) for word, title in choices.items()]
+
+
+def style_choices(alter: str, chosen: str | None = None) -> gr.Dropdown:
+    """The style menu for an alteration; hidden where there is nothing to choose."""
+    styles = styles_of(alter) or {ANY_STYLE: ""}
+    return gr.Dropdown(choices=pairs(styles), value=chosen if chosen in styles else ANY_STYLE, visible=len(styles) > 1)
+
+
+def gallery_choices(engine: Engine) -> dict[str, str]:
+    """Every gallery, name → what the menu shows."""
+    states = [engine.state(name) for name in engine.gallery_names()]
+    return {state.name: f"{state.name}: {state.photos} photos of {state.people} people" for state in states}

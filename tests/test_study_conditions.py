@@ -1,0 +1,112 @@
+"""The conditions of a study follow the registry of explanations: what is added there is made, shown and exported."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from conftest import QUERIES
+from PIL import Image
+from studies import enrol, walk
+
+from demo.backbones import Features
+from demo.errors import BadStudy
+from demo.explain import EXPLANATIONS, Condition, Explanation, FaceMaps, Maps, Pair, Term
+from demo.methods import METHODS, STAGE1
+from demo.study import Store, StudyConfig, StudySession
+from demo.study.design.conditions import UNEXPLAINED, conditions, described, explanation_of, label
+from demo.study.records.export import codebook
+from demo.study.stimuli.make import make_study
+from demo.study.stimuli.panels import panels
+from demo.study.stimuli.record import read_study
+from demo.ui.study.legends import legend_of
+
+SHORT = replace(StudyConfig(), pairs_per_set=2, training_pairs=1, attention_per_block=0, counterbalancing="fixed")
+
+
+class Corner(Explanation):
+    """Says that only the first patch matters."""
+
+    word = "corner"
+    title = "Corner"
+    method = STAGE1.word
+    view = "corner"
+    condition = Condition("corner_cc", "The corner", "Corner", "Each photo again, lit in its corner.")
+
+    def compute(self, pair: Pair) -> Maps:
+        grid = pair.features[0].grid
+        values = np.eye(1, grid[0] * grid[1])[0]
+        return Maps(FaceMaps(self.title, values, values, grid), "brightness")
+
+
+@pytest.fixture
+def corner(monkeypatch):
+    monkeypatch.setitem(EXPLANATIONS, Corner.word, Corner())
+
+
+def test_an_explanation_with_a_condition_is_one_by_itself(corner, identifier, tmp_path):
+    """One file and one line: from the registry to a participant's page and the operator's tables."""
+    for person in ("person-070", "person-071", "person-072"):
+        shutil.copytree(QUERIES / person, tmp_path / "queries" / person)
+    config = replace(SHORT, conditions=("corner_cc", "none"))
+    made = make_study(identifier, config, tmp_path / "study", queries=tmp_path / "queries")
+    assert read_study(tmp_path / "study") == (config, made) and made.problems() == []
+    for render in made.renders:
+        if render.condition == UNEXPLAINED.code:
+            assert (render.panel1, render.panel2, render.model_id) == (made.neutral, made.neutral, None)
+            continue
+        assert render.model_id == STAGE1.word and render.params == {"weighting": "apc", "grid": [8, 8]}
+        with Image.open(made.picture(render.panel1)) as picture:
+            light = np.asarray(picture.convert("L"), float)
+        face = next(pair.face1 for pair in made.pairs if pair.pair_id == render.pair_id)
+        with Image.open(made.picture(face)) as picture:
+            share = light.mean() / np.asarray(picture.convert("L"), float).mean()
+        assert share < 0.4  # all but a corner of the face is dark
+    store = Store.create(tmp_path / "s.sqlite3", config, made)
+    try:
+        store.set_mode("live")
+        session = StudySession(store)
+        view = walk(session, enrol(session), until=1)
+        assert legend_of(made, view) == Corner.condition.legend and label("corner_cc") == "Corner"
+        with store.read() as db:
+            study = dict(db.execute("SELECT * FROM study").fetchone())
+        assert "- `corner_cc`: The corner\n" in codebook({**study, "config": {"conditions": config.conditions}})
+    finally:
+        store.close()
+
+
+def test_every_condition_has_a_code_of_its_own_and_a_method_that_judges_pairs():
+    found = [one.condition.code for one in EXPLANATIONS.values() if one.condition]
+    assert len({UNEXPLAINED.code, *found}) == len(found) + 1 == len(conditions())
+    assert list(conditions())[0] == UNEXPLAINED.code and explanation_of(UNEXPLAINED.code) is None
+    for code in found:
+        assert METHODS[explanation_of(code).method].verifies
+        told = described(code).legend.lower()
+        assert not any(name.lower() in told for one in METHODS.values() for name in (one.short, one.title))
+    assert described("gone").label == described("gone").title == "gone"
+
+
+def test_a_condition_that_cannot_be_shown_is_refused_with_the_reason(monkeypatch, tmp_path):
+    nothing = SimpleNamespace(backbone="facenet", gallery=None, ready=lambda verifies: {})
+    for condition, words in (("h2l_cc", "'h2l_cc': No weights of Model H2L come with the app for the facenet"),
+                             ("heat", "'heat': choose from none, cnn_cc, h2l_cc, emd_flow")):
+        with pytest.raises(BadStudy, match=words):
+            make_study(nothing, replace(SHORT, conditions=("none", condition)), tmp_path / "study")
+    monkeypatch.setattr(Corner, "method", next(word for word, method in METHODS.items() if not method.verifies))
+    monkeypatch.setattr(METHODS[Corner.method], "unavailable", classmethod(lambda *_: None))
+    monkeypatch.setitem(EXPLANATIONS, Corner.word, Corner())
+    with pytest.raises(BadStudy, match="does not judge pairs"):
+        make_study(nothing, replace(SHORT, conditions=("none", "corner_cc")), tmp_path / "study")
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_are_no_picture():
+    faces = Features(torch.zeros(1, 2), torch.zeros(1, 4, 2), (2, 2))
+    pair = Pair((np.zeros((4, 4, 3), np.uint8),) * 2, (faces, faces), lambda word: None,
+                terms=(Term("Cosine distance", "0.5", ""),))
+    with pytest.raises(BadStudy, match="no picture"):
+        panels(pair, EXPLANATIONS["numbers"])
