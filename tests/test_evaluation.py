@@ -254,7 +254,7 @@ def test_stacked_features_are_the_single_ones(identifier):
 
 def test_evaluate_from_list_files(capsys, tmp_path, monkeypatch):
     """Identification from lists with number labels; source photos left out, and found again when asked for."""
-    for module in ("demo.cli.arguments", "demo.cli.evaluate.identification"):
+    for module in ("demo.cli.arguments", "demo.cli.evaluate.data"):
         monkeypatch.setattr(f"{module}.settings", lambda: Settings(cache=tmp_path / "cache", device="cpu"))
     gallery, queries = tmp_path / "gallery.txt", tmp_path / "queries.txt"
     gallery.write_text("".join(f"person-00{who}/0{photo}.jpg,{who}\n" for who in (1, 2) for photo in (1, 2)))
@@ -270,7 +270,7 @@ def test_evaluate_from_list_files(capsys, tmp_path, monkeypatch):
 
 
 def test_verify_and_ablation_commands(capsys, people, tmp_path, monkeypatch):
-    for module in ("demo.cli.arguments", "demo.cli.evaluate.verify", "demo.cli.evaluate.ablation"):
+    for module in ("demo.cli.arguments", "demo.cli.evaluate.data", "demo.cli.evaluate.ablation"):
         monkeypatch.setattr(f"{module}.settings", lambda: Settings(cache=tmp_path / "cache", device="cpu"))
     assert main(["evaluate", "verify", "--root", str(people), "--draw", "4", "--json"]) == 0
     assert {one["method"] for one in json.loads(capsys.readouterr().out)["methods"]} == {

@@ -18,9 +18,8 @@ from time import perf_counter
 import torch
 
 from demo.benchmarks.timing import table, time_in_turn, timing_columns
-from demo.gallery import load_impostors
+from demo.methods import NONE
 from demo.places import ASSETS
-from demo.query import Options
 from demo.settings import settings
 from demo.ui.engine import Engine
 from demo.ui.views.board import Result, board_value
@@ -29,7 +28,7 @@ from demo.ui.views.inspector import inspector_value
 PHOTO = ASSETS / "queries" / "person-032" / "04.jpg"
 BASELINE = "Stage 1 only"
 CASES = {
-    BASELINE: {"stage2": "none"},
+    BASELINE: {"stage2": NONE},
     "8x8 APC exact": {},
     "8x8 uniform exact": {"weighting": "uniform"},
     "4x4 APC exact": {"grid": (4, 4)},
@@ -46,11 +45,7 @@ def run(repeats: int = 20) -> dict:
     identifier = engine.identifier(settings().gallery, settings().backbone)
 
     def answer(**choices) -> Result:
-        options = Options(occlusion="mask", **choices)
-        found = identifier.identify(PHOTO, **vars(options))
-        impostors = load_impostors(identifier.gallery, occlusion="mask", stage2=options.stage2, grid=options.grid,
-                                   weighting=options.weighting, alpha=found.options.alpha)
-        result = Result(found, identifier, impostors)
+        result = Result(identifier.identify(PHOTO, occlusion="mask", **choices), identifier)
         inspector_value(result, board_value(result)["selected"])
         return result
 

@@ -211,7 +211,7 @@ def _bound(bench: Bench) -> Table:
 
 def _backbones(bench: Bench, names: Mapping[str, str]) -> Table:
     """One row per backbone and stage; those that are not ready are named in the note with what they need."""
-    infos = {info.name: info for info in available()}
+    infos = {info.name: info for info in available(bench.identifier.backbone.info.folder)}
     rows, notes = [], []
     for name, title in names.items():
         if not infos[name].ready:

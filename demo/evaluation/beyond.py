@@ -93,7 +93,7 @@ def beyond(identifier: Identifier, queries: Sequence[QueryPhoto], alterations: S
                 if not relevant:
                     raise BadSetting(f"No other photo of {photo.identity} is in the gallery.")
                 asked = replace(preparation, alteration=alteration, seed=preparation.seed + number)
-                features = store.features(photo.file, asked)
+                features = store.features(photo.file, asked, gallery=gallery)
             except DemoError as error:
                 skipped.append((photo.path, alteration, str(error)))
                 continue

@@ -7,8 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from demo.cli.arguments import add_method, matching_of, preparation_of
-from demo.cli.evaluate.data import add_data, measured_identifier, queries_of, query_progress
-from demo.evaluation import FeatureStore
+from demo.cli.evaluate.data import add_data, measured_identifier, queries_of, query_progress, store_of
 from demo.evaluation.ablations import ABLATIONS, Bench
 from demo.identify import Identifier, json_text
 from demo.methods.h2l import H2L
@@ -28,7 +27,7 @@ def add(actions) -> None:
 
 def _ablation(parsed) -> None:
     chosen = ABLATIONS[parsed.ablation]
-    bench = Bench(partial(_identifier, parsed), partial(queries_of, parsed), _store,
+    bench = Bench(partial(_identifier, parsed), partial(queries_of, parsed), store_of,
                   parsed.backbone or settings().backbone, preparation_of(parsed), matching_of(parsed), parsed.metrics,
                   query_progress, {file.name: partial(_with_model, parsed, file) for file in parsed.models})
     table = chosen.run(bench)
@@ -48,7 +47,3 @@ def _identifier(parsed, name: str) -> Identifier:
 
 def _with_model(parsed, file: Path) -> Identifier:
     return measured_identifier(argparse.Namespace(**{**vars(parsed), "stage2": H2L.word, "stage2_weights": file}))
-
-
-def _store(identifier: Identifier) -> FeatureStore:
-    return FeatureStore(settings().cache, identifier.backbone)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 
 from demo.cli.arguments import identifier_of, preparation_of
-from demo.cli.evaluate.data import add_folders, add_options, folder_queries, query_progress
-from demo.evaluation import FeatureStore
+from demo.cli.evaluate.data import add_folders, add_options, folder_queries, query_progress, store_of
 from demo.evaluation.beyond import beyond
 from demo.identify import json_text
 from demo.methods import Matching
 from demo.query import ALTERATIONS, Preparation
-from demo.settings import settings
 
 #: The paper's alterations.
 DEFAULT = ("none", "mask", "sunglasses", "crop")
@@ -34,5 +32,5 @@ def _beyond(parsed) -> None:
     identifier = identifier_of(parsed)
     queries = folder_queries(parsed, identifier)
     result = beyond(identifier, queries, alterations, preparation, k=parsed.k,
-                    store=FeatureStore(settings().cache, identifier.backbone), progress=query_progress)
+                    store=store_of(identifier), progress=query_progress)
     print(json_text(result.as_json()) if parsed.json else result.as_table())

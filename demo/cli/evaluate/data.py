@@ -10,15 +10,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from demo.backbones import Backbone
 from demo.cli.arguments import add_source, identifier_of, matching_of
 from demo.cli.options import ALL, add_fields
 from demo.errors import BadSetting
-from demo.evaluation import READINGS, QueryPhoto, leave_one_out, query_set
+from demo.evaluation import READINGS, FeatureStore, QueryPhoto, leave_one_out, query_set
 from demo.evaluation.datasets import DATASETS, dataset, photos_of
 from demo.fields import fields_of
 from demo.gallery import list_photos
 from demo.identify import Identifier
 from demo.methods import METHODS, Matching
+from demo.settings import settings
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +75,12 @@ def queries_of(parsed, identifier: Identifier) -> Sequence[QueryPhoto]:
         return leave_one_out(gallery, parsed.metrics)
     left_out = parsed.metrics == "corrected" if parsed.exclude_source_photo is None else parsed.exclude_source_photo
     return query_set(photos, gallery, exclude_source=left_out)
+
+
+def store_of(measured: Identifier | Backbone) -> FeatureStore:
+    """Where features are kept."""
+    backbone = measured.backbone if isinstance(measured, Identifier) else measured
+    return FeatureStore(settings().cache, backbone, settings().limits)
 
 
 def query_progress(items: Sequence):

@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 
 from demo.cli.arguments import add_method, preparation_of
-from demo.cli.evaluate.data import add_data, measured_identifier, queries_of, query_progress, settings_of
-from demo.evaluation import FeatureStore, evaluate
+from demo.cli.evaluate.data import add_data, measured_identifier, queries_of, query_progress, settings_of, store_of
+from demo.evaluation import evaluate
 from demo.evaluation.per_query import write_per_query
 from demo.identify import json_text
-from demo.settings import settings
 
 
 def add(evaluation) -> None:
@@ -26,7 +25,7 @@ def add(evaluation) -> None:
 def _evaluate(parsed) -> None:
     preparation, identifier = preparation_of(parsed), measured_identifier(parsed)
     result = evaluate(identifier, queries_of(parsed, identifier), settings_of(parsed, identifier), preparation,
-                      reading=parsed.metrics, store=FeatureStore(settings().cache, identifier.backbone),
+                      reading=parsed.metrics, store=store_of(identifier),
                       progress=query_progress)
     if parsed.per_query:
         write_per_query(result.records, parsed.per_query)

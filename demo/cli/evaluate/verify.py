@@ -18,8 +18,8 @@ from demo.cli.arguments import (
     positive,
     preparation_of,
 )
+from demo.cli.evaluate.data import store_of
 from demo.cli.options import add_fields
-from demo.evaluation import FeatureStore
 from demo.evaluation.datasets import DATASETS, drawn_pairs, pairs_of, photos_of
 from demo.evaluation.verification import verify_pairs
 from demo.fields import fields_of
@@ -63,7 +63,7 @@ def _verify(parsed) -> None:
     methods = model and {word: load_method(word, backbone, model=model) for word, method in METHODS.items()
                          if not method.trained or word == H2L.word}
     result = verify_pairs(pairs, backbone, (first, replace(first, alteration=parsed.occlude_second, style=None)),
-                          matching, methods=methods, store=FeatureStore(settings().cache, backbone), progress=_progress)
+                          matching, methods=methods, store=store_of(backbone), progress=_progress)
     print(json_text(result.as_json()) if parsed.json else result.as_table())
 
 
