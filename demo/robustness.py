@@ -8,16 +8,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from demo.attack import PGD, label, perturb
 from demo.backbones import Backbone, Features
 from demo.errors import BadSetting, FaceLost, NoFace
 from demo.explain import to_png
-from demo.faces import load_photo
+from demo.faces import Limits, load_photo
+from demo.files import write_whole
 from demo.identify import Identifier, Match
 from demo.methods import NONE, STAGE1, Matching
-from demo.query import Preparation, Query, prepare_query
+from demo.query import Preparation, prepare_query
 
 #: What is to be said wherever such numbers are shown.
 LIMITS = "Only the image embedding was attacked, not the re-ranking, so this says little about how robust that is."
@@ -118,16 +118,19 @@ def attack_photo(photo, identifier: Identifier, *, target: str | Path | None = N
                          "change the attack.")
     preparation = replace(preparation, alteration=None, style=None)
     methods, rankings = identifier.ready(verifies=True), _rankings(identifier)
-    clean = prepare_query(photo, backbone, preparation)
+    limits = identifier.gallery.limits
+    clean = prepare_query(photo, backbone, preparation, limits=limits)
     before = {name: identifier.rank(clean, matching).ranking for name, matching in rankings.items()}
     stage1 = before[STAGE1_RANKING]
     shown = [_shown("truth", truth or stage1[0].identity, stage1, identifier, preparation)]
     if target is not None:
         shown.append(_shown("target", str(target), stage1, identifier, preparation))
     reference = clean.features.embedding if target is None else shown[-1].features.embedding
-    read = _attack(clean, backbone, reference, pgd, preparation.seed, target is not None, out)
+    data = to_png(perturb(clean.photo, clean.face, backbone, reference, towards=target is not None, pgd=pgd,
+                          seed=preparation.seed))
+    read = load_photo(data if out is None else _written(data, Path(out)), limits)
     try:
-        attacked = prepare_query(read, backbone, preparation)
+        attacked = prepare_query(read, backbone, preparation, limits=limits)
     except NoFace:
         raise FaceLost("No face is found any more in the attacked photo: choose a smaller eps, or another detector.",
                        read) from None
@@ -147,8 +150,8 @@ def attack_photo(photo, identifier: Identifier, *, target: str | Path | None = N
         truth is None,
         {word: float(method.pairs(clean.features, attacked.features)) for word, method in methods.items()},
         tuple(map(measured, shown)), {name: (before[name][0].identity, after[name][0].identity) for name in rankings},
-        tuple(_transfer(other, clean.photo, read, shown, preparation) for other in others), identifier.provenance(),
-        clean.photo, read)
+        tuple(_transfer(other, clean.photo, read, shown, preparation, limits) for other in others),
+        identifier.provenance(), clean.photo, read)
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,7 @@ def _shown(role: str, name: str, stage1: Sequence[Match], identifier: Identifier
     if role == "truth" or not Path(name).is_file():
         raise BadSetting(f"{name} is not in the gallery {gallery.name}" + (
             ": give another name." if role == "truth" else ", and no photo is called that: give another target."))
-    return _Shown(role, Path(name).name, False, name, _features(name, identifier.backbone, preparation))
+    return _Shown(role, Path(name).name, False, name, _features(name, identifier.backbone, preparation, gallery.limits))
 
 
 def _rankings(identifier: Identifier) -> dict[str, Matching]:
@@ -182,30 +185,23 @@ def _rankings(identifier: Identifier) -> dict[str, Matching]:
             **{word: Matching(method=word) for word, method in methods.items() if method.reranks}}
 
 
-def _features(photo, backbone: Backbone, preparation: Preparation) -> Features:
+def _features(photo, backbone: Backbone, preparation: Preparation, limits: Limits) -> Features:
     """Of the largest face of another photo than the query's."""
-    return prepare_query(photo, backbone, Preparation(detector=preparation.detector)).features
+    return prepare_query(photo, backbone, Preparation(detector=preparation.detector), limits=limits).features
 
 
-def _attack(clean: Query, backbone: Backbone, reference: Tensor, pgd: PGD, seed: int, towards: bool,
-            out: str | Path | None) -> np.ndarray:
-    """The attacked photo as read back from the PNG that was written."""
-    data = to_png(perturb(clean.photo, clean.face, backbone, reference, towards=towards, pgd=pgd, seed=seed))
-    if out is None:
-        return load_photo(data)
+def _written(data: bytes, out: Path) -> Path:
     try:
-        partial = Path(out).with_name(Path(out).name + ".part")
-        partial.write_bytes(data)
-        partial.replace(out)
+        write_whole(out, data)
     except OSError as error:
-        raise BadSetting(f"{Path(out).name} cannot be written ({error.strerror}): choose another place.") from None
-    return load_photo(out)
+        raise BadSetting(f"{out.name} cannot be written ({error.strerror}): choose another place.") from None
+    return out
 
 
 def _transfer(other: Backbone, clean: np.ndarray, attacked: np.ndarray, shown: Sequence[_Shown],
-              preparation: Preparation) -> Transfer:
-    one, two = (prepare_query(photo, other, preparation).features for photo in (clean, attacked))
-    faces = {known.role: _features(known.source, other, preparation) for known in shown}
+              preparation: Preparation, limits: Limits) -> Transfer:
+    one, two = (prepare_query(photo, other, preparation, limits=limits).features for photo in (clean, attacked))
+    faces = {known.role: _features(known.source, other, preparation, limits) for known in shown}
     cosine = STAGE1(other).pairs
     return Transfer(other.name, float(cosine(one, two)),
                     {role: Change(float(cosine(one, face)), float(cosine(two, face)))

@@ -22,7 +22,7 @@ from demo.backbones.arcface import ResNetFace18, to_gray
 from demo.errors import BadSetting
 from demo.faces import align, align_points, crop_matrix, find_face, footprint, geometry, load_photo
 from demo.faces import warp as opencv_warp
-from demo.query import Options, prepare_query
+from demo.query import Preparation, prepare_query
 from demo.robustness import LIMITS, attack_photo
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -171,7 +171,7 @@ def test_bad_settings(photo, face, backbone):
     with pytest.raises(BadSetting, match="0 or more"):
         adversarial(photo, face, "dodge", backbone, seed=-1)
     with pytest.raises(BadSetting, match="no styles"):
-        prepare_query(PHOTO, backbone, Options(occlusion="dodge", style="light"))
+        prepare_query(PHOTO, backbone, Preparation(alteration="dodge", style="light"))
 
 
 # --- as a query, and as a report ------------------------------------------------------------------------
@@ -209,7 +209,7 @@ def test_the_report_adds_up(identifier, arcface, tmp_path):
     assert target.distances["cosine"].after < target.distances["cosine"].before
     assert set(target.distances) == {"cosine", "emd", "h2l"} and set(target.ranks) == {"stage1", "emd", "h2l"}
     (other,) = report.transfer
-    both = [prepare_query(source, arcface, Options()).features.embedding for source in (PHOTO, file)]
+    both = [prepare_query(source, arcface, Preparation()).features.embedding for source in (PHOTO, file)]
     assert other.backbone == "arcface" and other.itself == pytest.approx(1 - cosine(*both), abs=1e-5)
     assert set(other.references) == {"truth", "target"}
     data = json.loads(json.dumps(report.as_json()))

@@ -22,7 +22,8 @@ from demo.gallery import list_photos
 from demo.identify import Identifier
 from demo.matching import PatchStatistics, adapted_alpha, emd, transport
 from demo.matching.adapt import FEWEST, RAISED_ALPHA, RISE
-from demo.query import Options, prepare_query
+from demo.methods import Matching
+from demo.query import Preparation, prepare_query
 
 
 def problem(seed: int, batch: int = 3, rows: int = 9, columns: int = 7):
@@ -89,7 +90,7 @@ def test_a_share_that_cannot_be_moved_is_refused(wrong):
     with pytest.raises(BadSetting):
         transport(*problem(3), **wrong)
     with pytest.raises(BadSetting):
-        Options(**wrong).check()
+        Matching().having(**wrong).check()
 
 
 def test_statistics_of_a_gallery_by_hand():
@@ -119,11 +120,11 @@ def test_identification_adapts_to_crops_and_not_to_masks(identifier: Identifier)
     photo = identifier.gallery.photo_file(7)
     plain = identifier.identify(photo, occlusion="mask", adaptive=True)
     cropped = identifier.identify(photo, occlusion="crop", adaptive=True)
-    assert plain.options.alpha == 0.7 and cropped.options.alpha > 0.8
+    assert plain.matching.alpha == 0.7 and cropped.matching.alpha > 0.8
     best = cropped.ranking[0]
-    assert best.combined == pytest.approx(cropped.options.alpha * best.patch
-                                          + (1 - cropped.options.alpha) * best.cosine)
-    again = identifier.rank(cropped.query, replace(cropped.options, adaptive=False))
+    assert best.combined == pytest.approx(cropped.matching.alpha * best.patch
+                                          + (1 - cropped.matching.alpha) * best.cosine)
+    again = identifier.rank(cropped.query, cropped.matching.having(adaptive=False))
     assert [match.row for match in again.ranking] == [match.row for match in cropped.ranking]
 
 
@@ -137,23 +138,23 @@ def test_identification_with_a_share_of_the_mass(identifier: Identifier):
 
 @pytest.fixture(scope="module")
 def case(identifier: Identifier) -> Case:
-    query = prepare_query(identifier.gallery.photo_file(7), identifier.backbone, Options())
+    query = prepare_query(identifier.gallery.photo_file(7), identifier.backbone, Preparation())
     distances, rows = identifier.gallery.search(query.features.embedding, 12)
     return Case(Bench(identifier), query.features, rows.tolist(), distances.double())
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_finds_the_same_photo_again(case: Case, name: str):
-    distances = VARIANTS[name](case)
-    assert distances.shape == (12,) and distances.isfinite().all()
-    assert case.rows[int(distances.argmin())] == 7, "the photo itself"
+    found = VARIANTS[name].rank(case)
+    assert found.distances.shape == (12,) and found.distances.isfinite().all()
+    assert case.rows[int(found.order[0])] == 7, "the photo itself"
 
 
 def test_the_first_variant_is_the_pipeline_itself(case: Case, identifier: Identifier):
-    query = prepare_query(identifier.gallery.photo_file(7), identifier.backbone, Options())
-    found = {match.row: match.combined for match in identifier.rank(query, Options(k=12)).ranking[:12]}
+    query = prepare_query(identifier.gallery.photo_file(7), identifier.backbone, Preparation())
+    found = {match.row: match.combined for match in identifier.rank(query, Matching(k=12)).ranking[:12]}
     assert list(VARIANTS)[0].startswith("papers")
-    assert dict(zip(case.rows, papers(case).tolist(), strict=True)) == pytest.approx(found, abs=1e-6)
+    assert dict(zip(case.rows, papers(case).distances.tolist(), strict=True)) == pytest.approx(found, abs=1e-6)
 
 
 def test_a_price_for_unmatched_mass_is_partial_transport_at_that_price():
@@ -177,8 +178,8 @@ def test_beyond_scores_queries_as_evaluate_does(identifier: Identifier):
     queries = query_set(list_photos(QUERIES), identifier.gallery)[:3]
     nobody = replace(queries[0], identity="nobody", path="nobody/1.jpg")
     result = beyond(identifier, [*queries, nobody], [None, "mask"], k=20)
-    theirs = evaluate(identifier, queries, [Options(occlusion="mask", k=20), Options(occlusion="mask", k=20, share=0.7),
-                                            Options(occlusion="mask", k=20, adaptive=True)])
+    theirs = evaluate(identifier, queries, [Matching(k=20), Matching(k=20).having(share=0.7),
+                                            Matching(k=20).having(adaptive=True)], Preparation(alteration="mask"))
     names = [name.strip("*") for name in result.variants]
     ours = [100 * result.scores["mask"][number].mean(0) for number in
             (0, names.index("share 0.7** (partial transport)"), names.index("adaptive α"))]

@@ -28,7 +28,8 @@ from demo.evaluation.datasets import drawn_pairs, photos_of
 from demo.evaluation.verification import stack, verify_pairs
 from demo.gallery import Gallery, Photo
 from demo.identify import Identifier
-from demo.query import Options
+from demo.methods import Matching
+from demo.query import Preparation
 from demo.settings import Settings
 
 
@@ -59,31 +60,32 @@ class GalleryFeatures(FeatureStore):
         self.rows = {identifier.gallery.photo_file(row): row for row in range(len(identifier.gallery))}
         self.gallery = identifier.gallery
 
-    def features(self, file, options, clock=None, gallery=None) -> Features:
+    def features(self, file, preparation, clock=None, gallery=None) -> Features:
         return stored(self.gallery, self.rows[file])
 
 
 def test_the_lean_ranking_is_the_identifiers(identifier):
     gallery, ranker = identifier.gallery, Ranker(identifier)
-    settings = [Options(k=20), Options(k=40, alpha=0.3), Options(weighting="uniform", grid=(4, 4), k=10),
-                Options(stage2="h2l", k=15), Options(solver="authors", k=12), Options(solver="authors", k=25)]
+    settings = [Matching(k=20), Matching(k=40, alpha=0.3), Matching().having(weighting="uniform", grid=(4, 4), k=10),
+                Matching(method="h2l", k=15), Matching().having(solver="authors", k=12),
+                Matching().having(solver="authors", k=25), Matching().having(adaptive=True, share=0.7, k=20)]
     for row in (0, 100, 287):
         features, identity = stored(gallery, row), gallery.entries[row].identity
         ranked = ranker.rank(features, identity, settings, exclude=(row, 5))
         assert set(ranked.stage2) == set(settings)
-        for options in settings:
-            found = identifier.rank(SimpleNamespace(features=features), options, exclude=(row, 5))
+        for matching in settings:
+            found = identifier.rank(SimpleNamespace(features=features), matching, exclude=(row, 5))
             assert ranked.stage1.tolist() == [match.identity == identity for match in found.stage1]
-            assert ranked.stage2[options].tolist() == [match.identity == identity for match in found.stage2]
+            assert ranked.stage2[matching].tolist() == [match.identity == identity for match in found.stage2]
 
 
 def test_re_ranking_everybody_goes_in_parts(identifier, monkeypatch):
     monkeypatch.setattr("demo.evaluation.ranking.CHUNK", 50)
-    options = Options(alpha=1.0, k=288, weighting="uniform", grid=(4, 4))
+    matching = Matching().having(alpha=1.0, k=288, weighting="uniform", grid=(4, 4))
     features, identity = stored(identifier.gallery, 7), identifier.gallery.entries[7].identity
-    ranked = Ranker(identifier).rank(features, identity, [options])
-    found = identifier.rank(SimpleNamespace(features=features), options)
-    assert ranked.stage2[options].tolist() == [match.identity == identity for match in found.stage2]
+    ranked = Ranker(identifier).rank(features, identity, [matching])
+    found = identifier.rank(SimpleNamespace(features=features), matching)
+    assert ranked.stage2[matching].tolist() == [match.identity == identity for match in found.stage2]
 
 
 def naive_scores(gallery, reading):
@@ -108,7 +110,7 @@ def naive_scores(gallery, reading):
 
 @pytest.mark.parametrize("reading", ["corrected", "paper"])
 def test_both_readings_of_leave_one_out(small, reading):
-    found = evaluate(small, leave_one_out(small.gallery, reading), [Options(stage2="none")], reading=reading,
+    found = evaluate(small, leave_one_out(small.gallery, reading), [Matching(method="none")], reading=reading,
                      store=GalleryFeatures(small))
     expected = naive_scores(small.gallery, reading)
     assert (found.stage1.p_at_1, found.stage1.rp, found.stage1.map_at_r) == pytest.approx(tuple(expected))
@@ -135,13 +137,13 @@ def test_source_photos_are_left_out_by_name_and_by_content(small, tmp_path):
 def test_a_query_whose_only_photo_is_its_source_is_skipped(small):
     row = next(row for row, entry in enumerate(small.gallery.entries) if entry.identity == "d")
     photo = QueryPhoto("d/0.jpg", small.gallery.photo_file(row), "d", (row,))
-    found = evaluate(small, [photo, replace(photo, identity="nobody", exclude=())], [Options()],
+    found = evaluate(small, [photo, replace(photo, identity="nobody", exclude=())], [Matching()],
                      store=GalleryFeatures(small))
     assert found.skipped == (("d/0.jpg", "No other photo of d is in the gallery."),
                              ("d/0.jpg", "No photo of nobody is in the gallery."))
     assert found.stage1.queries == 0
     with pytest.raises(BadSetting, match="metrics"):
-        evaluate(small, [photo], [Options()], reading="hopeful")
+        evaluate(small, [photo], [Matching()], reading="hopeful")
 
 
 @pytest.mark.parametrize(("correct", "relevant", "k", "expected"), [
@@ -177,19 +179,22 @@ def test_features_are_kept_and_an_evaluation_goes_on(small, tmp_path, monkeypatc
 
     monkeypatch.setattr(store, "prepare_query", counted)
     with pytest.raises(KeyboardInterrupt):
-        evaluate(small, queries, [Options(k=5)], store=FeatureStore(tmp_path, small.backbone))
-    found = evaluate(small, queries, [Options(k=5)], store=FeatureStore(tmp_path, small.backbone))
+        evaluate(small, queries, [Matching(k=5)], store=FeatureStore(tmp_path, small.backbone))
+    found = evaluate(small, queries, [Matching(k=5)], store=FeatureStore(tmp_path, small.backbone))
     assert len(prepared) == 5 and found.cached == 2
     monkeypatch.setattr(store, "prepare_query", prepare)
     kept = FeatureStore(tmp_path, small.backbone)
-    again, fresh = (one.features(queries[0].file, Options()) for one in (kept, FeatureStore(None, small.backbone)))
+    again, fresh = (one.features(queries[0].file, Preparation()) for one in (kept, FeatureStore(None, small.backbone)))
     assert kept.hits == 1 and again.grid == fresh.grid and again.maps.keys() == fresh.maps.keys()
     assert (again.patches == fresh.patches).all() and (again.landmarks == fresh.landmarks).all()
-    kept.features(queries[0].file, Options(seed=9, k=3))  # nothing is drawn: the same features
+    kept.features(queries[0].file, Preparation(seed=9))  # nothing is drawn: the same features
     assert kept.hits == 2
-    monkeypatch.setattr(store, "code_version", lambda: "another")
-    kept.features(queries[0].file, Options())
-    assert kept.hits == 2  # made by other code: not used
+    monkeypatch.setattr("demo.attack.VERSION", 2)
+    kept.features(queries[0].file, Preparation())
+    assert kept.hits == 3  # nothing is attacked
+    monkeypatch.setattr("demo.faces.VERSION", 2)
+    kept.features(queries[0].file, Preparation())
+    assert kept.hits == 3  # aligned by another version: not used
 
 
 def test_a_photo_without_a_face_is_remembered(small, tmp_path, monkeypatch):
@@ -202,7 +207,7 @@ def test_a_photo_without_a_face_is_remembered(small, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "prepare_query", fails)
     photo = QueryPhoto("a/0.jpg", small.gallery.photo_file(0), "a", (0,))
     for _ in range(2):
-        found = evaluate(small, [photo], [Options()], store=FeatureStore(tmp_path, small.backbone))
+        found = evaluate(small, [photo], [Matching()], store=FeatureStore(tmp_path, small.backbone))
         assert found.skipped == (("a/0.jpg", "There is no face."),)
     assert len(calls) == 1
 
@@ -216,7 +221,7 @@ def test_a_damaged_cache_is_told(small, tmp_path):
 @pytest.mark.parametrize("name", ["weighting", "alpha", "k", "one-stage", "solver", "bound", "time", "backbone"])
 def test_ablations_make_tables(small, name):
     bench = Bench(lambda backbone: small, lambda one: leave_one_out(one.gallery)[:3], GalleryFeatures, "dlib",
-                  Options(k=4))
+                  matching=Matching(k=4))
     table = ABLATIONS[name].run(bench)
     assert {"P@1", "RP", "MAP@R"} <= set(table.columns) and len(table.rows) >= 2
     assert len(table.as_markdown().splitlines()) == len(table.rows) + 4
@@ -227,7 +232,7 @@ def test_ablations_make_tables(small, name):
 
 def test_verification_of_drawn_pairs(backbone, small):
     pairs = drawn_pairs(photos_of(small.gallery.manifest.photos)[1], 5, seed=0)
-    found = verify_pairs(pairs, backbone, (Options(), Options()), store=GalleryFeatures(small))
+    found = verify_pairs(pairs, backbone, (Preparation(), Preparation()), store=GalleryFeatures(small))
     assert [method.method for method in found.methods] == ["cosine", "emd", "h2l", "h2", "h1"]
     assert found.skipped == ()
     assert (found.genuine, found.strangers, found.folds) == (5, 5, 2)
@@ -249,7 +254,7 @@ def test_stacked_features_are_the_single_ones(identifier):
 
 def test_evaluate_from_list_files(capsys, tmp_path, monkeypatch):
     """Identification from lists with number labels; source photos left out, and found again when asked for."""
-    for module in ("demo.cli.arguments", "demo.cli.evaluate.identification"):
+    for module in ("demo.cli.arguments", "demo.cli.evaluate.data"):
         monkeypatch.setattr(f"{module}.settings", lambda: Settings(cache=tmp_path / "cache", device="cpu"))
     gallery, queries = tmp_path / "gallery.txt", tmp_path / "queries.txt"
     gallery.write_text("".join(f"person-00{who}/0{photo}.jpg,{who}\n" for who in (1, 2) for photo in (1, 2)))
@@ -265,7 +270,7 @@ def test_evaluate_from_list_files(capsys, tmp_path, monkeypatch):
 
 
 def test_verify_and_ablation_commands(capsys, people, tmp_path, monkeypatch):
-    for module in ("demo.cli.arguments", "demo.cli.evaluate.verify", "demo.cli.evaluate.ablation"):
+    for module in ("demo.cli.arguments", "demo.cli.evaluate.data", "demo.cli.evaluate.ablation"):
         monkeypatch.setattr(f"{module}.settings", lambda: Settings(cache=tmp_path / "cache", device="cpu"))
     assert main(["evaluate", "verify", "--root", str(people), "--draw", "4", "--json"]) == 0
     assert {one["method"] for one in json.loads(capsys.readouterr().out)["methods"]} == {

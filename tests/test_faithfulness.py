@@ -15,7 +15,7 @@ from demo.evaluation.deletion import area, curves, erased, leave_one_out_drops, 
 from demo.evaluation.faithfulness import BEST, CENTRE, RANDOM, faithfulness
 from demo.evaluation.interval import interval
 from demo.gallery import list_photos
-from demo.query import Options
+from demo.query import Preparation
 
 PATCHES = 12
 WORTH = np.random.default_rng(0).permutation(PATCHES) + 1.0  # each patch adds its own known amount
@@ -104,7 +104,7 @@ def test_the_interval_holds_the_mean_and_narrows():
 
 def test_faithfulness_of_the_default_backbone(identifier):
     queries = query_set(list_photos(QUERIES), identifier.gallery)[:1]
-    result = faithfulness(identifier, queries, Options(occlusion="mask"), steps=2, random_orders=1)
+    result = faithfulness(identifier, queries, Preparation(alteration="mask"), steps=2, random_orders=1)
     names = {judged.explanation for judged in result.own}
     assert {"weights: apc", "weights: lmk", "flow: uniform", RANDOM, CENTRE, BEST} <= names
     assert "weights: uniform" not in names
@@ -119,7 +119,7 @@ def test_faithfulness_of_the_default_backbone(identifier):
     assert json.loads(json.dumps(result.as_json()))["queries"] == 1
     assert "| weights: apc | D apc |" in result.as_table()
     with pytest.raises(BadSetting, match="true, top"):
-        faithfulness(identifier, queries, Options(), against="all")
+        faithfulness(identifier, queries, against="all")
     stranger = [replace(queries[0], identity="nobody")]
     with pytest.raises(BadSetting, match="nobody"):
-        faithfulness(identifier, stranger, Options())
+        faithfulness(identifier, stranger)

@@ -16,6 +16,7 @@ ALLOWED = {
     "demo/identify.py": ({"cosine"}, "key of the answer's JSON"),
     "demo/evaluation/report/paper.py": (set(METHODS), "the papers' numbers, by the report's stored names"),
     "demo/evaluation/report/items.py": (set(METHODS), "the papers' items, by the report's stored names"),
+    "demo/evaluation/report/plots.py": ({"v"}, "a mark of matplotlib"),
     "demo/weights/registry.py": (set(METHODS), "names of published weights files"),
     "demo/checkpoints.py": (set(METHODS), "names of published weights files"),
 }

@@ -13,7 +13,8 @@ from demo.faces import align, find_face, load_photo, occlude
 from demo.gallery import Gallery, list_photos
 from demo.identify import Identifier
 from demo.matching import emd
-from demo.query import Options
+from demo.methods import Matching
+from demo.query import Preparation
 
 PHOTO = QUERIES / "person-002" / "04.jpg"
 
@@ -181,11 +182,11 @@ def test_a_gallery_of_other_weights_is_refused(identifier, bundled):
 
 def test_leave_one_out_leaves_the_photo_itself_out(identifier, bundled):
     photos = leave_one_out(bundled)[:6]
-    result = evaluate(identifier, photos, [Options(stage2="none")])
+    result = evaluate(identifier, photos, [Matching(method="none")])
     assert result.stage1.queries == 6 and result.gallery == 288
     assert all(photo.exclude == (row,) for row, photo in enumerate(photos))
     query = identifier.identify(photos[0].file).query
-    ranked = identifier.rank(query, Options(), exclude=photos[0].exclude)
+    ranked = identifier.rank(query, Matching(), exclude=photos[0].exclude)
     assert len(ranked.stage1) == 287 and 0 not in {match.row for match in ranked.stage1}
 
 
@@ -199,8 +200,8 @@ def test_copies_of_a_photo_are_left_out_together(people, backbone, tmp_path):
 def test_evaluate_masked_queries(identifier):
     """On masked queries re-ranking must help: the claim of the paper, on real weights."""
     photos = query_set(list_photos(QUERIES), identifier.gallery)[::3]
-    settings = [Options(occlusion="mask"), Options(occlusion="mask", weighting="uniform")]
-    result = evaluate(identifier, photos, settings)
+    settings = [Matching(), Matching().having(weighting="uniform")]
+    result = evaluate(identifier, photos, settings, Preparation(alteration="mask"))
     assert result.stage1.queries + len(result.skipped) == len(photos) and len(result.skipped) < 3
     assert result.stage2[settings[0]].p_at_1 > result.stage1.p_at_1
     data = result.as_json()
@@ -212,5 +213,5 @@ def test_evaluate_masked_queries(identifier):
 
 def test_queries_without_a_person_in_the_gallery_are_skipped(identifier):
     strangers = query_set(list_photos(ROOT / "assets" / "strangers"), identifier.gallery)
-    result = evaluate(identifier, strangers, [Options()])
+    result = evaluate(identifier, strangers, [Matching()])
     assert result.stage1.queries == 0 and all("is in the gallery" in reason for _, reason in result.skipped)

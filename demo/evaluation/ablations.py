@@ -21,7 +21,7 @@ from demo.evaluation.store import FeatureStore
 from demo.evaluation.verification import verify_pairs
 from demo.gallery import Photo
 from demo.identify import Identifier
-from demo.matching import SOLVERS, WEIGHTINGS, weighting_problems
+from demo.matching import SOLVERS, WEIGHTINGS
 from demo.methods import NONE, STAGE1, Matching
 from demo.methods.emd import Emd
 from demo.methods.h2l import H2L
@@ -112,9 +112,12 @@ def _table(found: Evaluation, columns: Sequence[str], rows: Mapping[Matching, Se
 
 
 def _every_weighting(bench: Bench) -> dict[Matching, tuple[str, str]]:
-    info = bench.identifier.backbone.info
-    return {bench.matching.having(method=Emd.word, weighting=weighting, grid=grid): (weighting, grid_name(grid))
-            for grid, weighting in product(info.grids, WEIGHTINGS) if not weighting_problems(info, grid)[weighting]}
+    method, found = bench.identifier.method(Emd.word), {}
+    for grid, weighting in product(method.backbone.info.grids, WEIGHTINGS):
+        matching = bench.matching.having(method=Emd.word, weighting=weighting, grid=grid)
+        if method.unfit(matching.of(), grid) is None:
+            found[matching] = weighting, grid_name(grid)
+    return found
 
 
 def _weighting(bench: Bench) -> Table:
@@ -208,7 +211,7 @@ def _bound(bench: Bench) -> Table:
 
 def _backbones(bench: Bench, names: Mapping[str, str]) -> Table:
     """One row per backbone and stage; those that are not ready are named in the note with what they need."""
-    infos = {info.name: info for info in available()}
+    infos = {info.name: info for info in available(bench.identifier.backbone.info.folder)}
     rows, notes = [], []
     for name, title in names.items():
         if not infos[name].ready:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -70,9 +70,11 @@ class Beyond:
         return "\n".join(lines)
 
 
-def beyond(identifier: Identifier, queries: Sequence[QueryPhoto], alterations: Sequence[str | None], *, k: int = 100,
-           seed: int = 0, store: FeatureStore | None = None, progress: Progress = iter) -> Beyond:
-    """Every variant on every query under every alteration; query number n is altered with seed + n.
+def beyond(identifier: Identifier, queries: Sequence[QueryPhoto], alterations: Sequence[str | None],
+           preparation: Preparation = Preparation(), *, k: int = 100,  # noqa: B008
+           store: FeatureStore | None = None, progress: Progress = iter) -> Beyond:
+    """Every variant on every query under every alteration; query number n is altered with seed + n. preparation: what
+    else happens to them.
 
     A variant that needs a method which is not ready is left out. BadSetting where no query is left.
     """
@@ -90,7 +92,8 @@ def beyond(identifier: Identifier, queries: Sequence[QueryPhoto], alterations: S
             try:
                 if not relevant:
                     raise BadSetting(f"No other photo of {photo.identity} is in the gallery.")
-                features = store.features(photo.file, Preparation(alteration=alteration, seed=seed + number))
+                asked = replace(preparation, alteration=alteration, seed=preparation.seed + number)
+                features = store.features(photo.file, asked, gallery=gallery)
             except DemoError as error:
                 skipped.append((photo.path, alteration, str(error)))
                 continue

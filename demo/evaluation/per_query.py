@@ -13,6 +13,7 @@ import numpy as np
 from demo.errors import BadSetting
 from demo.evaluation.metrics import score_query
 from demo.evaluation.naming import setting_name
+from demo.files import write_whole
 from demo.methods import Matching
 
 #: A line per query and ranking. first_right: rank of the first photo of the right person, from 1. The scores are
@@ -65,9 +66,7 @@ def per_query_csv(records: Sequence[QueryRecord]) -> str:
 
 def write_per_query(records: Sequence[QueryRecord], file: Path) -> None:
     """Write ``per_query_csv``, whole or not at all. BadSetting where it cannot be written."""
-    partial = file.with_name(file.name + ".part")
     try:
-        partial.write_text(per_query_csv(records), encoding="utf-8")
-        partial.replace(file)
+        write_whole(file, per_query_csv(records))
     except OSError as error:
         raise BadSetting(f"{file.name} cannot be written ({error.strerror}): choose another place.") from None

@@ -16,6 +16,7 @@ from demo.attack import ATTACKS
 from demo.backbones import Backbone, Features, grid_name, parse_grid
 from demo.errors import BadSetting, DemoError
 from demo.evaluation.versions import features_versions
+from demo.faces import Limits
 from demo.gallery import Gallery
 from demo.query import Clock, Preparation, prepare_query
 from demo.weights import sha256
@@ -28,10 +29,12 @@ class FeatureStore:
 
     folder: where ``features.sqlite`` lies; it may be deleted at any time. None keeps nothing. A photo whose face
     was not found is kept too, with the reason. Numbers are kept as they are (float32): about 50 KB a face for dlib.
+    limits: of the photos (default: as ``demo.query.prepare_query`` has it).
     """
 
-    def __init__(self, folder: str | Path | None, backbone: Backbone):
+    def __init__(self, folder: str | Path | None, backbone: Backbone, limits: Limits | None = None):
         self.backbone = backbone
+        self.limits = limits
         self.hits = 0
         self._base = None
         if folder is None:
@@ -54,11 +57,11 @@ class FeatureStore:
         """
         clock = clock or Clock(self.backbone.device)
         if self._base is None:
-            return prepare_query(file, self.backbone, preparation, clock, gallery).features
+            return self._prepared(file, preparation, clock, gallery)
         try:
             key = self.key(Path(file), preparation, gallery)
         except OSError:  # says what is wrong with the file
-            return prepare_query(file, self.backbone, preparation, clock, gallery).features
+            return self._prepared(file, preparation, clock, gallery)
         with clock.step("cache"):
             row = self._base.execute("SELECT data, reason FROM features WHERE key = ?", (key,)).fetchone()
             if row is not None:
@@ -67,7 +70,7 @@ class FeatureStore:
                     raise DemoError(row[1])
                 return _unpack(row[0]).to(self.backbone.device)
         try:
-            features = prepare_query(file, self.backbone, preparation, clock, gallery).features
+            features = self._prepared(file, preparation, clock, gallery)
         except BadSetting:
             raise
         except DemoError as error:
@@ -76,6 +79,9 @@ class FeatureStore:
         with clock.step("cache"):
             self._keep(key, _pack(features), None)
         return features
+
+    def _prepared(self, file: str | Path, preparation: Preparation, clock: Clock, gallery: Gallery | None) -> Features:
+        return prepare_query(file, self.backbone, preparation, clock, gallery, self.limits).features
 
     def _keep(self, key: str, data: bytes | None, reason: str | None) -> None:
         with self._base:
@@ -88,7 +94,7 @@ class FeatureStore:
             del asked["seed"], asked["style"]  # nothing is drawn
         attacked = preparation.alteration in ATTACKS
         parts = [sha256(file), self.backbone.name, self.backbone.weights_sha256, self.backbone.device.type, asked,
-                 features_versions(attacked=attacked)]
+                 self.limits and asdict(self.limits), features_versions(attacked=attacked)]
         if attacked and gallery is not None:
             parts.append(gallery.sha256)  # whom to impersonate
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

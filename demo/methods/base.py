@@ -132,6 +132,10 @@ class Method(ABC):
         """What the distances depend on beside the weights, in a word: "" where nothing can be chosen."""
         return ""
 
+    def unfit(self, options: Any = None, grid: Grid | None = None) -> str | None:
+        """One sentence that says why these options cannot be used on a grid of the backbone, else None."""
+        return None
+
     def batch_matters(self, options: Any = None) -> bool:
         """Whether a face's distance also depends on which others are measured with it."""
         return False

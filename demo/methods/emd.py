@@ -11,7 +11,17 @@ from torch import Tensor
 from demo.backbones import Features, Grid, grid_name
 from demo.errors import BadSetting
 from demo.fields import option
-from demo.matching import SOLVERS, WEIGHTINGS, EMDResult, PatchStatistics, adapted_alpha, check_share, emd, warm_up
+from demo.matching import (
+    SOLVERS,
+    WEIGHTINGS,
+    EMDResult,
+    PatchStatistics,
+    adapted_alpha,
+    check_share,
+    emd,
+    warm_up,
+    weighting_problems,
+)
 from demo.methods.base import Measured, Method
 
 #: Share of the EMD in Eq. 5.1, as in the paper.
@@ -118,6 +128,9 @@ class Emd(Method):
             solver = "exact" if self.backbone.device.type == "cpu" or chosen.share < 1 else "sinkhorn"
         words = [chosen.weighting, grid_name(grid or self.backbone.info.grids[0]), solver]
         return " ".join(words + ([f"share {chosen.share:g}"] if chosen.share < 1 else []))
+
+    def unfit(self, options: EmdOptions | None = None, grid: Grid | None = None) -> str | None:
+        return weighting_problems(self.backbone.info, grid)[(options or EmdOptions()).weighting]
 
     def batch_matters(self, options: EmdOptions | None = None) -> bool:
         """The published solver stops when the whole batch has converged on average."""

@@ -6,13 +6,11 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from demo.cli.arguments import add_method, options_of
-from demo.cli.evaluate.data import add_data, measured_identifier, queries_of, query_progress
-from demo.errors import BadSetting
-from demo.evaluation import FeatureStore
+from demo.cli.arguments import add_method, matching_of, preparation_of
+from demo.cli.evaluate.data import add_data, measured_identifier, queries_of, query_progress, store_of
 from demo.evaluation.ablations import ABLATIONS, Bench
 from demo.identify import Identifier, json_text
-from demo.matching import WEIGHTINGS
+from demo.methods.h2l import H2L
 from demo.settings import settings
 
 
@@ -24,16 +22,14 @@ def add(actions) -> None:
     add_method(action, several=True)
     action.add_argument("--models", type=Path, nargs="+", default=[], metavar="FILE", help="of sizes: the H2L files")
     action.add_argument("--json", action="store_true")
-    action.set_defaults(run=_ablation, face=1)
+    action.set_defaults(run=_ablation)
 
 
 def _ablation(parsed) -> None:
-    if parsed.weighting not in WEIGHTINGS or parsed.grid == "all":
-        raise BadSetting("An ablation varies one thing: the other settings take one weighting and one grid, not all.")
     chosen = ABLATIONS[parsed.ablation]
-    bench = Bench(partial(_identifier, parsed), partial(queries_of, parsed), _store,
-                  parsed.backbone or settings().backbone, options_of(parsed), parsed.metrics, query_progress,
-                  {file.name: partial(_with_model, parsed, file) for file in parsed.models})
+    bench = Bench(partial(_identifier, parsed), partial(queries_of, parsed), store_of,
+                  parsed.backbone or settings().backbone, preparation_of(parsed), matching_of(parsed), parsed.metrics,
+                  query_progress, {file.name: partial(_with_model, parsed, file) for file in parsed.models})
     table = chosen.run(bench)
     if parsed.json:
         print(json_text({"ablation": chosen.name, "title": chosen.title, "item": chosen.item, **table.as_json()}))
@@ -50,8 +46,4 @@ def _identifier(parsed, name: str) -> Identifier:
 
 
 def _with_model(parsed, file: Path) -> Identifier:
-    return measured_identifier(argparse.Namespace(**{**vars(parsed), "stage2": "h2l", "stage2_weights": file}))
-
-
-def _store(identifier: Identifier) -> FeatureStore:
-    return FeatureStore(settings().cache, identifier.backbone)
+    return measured_identifier(argparse.Namespace(**{**vars(parsed), "stage2": H2L.word, "stage2_weights": file}))

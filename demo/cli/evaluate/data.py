@@ -5,15 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from demo.cli.arguments import add_source, identifier_of
-from demo.evaluation import READINGS, QueryPhoto, leave_one_out, query_set
+from demo.backbones import Backbone
+from demo.cli.arguments import add_source, identifier_of, matching_of
+from demo.cli.options import ALL, add_fields
+from demo.errors import BadSetting
+from demo.evaluation import READINGS, FeatureStore, QueryPhoto, leave_one_out, query_set
 from demo.evaluation.datasets import DATASETS, dataset, photos_of
+from demo.fields import fields_of
 from demo.gallery import list_photos
 from demo.identify import Identifier
+from demo.methods import METHODS, Matching
+from demo.settings import settings
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +77,42 @@ def queries_of(parsed, identifier: Identifier) -> Sequence[QueryPhoto]:
     return query_set(photos, gallery, exclude_source=left_out)
 
 
+def store_of(measured: Identifier | Backbone) -> FeatureStore:
+    """Where features are kept."""
+    backbone = measured.backbone if isinstance(measured, Identifier) else measured
+    return FeatureStore(settings().cache, backbone, settings().limits)
+
+
 def query_progress(items: Sequence):
     """A bar on standard error."""
     return tqdm(items, desc="Queries", unit="query", file=sys.stderr)
+
+
+def settings_of(parsed, identifier: Identifier) -> list[Matching]:
+    """Every setting that was asked for: each combination of the values of what an evaluation may vary, but for those
+    that the method does not take. BadSetting where nothing is left, or for a value that is in no combination."""
+    varied = [one for options in (Matching, *(method.Options for method in METHODS.values()))
+              for one in fields_of(options) if one.several]
+    base = matching_of(argparse.Namespace(**vars(parsed) | {one.word: None for one in varied}))
+    if not base.reranks:
+        return [base]
+    method, grids = identifier.method(base.method), identifier.backbone.info.grids
+    wanted, asked = [replace(base, grid=grids[0])], set()
+    for one in varied:
+        if one in base.used() or (one in fields_of(Matching) and method.uses_grid):
+            every, given = list(one.choices or grids), getattr(parsed, one.word) or []
+            asked |= {(one.key, value) for value in given if value != ALL}
+            values = every if ALL in given else dict.fromkeys(given or [one.default or grids[0]])
+            wanted = [matching.having(**{one.name: value}) for matching in wanted for value in values]
+    reasons = {matching: method.unfit(matching.of(), matching.grid) for matching in wanted}
+    found = [matching for matching, reason in reasons.items() if reason is None]
+    taken = {pair for matching in found for pair in matching.values().items()}
+    for matching, reason in reasons.items():
+        if reason is not None and (not found or (asked - taken) & set(matching.values().items())):
+            raise BadSetting(reason)
+    return found
+
+
+def add_options(parser, options: type, *names: str) -> None:
+    """Flags of some options of a dataclass alone."""
+    add_fields(parser, [one for one in fields_of(options) if one.name in names])

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from demo.cli.arguments import identifier_of, positive
-from demo.cli.evaluate.data import add_folders, folder_queries, query_progress
+from demo.cli.arguments import identifier_of, positive, preparation_of
+from demo.cli.evaluate.data import add_folders, add_options, folder_queries, query_progress
 from demo.evaluation.deletion import REMOVALS
 from demo.evaluation.faithfulness import AGAINST, faithfulness
 from demo.identify import json_text
-from demo.query import ALTERATIONS, Options
+from demo.query import Preparation
 
 
 def add(actions) -> None:
     action = actions.add_parser("faithfulness", help="deletion and insertion curves of every explanation")
     add_folders(action)
     action.add_argument("--limit", type=positive, metavar="N", help="at most N queries, evenly spread (default: all)")
-    action.add_argument("--occlude", choices=ALTERATIONS, help="alter the queries")
-    action.add_argument("--seed", type=int, default=0)
+    add_options(action, Preparation, "alteration", "seed")
     action.add_argument("--against", choices=AGAINST, default=AGAINST[0],
                         help="explain against the nearest photo of the query's person, or of all (default true)")
     action.add_argument("--removal", choices=REMOVALS, default="blur", help="what replaces a patch (default blur)")
@@ -29,6 +28,6 @@ def _faithfulness(parsed) -> None:
     queries = folder_queries(parsed, identifier)
     step = max(len(queries) / parsed.limit, 1) if parsed.limit else 1
     chosen = [queries[int(place * step)] for place in range(int(len(queries) / step + 1e-9))]
-    result = faithfulness(identifier, chosen, Options(occlusion=parsed.occlude, seed=parsed.seed),
-                          against=parsed.against, removal=parsed.removal, steps=parsed.steps, progress=query_progress)
+    result = faithfulness(identifier, chosen, preparation_of(parsed), against=parsed.against,
+                          removal=parsed.removal, steps=parsed.steps, progress=query_progress)
     print(json_text(result.as_json()) if parsed.json else result.as_table())

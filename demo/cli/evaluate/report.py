@@ -11,8 +11,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from demo.cli.arguments import add_backbone, identifier_of
+from demo.cli.evaluate.data import store_of
 from demo.errors import BadSetting
-from demo.evaluation import FeatureStore
 from demo.evaluation.datasets import DATASETS, dataset, photos_of
 from demo.evaluation.report import QUICK, SECTIONS, Scale, Source, make_report, write_report
 from demo.gallery import list_photos
@@ -80,7 +80,7 @@ def _source(parsed, name: str, folder: Path, given: dict[str, Path], photos=None
                                  f"{AGAINST[name]}=FOLDER too.")
             photos = gallery_photos
             home, gallery_photos = photos_of(given[AGAINST[name]], AGAINST[name])
-    return Source(name, partial(_identifier, parsed, home, gallery_photos), _store, parsed.backbone,
+    return Source(name, partial(_identifier, parsed, home, gallery_photos), store_of, parsed.backbone,
                   QUICK if parsed.quick else Scale(), photos, name if known else None, pairs,
                   only, lambda items, words: tqdm(items, desc=words, leave=False, file=sys.stderr))
 
@@ -89,10 +89,6 @@ def _identifier(parsed, folder: Path, photos, backbone: str) -> Identifier:
     own = {} if backbone == parsed.backbone else {"weights": None, "backbone_option": []}
     return identifier_of(argparse.Namespace(**{**vars(parsed), "gallery": folder, "backbone": backbone, **own}),
                          photos=photos)
-
-
-def _store(identifier: Identifier) -> FeatureStore:
-    return FeatureStore(settings().cache, identifier.backbone)
 
 
 def _tell(number: int, count: int, section: str, data: str, ready: bool) -> None:

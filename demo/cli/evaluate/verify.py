@@ -8,13 +8,25 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from demo.backbones import parse_grid
-from demo.cli.arguments import add_backbone, add_distance, add_query, model_of, positive
-from demo.evaluation import FeatureStore
+from demo.cli.arguments import (
+    SECOND,
+    add_backbone,
+    add_matching,
+    add_preparation,
+    matching_of,
+    model_of,
+    positive,
+    preparation_of,
+)
+from demo.cli.evaluate.data import store_of
+from demo.cli.options import add_fields
 from demo.evaluation.datasets import DATASETS, drawn_pairs, pairs_of, photos_of
 from demo.evaluation.verification import verify_pairs
+from demo.fields import fields_of
 from demo.identify import json_text
-from demo.query import ALTERATIONS, Options
+from demo.methods import METHODS, load_method
+from demo.methods.h2l import H2L
+from demo.query import Preparation
 from demo.settings import settings
 
 
@@ -29,10 +41,10 @@ def add(actions) -> None:
     which = action.add_mutually_exclusive_group()
     which.add_argument("--pairs", type=Path, metavar="FILE", help="the pair list (default: where the release has it)")
     which.add_argument("--draw", type=positive, metavar="N", help="draw N pairs of one person and N of two instead")
-    action.add_argument("--occlude-second", choices=ALTERATIONS, help="alter the second photo of each pair too")
     add_backbone(action)
-    add_query(action)
-    add_distance(action)
+    add_preparation(action)
+    add_fields(action, [one for one in fields_of(Preparation) if one.name == "alteration"], suffix=SECOND)
+    add_matching(action, leave_out=("method", "k", "adaptive", "share"))
     action.add_argument("--h2l-weights", type=Path, metavar="FILE",
                         help="checkpoint of an H2L (default: the one that comes with the app); a published one brings "
                              "its own backbone")
@@ -42,18 +54,16 @@ def add(actions) -> None:
 
 
 def _verify(parsed) -> None:
-    options = Options(
-        weighting=parsed.weighting, alpha=parsed.alpha, grid=parse_grid(parsed.grid) if parsed.grid else None,
-        solver=parsed.solver, occlusion=parsed.occlude, style=parsed.style, seed=parsed.seed,
-        detector=parsed.detector, face=parsed.face - 1, aligned=parsed.aligned)
+    first, matching = preparation_of(parsed), matching_of(parsed)
     if parsed.draw:
         pairs = drawn_pairs(photos_of(parsed.root, parsed.dataset, parsed.base)[1], parsed.draw, parsed.seed)
     else:
         pairs = pairs_of(parsed.root, parsed.dataset, parsed.pairs, parsed.base)
-    backbone, model = model_of(parsed, parsed.h2l_weights, "h2l")
-    second = replace(options, occlusion=parsed.occlude_second, style=None)
-    result = verify_pairs(pairs, backbone, (options, second), models=model and {"h2l": model},
-                          store=FeatureStore(settings().cache, backbone), progress=_progress)
+    backbone, model = model_of(parsed, parsed.h2l_weights, H2L.word)
+    methods = model and {word: load_method(word, backbone, model=model) for word, method in METHODS.items()
+                         if not method.trained or word == H2L.word}
+    result = verify_pairs(pairs, backbone, (first, replace(first, alteration=parsed.occlude_second, style=None)),
+                          matching, methods=methods, store=store_of(backbone), progress=_progress)
     print(json_text(result.as_json()) if parsed.json else result.as_table())
 
 

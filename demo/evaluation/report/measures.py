@@ -87,7 +87,8 @@ def plain(name: str, words: int, method: Name, limited: bool = False) -> Measure
 def networks(name: str, among: Container[str]) -> Measure:
     """An ablation over backbones; those of ``among`` that are not ready are named."""
     def measured(source: Source, kinds: Kinds) -> Finding:
-        absent = [info.title for info in available() if not info.ready and info.name in among]
+        known = available(source.identifier.backbone.info.folder)
+        absent = [info.title for info in known if not info.ready and info.name in among]
         try:
             tables = {word(kind): ABLATIONS[name].run(source.bench(kind)) for kind in kinds}
         except BadSetting:

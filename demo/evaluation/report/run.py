@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from demo.backbones import available
 from demo.errors import BadSetting, DemoError
 from demo.evaluation.report.environment import environment
 from demo.evaluation.report.items import items_of
@@ -17,6 +18,7 @@ from demo.evaluation.report.paper import published
 from demo.evaluation.report.sections import SECTIONS, Section
 from demo.evaluation.report.source import Source
 from demo.evaluation.versions import scores_versions
+from demo.files import write_whole
 from demo.methods import Matching
 from demo.query import Preparation
 
@@ -61,9 +63,7 @@ def _kept(place: Path, section: Section, source: Source) -> dict:
         return {"missing": str(error)}  # not kept: what is missing may be there next time
     found |= {"seconds": round(time.perf_counter() - began, 1), "load": _load()}
     place.parent.mkdir(parents=True, exist_ok=True)
-    partial = place.with_suffix(f".{os.getpid()}.part")
-    partial.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
-    partial.replace(place)
+    write_whole(place, json.dumps(found, ensure_ascii=False))
     return found
 
 
@@ -73,8 +73,9 @@ def section_key(section: Section, source: Source) -> str:
     identifier = source.identifier
     backbone, gallery = identifier.backbone, identifier.gallery
     photos = [(photo.path, photo.sha256) for photo in source.photos or ()]
-    parts = [section.name, section.version, section.kinds, list(section.varies), source.chosen(section.kinds), photos,
-             asdict(source.scale), source.dataset, backbone.name, backbone.weights_sha256, gallery.sha256,
+    among = [info.name for info in available(backbone.info.folder) if info.ready and info.name in section.among]
+    parts = [section.name, section.version, section.kinds, section.varies, among, source.chosen(section.kinds),
+             photos, asdict(source.scale), source.dataset, backbone.name, backbone.weights_sha256, gallery.sha256,
              {word: method.key for word, method in identifier.ready().items()}, str(backbone.device),
              Matching().values(), asdict(Preparation()), scores_versions()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -17,8 +17,7 @@ from demo.methods.emd import Emd
 #: What is to be said wherever a shipped cross-image model is measured.
 _TRAINED = (" The shipped cross-image models were trained on two thirds of the synthetic people, so their numbers on "
             "all of those flatter them; the others and the real people are new to them.")
-#: Backbones whose weights are at hand: a table of them is measured again when another comes.
-_READY = tuple(info.name for info in available() if info.ready)
+_BACKBONES = tuple(info.name for info in available())
 PAPER_KINDS = (None, "mask", "sunglasses", "crop")
 
 
@@ -26,6 +25,7 @@ PAPER_KINDS = (None, "mask", "sunglasses", "crop")
 class Section:
     """name: its word on the command line. text: what is measured, in a sentence or two. kinds: alterations of the
     queries. command: measures a part of it alone, on the bundled people. varies: what it measures one by one, by name.
+    among: backbones that it compares, each as soon as its weights are there.
     version: raise it when the same queries and settings give other numbers, tables or figures; what was kept is
     measured again then, and not when words here change.
     """
@@ -37,6 +37,7 @@ class Section:
     command: str
     measure: Measure = field(repr=False)
     varies: tuple = ()
+    among: tuple[str, ...] = ()
     version: int = 1
 
 
@@ -95,10 +96,10 @@ _ROWS = (
             measures.verification),
     Section("alignment", "How the face is aligned", "FaceNet with a box and margin, against five points.",
             (None, "mask"), "evaluate ablation alignment --queries assets/queries",
-            measures.networks("alignment", ALIGNMENTS), tuple(name for name in ALIGNMENTS if name in _READY)),
+            measures.networks("alignment", ALIGNMENTS), among=tuple(ALIGNMENTS)),
     Section("backbone", "Every backbone that is ready", "Stage 1 and EMD on the finest grid of each backbone.",
             PAPER_KINDS, "evaluate ablation backbone --queries assets/queries --occlude mask",
-            measures.networks("backbone", [info.name for info in available()]), _READY),
+            measures.networks("backbone", _BACKBONES), among=_BACKBONES),
     Section("time", "Run time of every method",
             "Milliseconds per query of the stage alone, features at hand. Compare rows, not machines: other programs "
             "may have run meanwhile.", ("mask",), "evaluate ablation time --queries assets/queries --occlude mask",

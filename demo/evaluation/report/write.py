@@ -10,6 +10,7 @@ from demo.evaluation.report.document import Document
 from demo.evaluation.report.html_page import page
 from demo.evaluation.report.markdown import PLOTS, markdown
 from demo.evaluation.report.plots import svg
+from demo.files import write_whole
 
 RESULTS, MARKDOWN, PAGE = "results.json", "report.md", "report.html"
 
@@ -21,21 +22,15 @@ def write_report(results: dict, out: Path) -> Document:
     try:
         (out / PLOTS).mkdir(parents=True, exist_ok=True)
         for name, data in figures.items():
-            _write(out / PLOTS / name, data)
+            write_whole(out / PLOTS / name, data)
         for old in (out / PLOTS).glob("*.svg"):
             if old.name not in figures:
                 old.unlink()
         shown = {picture.name: figures[f"{picture.name}.svg"] for picture in document.pictures}
-        _write(out / PAGE, page(document, lambda picture: shown[picture.name]).encode())
-        _write(out / MARKDOWN, markdown(document).encode())
-        _write(out / RESULTS, json.dumps(results, ensure_ascii=False).encode())
+        write_whole(out / PAGE, page(document, lambda picture: shown[picture.name]))
+        write_whole(out / MARKDOWN, markdown(document))
+        write_whole(out / RESULTS, json.dumps(results, ensure_ascii=False))
     except OSError as error:
         raise BadSetting(f"The report cannot be written to {out.name} ({error.strerror}): choose another --out."
                          ) from None
     return document
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(data)
-    partial.replace(path)
