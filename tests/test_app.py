@@ -219,7 +219,7 @@ def test_the_shown_command_gives_the_same_answer(result):
 
 
 @pytest.mark.parametrize("settings", [
-    {"occlusion": "mask", "seed": 3}, {"share": 0.7, "weighting": "sc", "k": 20}, {"stage2": "h2l", "seed": 5},
+    {"occlusion": "mask", "seed": 3}, {"share": 0.7, "weighting": "sc", "k": 20}, {"stage2": "h2l"},
     {"stage2": "none", "occlusion": "blur", "style": "motion-light"}, {"adaptive": True, "occlusion": "crop"}],
     ids=lambda settings: "-".join(settings))
 def test_the_shown_command_is_read_as_the_same_settings(identifier, capsys, settings):

@@ -29,8 +29,8 @@ from demo.ui.widgets import changes, control
 
 IDENTIFY = ["photo", "occlude", "style", "seed", "gallery", "backbone", "stage2", "weighting", "grid", "alpha",
             "adaptive", "share", "k", "solver", "detector", "aligned", "colours", "face", "top"]
-COMPARE = ["first", "occlude", "style", "second", "occlude_second", "gallery", "backbone", "detector", "aligned", "seed",
-           "style_second", "face", "face_second"]
+COMPARE = ["first", "occlude", "style", "second", "occlude_second", "gallery", "backbone", "detector", "aligned",
+           "seed", "style_second", "face", "face_second"]
 
 
 @pytest.mark.parametrize(("handlers", "order"), [(IdentifyHandlers, IDENTIFY), (CompareHandlers, COMPARE)])
