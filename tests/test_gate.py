@@ -17,11 +17,11 @@ from gradio import processing_utils
 from PIL import Image
 
 from demo.errors import BadPhoto, BadSetting
+from demo.fields import LARGEST, Field
 from demo.settings import Settings
 from demo.ui.app import launch_options
-from demo.ui.components import SentPhoto
 from demo.ui.gate import COOKIE
-from demo.ui.parameters import MOST, Parameter, read_all
+from demo.ui.parameters import expected, photo_field, read, read_all
 from demo.ui.uploads import Uploads, uploads
 
 PHOTO = QUERIES / "person-002" / "04.jpg"
@@ -396,27 +396,41 @@ def test_half_characters_reach_no_event(visitor, config, parts):
         visitor.all(calls[at:at + BATCH])
 
 
+def field(word: str, kind: type, **limits) -> Field:
+    return Field(word, kind, None, word, word, **limits)
+
+
+def takes(one: Field, value) -> bool:
+    try:
+        read(one, value)
+    except BadSetting:
+        return False
+    return True
+
+
 def test_a_parameter_reads_its_kind():
-    whole, number = Parameter("k", int, 5, 300), Parameter("alpha", float, 0, 1)
-    assert whole.read(5) == 5 and whole.read(300.0) == 300 and isinstance(whole.read(7.0), int)
-    assert number.read(0) == 0 and number.read(0.25) == 0.25 and Parameter("top", int, 1, MOST).read(MOST) == MOST
+    whole, number = field("k", int, low=5, high=300), field("alpha", float, low=0, high=1)
+    assert read(whole, 5) == 5 and read(whole, 300.0) == 300 and isinstance(read(whole, 7.0), int)
+    assert read(number, 0) == 0 and read(number, 0.25) == 0.25
+    assert read(field("top", int, low=1), LARGEST) == LARGEST and not takes(field("top", int, low=1), LARGEST + 1)
     for value, words in ((4, "from 5 to 300; got 4"), (5.5, "whole number"), ("7", "got '7'"), (True, "got true"),
                          (None, "k is missing: give a whole number from 5 to 300"), (math.nan, "got nan"),
-                         ([5], "got a list")):
+                         ([5], "got a list"), (10**400, "…")):
         with pytest.raises(BadSetting, match=re.escape(words)):
-            whole.read(value)
+            read(whole, value)
     for value in (-0.01, 1.01, math.nan, math.inf, "0.5", False, 10**400):
-        assert not number.takes(value)
+        assert not takes(number, value)
     names = ["b", "a"]
-    word = Parameter("gallery", str, choices=lambda: names)
-    assert word.read("a") == "a" and word.expected == "one of b, a"
+    word = field("gallery", str, known=lambda: {name: name for name in names})
+    assert read(word, "a") == "a" and expected(word) == "one of b, a"
     names.append("new")
-    assert word.takes("new") and not word.takes(["a"]) and not word.takes("\ud800")
-    assert dict(read_all([whole, word], [9, "b"])) == {"k": 9, "gallery": "b"}
+    assert takes(word, "new") and not takes(word, ["a"]) and not takes(word, "\ud800")
+    assert read_all([whole, word], [9, "b"]) == {"k": 9, "gallery": "b"}
     with pytest.raises(BadSetting, match="^aligned must be true or false; got 1.$"):
-        Parameter("aligned", bool).read(1)
+        read(field("aligned", bool), 1)
     with pytest.raises(BadPhoto, match="^second: Upload the photo first.$"):
-        Parameter("second", SentPhoto).read({"path": str(PHOTO)})
+        read(photo_field("second"), {"path": str(PHOTO)})
+    assert read(field("limit", float, optional=True), None) is None
 
 
 @pytest.fixture

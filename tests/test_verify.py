@@ -8,21 +8,25 @@ from io import BytesIO
 import numpy as np
 import pytest
 from conftest import QUERIES, ROOT
-from demo.thresholds import FILE, KINDS, load_threshold, measure_pairs, pair_methods, set_threshold
 
+from demo.calibration import Calibration, calibrate
 from demo.cli import main
 from demo.errors import BadSetting, NoFace
 from demo.explain import pair_figure, to_png
 from demo.figures import verified_pair
 from demo.gallery import Gallery
 from demo.identify import Identifier
-from demo.query import Options
+from demo.methods import METHODS
+from demo.query import Preparation
 from demo.ui.pages.downloads import COMPARISON
-from demo.ui.views.verdicts import Compared, compare_command, compared_value, verdicts_value
-from demo.verify import TITLES, agreement, verify
+from demo.ui.views.commands import compare_command
+from demo.ui.views.verdicts import Compared, compared_value, verdicts_value
+from demo.verify import agreement, verify
 
 PHOTO = QUERIES / "person-032" / "04.jpg"
-MASK = Options(occlusion="mask", style="surgical-blue")
+MASK = Preparation(alteration="mask", style="surgical-blue")
+#: Methods that judge pairs, in their order.
+JUDGING = [word for word, method in METHODS.items() if method.verifies]
 
 
 @pytest.fixture(scope="module")
@@ -34,46 +38,9 @@ def _row(gallery, identity) -> int:
     return next(row for row, entry in enumerate(gallery.entries) if entry.identity == identity)
 
 
-def test_threshold_of_a_case_worked_by_hand():
-    # At 0.4 to 0.5: one of four strangers passes (0.3), one of four genuine pairs fails (0.6).
-    line = set_threshold([0.1, 0.2, 0.4, 0.6], [0.3, 0.5, 0.7, 0.9])
-    assert line.value == pytest.approx(0.45) and line.error == pytest.approx(0.25)
-    assert line.lower == pytest.approx(0.3 + 0.03 * 0.2) and line.upper == pytest.approx(0.4 + 0.85 * 0.2)
-    assert [line.verdict(d) for d in (0.2, 0.45, 0.7)] == ["same", "uncertain", "different"]
-
-
-def test_distances_that_do_not_overlap_leave_the_gap_uncertain():
-    line = set_threshold([0.1] * 50, [0.5] * 50)
-    assert (line.lower, line.value, line.upper, line.error) == pytest.approx((0.1, 0.3, 0.5, 0.0))
-    assert [line.verdict(d) for d in (0.05, 0.3, 0.6)] == ["same", "uncertain", "different"]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_equal_error_rate_against_brute_force(seed):
-    rng = np.random.default_rng(seed)
-    own, other = rng.normal(0.3, 0.1, 90), rng.normal(0.5, 0.1, 200)
-    line = set_threshold(own, other)
-    every = np.linspace(0, 1, 20_001)
-    gaps = [abs(np.mean(other <= t) - np.mean(own > t)) for t in every]
-    assert abs(np.mean(other <= line.value) - np.mean(own > line.value)) <= min(gaps) + 1e-12
-    assert line.error == pytest.approx((np.mean(other <= line.value) + np.mean(own > line.value)) / 2)
-    assert line.lower <= line.value <= line.upper
-    assert np.mean(other < line.lower) <= 0.01 and np.mean(own > line.upper) <= 0.05 + 1 / len(own)
-
-
-def test_the_bundled_gallery_has_a_threshold_for_everything(identifier):
-    for method, (weights, _) in pair_methods(identifier.backbone, identifier.h2l()).items():
-        lines = {(one, two): load_threshold(identifier.gallery, method, weights, one, two)
-                 for one in (None, *KINDS[1:]) for two in (None, *KINDS[1:])}
-        assert all(line is not None and line.genuine >= 100 and line.strangers == 500 for line in lines.values())
-        assert lines["mask", None] == lines[None, "mask"]
-        assert lines[None, None].error < lines["mask", None].error
-        assert lines[None, None].error < 0.15 and "both unaltered" in lines[None, None].source
-
-
 def test_one_photo_twice_is_the_same_person(identifier):
     found = verify(PHOTO, PHOTO, identifier)
-    assert {judged.method for judged in found.judgements} == set(TITLES)
+    assert {judged.method for judged in found.judgements} == set(JUDGING)
     assert all(judged.verdict == "same" for judged in found.judgements)
     assert found.judgement("cosine").distance == pytest.approx(0, abs=1e-6)
     assert found.judgement("emd").distance == pytest.approx(0, abs=1e-5)
@@ -96,7 +63,7 @@ def test_distances_are_those_of_an_identification(identifier, bundled, same_pers
 
 
 def test_the_order_of_the_photos_does_not_matter(identifier, bundled, same_person):
-    other = verify(bundled.photo_file(_row(bundled, "person-032")), PHOTO, identifier, second_options=MASK)
+    other = verify(bundled.photo_file(_row(bundled, "person-032")), PHOTO, identifier, second_preparation=MASK)
     for one, two in zip(same_person.judgements, other.judgements, strict=True):
         assert one.distance == pytest.approx(two.distance, abs=1e-4) and one.threshold == two.threshold
 
@@ -129,8 +96,9 @@ def test_the_command_line_says_the_same(capsys, bundled, same_person, tmp_path):
 def test_both_photos_can_be_altered_on_the_command_line(capsys, identifier):
     """What the page shows as the command gives the page's answer, whichever photo is altered or has two faces."""
     two = ROOT / "assets" / "examples" / "two-faces.jpg"
-    options = Options(occlusion="sunglasses", seed=3), Options(occlusion="mask", style="ffp2", seed=3, face=1)
-    found = verify(PHOTO, two, identifier, *options)
+    asked = (Preparation(alteration="sunglasses", seed=3),
+             Preparation(alteration="mask", style="ffp2", seed=3, face=1))
+    found = verify(PHOTO, two, identifier, *asked)
     words = shlex.split(compare_command(found, "galleries/synthetic-people"))[3:]
     assert words[:3] == ["compare", "FIRST", "SECOND"]
     assert main(["compare", str(PHOTO), str(two), *words[3:], "--json"]) == 0
@@ -145,13 +113,13 @@ def test_a_bad_photo_is_named(identifier):
     with pytest.raises(NoFace, match="^Second photo: No face"):
         verify(PHOTO, wall, identifier)
     with pytest.raises(BadSetting, match="^First photo: .*beard"):
-        verify(PHOTO, PHOTO, identifier, Options(occlusion="beard"))
+        verify(PHOTO, PHOTO, identifier, Preparation(alteration="beard"))
 
 
 def test_a_small_gallery_judges_nothing_but_still_measures(people, backbone):
     built = Gallery.build(people, backbone)
-    measure_pairs(built, backbone)
-    assert (built.folder / FILE).is_file()  # 8 pairs of one person are too few for a threshold
+    calibrate(built, backbone)
+    assert Calibration(built).file.is_file()  # 8 pairs of one person are too few for a threshold
     found = verify(PHOTO, PHOTO, Identifier(backbone, built))
     assert [judged.verdict for judged in found.judgements] == [None, None, None]
     assert agreement(found).startswith("Distances only")
@@ -162,8 +130,10 @@ def test_page_values_are_plain_data(identifier, same_person):
     value, views = verdicts_value(same_person), compared_value(same_person)
     json.dumps([value, views])
     assert [row["view"] for row in value["rows"]] == ["correlation", "flow", "attention"]
-    assert all(row["view"] in views or row["view"] == "flow" for row in value["rows"])
-    assert views["query"]["title"] == "First photo" and sum(views["u"]) == pytest.approx(1)
+    assert {row["view"] for row in value["rows"]} <= {view["name"] for view in views["views"]}
+    shares = views["explanations"]["flow"]["values"]["query"]
+    assert views["query"]["title"] == "First photo" and sum(shares) == pytest.approx(1)
+    assert [row[0] for row in views["explanations"]["numbers"]["terms"]] == [row["title"] for row in value["rows"]]
     assert len(value["photos"][0]["faces"]) == 1 and value["photos"][1]["altered"] is None
 
 
@@ -181,7 +151,7 @@ def test_downloads_of_a_comparison(same_person):
     compared = Compared(same_person)
     made = {kind: make(compared) for kind, make in COMPARISON.items()}
     assert made["figure"][:4] == b"\x89PNG" and made["pages"][:4] == b"%PDF"
-    assert json.loads(made["numbers"])["methods"].keys() == set(TITLES)
+    assert json.loads(made["numbers"])["methods"].keys() == set(JUDGING)
     arrays = np.load(BytesIO(made["arrays"]))
     assert arrays["flow"].shape == (1, 64, 64) and arrays["first_crop"].shape == (150, 150, 3)
     np.testing.assert_allclose(arrays["attention_forward"].sum(-1), 1, atol=1e-5)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gradio as gr
 
-from demo.settings import ASSETS, Settings
+from demo.places import ASSETS
+from demo.settings import Settings
 from demo.settings import settings as read_settings
 from demo.ui.engine import Engine
 from demo.ui.gate import gate_options, upload_routes

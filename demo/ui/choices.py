@@ -13,6 +13,7 @@ from demo.errors import BadSetting
 from demo.explain import COLORMAPS
 from demo.fields import Field, fields_of, option
 from demo.methods import DEFAULT, METHODS, NONE, RERANKING, Matching, Method, ready
+from demo.methods.base import AnyBackbone
 from demo.methods.emd import PAPER_ALPHA
 from demo.query import ALTERATIONS, Preparation
 from demo.ui.engine import Engine
@@ -146,7 +147,7 @@ def _grid(engine: Engine, choice: Choice) -> Choice:
 
 
 def _method(engine: Engine, choice: Choice) -> Choice:
-    backbone = engine.settings.backbone
+    backbone = engine.info(engine.settings.backbone)
     return replace(choice, info=rerankings_told(backbone),
                    field=replace(choice.field, known=lambda: rerankings(backbone)))
 
@@ -172,7 +173,7 @@ def styles_of(alter: str) -> dict[str, str]:
     return {ANY_STYLE: "Any (drawn by chance)", **styles} if styles else {}
 
 
-def rerankings(backbone: str) -> dict[str, str]:
+def rerankings(backbone: AnyBackbone) -> dict[str, str]:
     """Ways to re-rank, word → title: the methods that judge pairs too, the default beside the first of those that are
     trained, none, and what else is ready for a backbone."""
     usual = {word: one.short for word, one in RERANKING.items() if one.verifies or not one.trained}
@@ -180,13 +181,13 @@ def rerankings(backbone: str) -> dict[str, str]:
     return {**usual, BOTH: "Both", NONE: "Stage 1 only", **further}
 
 
-def rerankings_told(backbone: str) -> str:
+def rerankings_told(backbone: AnyBackbone) -> str:
     """What their short names stand for."""
     return " ".join(f"{one.short}: {one.title.removesuffix(f' ({one.short})')}."
                     for word, one in RERANKING.items() if word in rerankings(backbone))
 
 
-def beside(backbone: str) -> type[Method]:
+def beside(backbone: AnyBackbone) -> type[Method]:
     """What stands beside the default where both are asked for: the first trained method that judges pairs, one that is
     ready if there is."""
     trained = {word: one for word, one in RERANKING.items() if one.trained and one.verifies}
@@ -215,7 +216,7 @@ def values_from_link(choices: Choices, query: Mapping[str, str], start: Mapping)
     return values
 
 
-def preparation_of(choices: Choices, values: Mapping, face: int, suffix: str = "") -> Preparation:
+def preparation_of(choices: Choices, values: Mapping, face: int = 0, suffix: str = "") -> Preparation:
     """What is asked of a photo. face: from 0. suffix: of the words that are about another photo, where they differ."""
     found = {}
     for word, choice in choices.items():

@@ -11,7 +11,7 @@ from gradio.data_classes import ImageData
 from pydantic import ConfigDict, ValidationError, model_validator
 
 from demo.errors import BadPhoto
-from demo.settings import ASSETS
+from demo.places import ASSETS
 from demo.ui.uploads import uploads
 
 

@@ -50,7 +50,7 @@ class Engine:
 
     def backbones(self) -> list[BackboneInfo]:
         """Every backbone and whether it is ready."""
-        return available()
+        return available(self.settings.weights)
 
     def info(self, name: str) -> BackboneInfo:
         """What is known of one backbone."""
@@ -60,7 +60,8 @@ class Engine:
         """The loaded backbone; WeightsMissing where it is not ready."""
         with self._lock("backbone", name):
             if name not in self._backbones:
-                self._backbones[name] = load_backbone(name, device=self.settings.device)
+                self._backbones[name] = load_backbone(name, device=self.settings.device,
+                                                       folder=self.settings.weights)
             return self._backbones[name]
 
     def gallery_names(self) -> list[str]:
@@ -87,7 +88,8 @@ class Engine:
         network = self.backbone(backbone)
         with self._lock("identifier", gallery, backbone):
             if (gallery, backbone) not in self._identifiers:
-                opened = open_or_build(folder, network, self.settings.cache, progress=progress)
+                opened = open_or_build(folder, network, self.settings.cache, limits=self.settings.limits,
+                                       progress=progress)
                 self._identifiers[gallery, backbone] = Identifier(network, opened)
             return self._identifiers[gallery, backbone]
 
@@ -107,7 +109,7 @@ class Engine:
         """Index a gallery again (only new and changed photos are computed) and calibrate it."""
         network = self.backbone(backbone)
         with self._lock("identifier", gallery, backbone):
-            built = Gallery.build(self.folder(gallery), network, progress=progress)
+            built = Gallery.build(self.folder(gallery), network, limits=self.settings.limits, progress=progress)
             calibrate(built, network, progress=measure)
             self._identifiers[gallery, backbone] = Identifier(network, built)
         return built

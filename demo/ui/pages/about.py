@@ -10,7 +10,7 @@ import numpy as np
 from demo.errors import DemoError
 from demo.explain import Flows, enlarge, explain, explains, flow_lines, heatmap, patch_grid
 from demo.figures import crops_of, pair_of
-from demo.settings import ASSETS
+from demo.places import ASSETS
 from demo.ui.engine import Engine
 from demo.ui.views.board import picture_url
 from demo.ui.views.examples import EXAMPLES, FIRST

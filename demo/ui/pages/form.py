@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import gradio as gr
 from gradio.components import Component
 
-from demo.backbones import grid_name, parse_grid
+from demo.backbones import BackboneInfo, grid_name, parse_grid
 from demo.fields import fields_of
 from demo.matching import WEIGHTINGS, weighting_problems
 from demo.methods import DEFAULT
@@ -95,13 +95,14 @@ class Form:
             self.controls[word] for word in ("occlude", "style", "backbone", "stage2", "grid", "weighting"))
         alter.input(lambda chosen: (style_choices(chosen), gr.Button(visible=chosen != UNSET)), alter,
                     [style, self.shuffle], **quick)
-        backbone.input(_reranking_choices, [backbone, stage2], stage2, **quick)
+        backbone.input(lambda name, chosen: _reranking_choices(engine.info(name), chosen), [backbone, stage2], stage2,
+                       **quick)
         backbone.input(lambda name: _grid_choices(engine, name), backbone, grid, **quick).then(
             lambda *chosen: _weighting_choices(engine, *chosen), [backbone, grid, weighting], weighting, **quick)
         grid.input(lambda *chosen: _weighting_choices(engine, *chosen), [backbone, grid, weighting], weighting, **quick)
 
 
-def _reranking_choices(backbone: str, chosen: str) -> gr.Radio:
+def _reranking_choices(backbone: BackboneInfo, chosen: str) -> gr.Radio:
     offered = rerankings(backbone)
     return gr.Radio(pairs(offered), value=chosen if chosen in offered else DEFAULT.word,
                     info=rerankings_told(backbone))

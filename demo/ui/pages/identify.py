@@ -13,7 +13,7 @@ import gradio as gr
 from PIL import Image
 
 from demo.errors import DemoError
-from demo.faces import load_photo
+from demo.faces import Limits, load_photo
 from demo.fields import Field
 from demo.identify import json_text
 from demo.ui.choices import (
@@ -127,7 +127,7 @@ class IdentifyHandlers:
         found = identifier.answer(photo, preparation, matching, truth=truth)
         second = None
         if values["stage2"] == BOTH:
-            other = replace(matching, method=beside(values["backbone"]).word, alpha=None)
+            other = replace(matching, method=beside(identifier.backbone).word, alpha=None)
             second = identifier.rank(found.query, other, truth=truth)
         return Result(found, identifier, display_of(self.choices, values).colours, second)
 
@@ -143,11 +143,11 @@ class IdentifyHandlers:
             first = inspector_value(result, value["selected"])
         except DemoError as error:
             shown = getattr(error, "photo", None)  # of a face that was lost, the altered photo
-            return _problem(_told(str(error), photo if shown is None else shown))
+            return _problem(_told(str(error), photo if shown is None else shown, self.engine.settings.limits))
         except Exception:
             code = secrets.token_hex(3)
             log.exception("identification failed, code %s", code)
-            return _problem(_told(f"Something went wrong on our side (code {code}). Please try another photo.", None))
+            return _problem({"error": f"Something went wrong on our side (code {code}). Please try another photo."})
         command = reproduce(result.found, f"galleries/{values['gallery']}")
         return value, first, gr.Row(visible=True), details_text(result), command, result
 
@@ -188,10 +188,10 @@ def _problem(shown: dict):
     return shown, None, gr.Row(visible=False), "", "", None
 
 
-def _told(text: str, photo) -> dict:
+def _told(text: str, photo, limits: Limits) -> dict:
     """What the board shows instead of a result: the sentence, and the photo where it can be shown."""
     try:
-        return {"error": text, "photo": None if photo is None else photo_value(load_photo(photo))}
+        return {"error": text, "photo": photo_value(load_photo(photo, limits))}
     except DemoError:
         return {"error": text, "photo": None}
 

@@ -22,8 +22,8 @@ from demo.evaluation.report.write import RESULTS
 from demo.faces import DRAWN
 from demo.gallery import list_photos
 from demo.methods import DEFAULT, METHODS
+from demo.places import ASSETS
 from demo.query import Preparation, asked
-from demo.settings import ASSETS
 from demo.ui.choices import BOTH, UNSET, rerankings
 from demo.ui.engine import Engine
 from demo.ui.widgets import gallery_choices, pairs
@@ -67,7 +67,8 @@ def _lay_out_trial(does: ResultHandlers) -> None:
             alteration = gr.Dropdown([("Leave them as they are", UNSET),
                                       *((kind.title, name) for name, kind in DRAWN.items())], value="mask",
                                      label="Alter the queries", elem_id="measure-alteration")
-            offered = {word: title for word, title in rerankings(settings.backbone).items() if word != BOTH}
+            offered = rerankings(engine.info(settings.backbone))
+            offered.pop(BOTH)
             stage2 = gr.Dropdown(pairs(offered), value=DEFAULT.word, label="Re-ranking", elem_id="measure-stage2")
             count = gr.Slider(5, MOST, 10, step=5, label="Number of queries", elem_id="measure-count")
             with gr.Row():

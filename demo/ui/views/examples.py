@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.settings import ASSETS
+from demo.places import ASSETS
 
 
 @dataclass(frozen=True)
