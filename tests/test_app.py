@@ -9,8 +9,9 @@ from conftest import QUERIES
 from gradio_client import Client, handle_file
 from PIL import Image
 
+from demo.places import user_weights
 from demo.query import Options
-from demo.settings import Settings, settings
+from demo.settings import Settings
 from demo.ui.app import build, launch_options
 from demo.ui.engine import Engine
 from demo.ui.pages.form import defaults, link_of, options_of, reranking_choices, values_from_link
@@ -197,13 +198,10 @@ def test_galleries_page_adds_and_deletes(tmp_path, people):
 
 
 def test_further_models_are_offered_where_their_weights_are(tmp_path, monkeypatch):
-    monkeypatch.setenv("DEMO_WEIGHTS", str(tmp_path))
-    settings.cache_clear()
-    try:
-        before = {word for _, word in reranking_choices("dlib")}
-        (tmp_path / "v-dlib.safetensors").write_bytes(b"")
-        assert {"emd", "h2l", "both", "none"} <= before
-        assert {word for _, word in reranking_choices("dlib")} == before | {"v"}
-        assert "v" not in {word for _, word in reranking_choices("arcface")}
-    finally:
-        settings.cache_clear()
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    user_weights().mkdir(parents=True)
+    before = {word for _, word in reranking_choices("dlib")}
+    (user_weights() / "v-dlib.safetensors").write_bytes(b"")
+    assert {"emd", "h2l", "both", "none"} <= before
+    assert {word for _, word in reranking_choices("dlib")} == before | {"v"}
+    assert "v" not in {word for _, word in reranking_choices("arcface")}
