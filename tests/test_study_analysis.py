@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 from statsmodels.genmod.bayes_mixed_glm import BinomialBayesMixedGLM
 from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
+from synthetic import paper_rows, simulate_rows
 
 from demo.errors import BadStudy
 from demo.explain.output import to_png
@@ -23,7 +24,6 @@ from demo.study.analysis.plots import draw_figures
 from demo.study.analysis.reml import fit_crossed
 from demo.study.analysis.report import text_summary
 from demo.study.analysis.summary import summarise
-from demo.study.analysis.synthetic import paper_rows, simulate_rows
 from demo.study.analysis.table import LABELS, select_answers
 from demo.study.design.config import Exclusion, StudyConfig
 from demo.study.design.population import Population
