@@ -18,7 +18,7 @@ from demo.settings import Settings
 
 PAGES = sorted(page for folder in (".", "docs", "assets", "assets/results") for page in (ROOT / folder).glob("*.md"))
 #: What a path named in the text may begin with.
-TOP = ("assets", "benchmarks", "demo", "docs", "galleries", "tests", ".ci")
+TOP = ("assets", "demo", "docs", "galleries", "tests", ".ci")
 #: What capitals stand for in commands, where any word would not do.
 CAPITALS = {"D": ["2"], "H": ["4"], "ARC": ["--backbone", "arcface", "--metrics", "paper"]}
 COMMAND = re.compile(r"(?:\w+=\S+ )*python -m demo (.*)")

@@ -10,7 +10,7 @@ import pytest
 from conftest import QUERIES, ROOT
 
 _FILE = re.compile(r"`(demo/[\w/]+\.py)`:\n\n```python\n(.*?)```", re.S)
-_CHANGE = re.compile(r"```diff\n--- a/(demo/[\w/]+\.py)\n(.*?)```", re.S)
+_CHANGE = re.compile(r"```diff\n@@ (demo/[\w/]+\.py) @@\n(.*?)```", re.S)
 
 #: Run in the copy, in one process: what has to be there, and where.
 CHECK = '''
