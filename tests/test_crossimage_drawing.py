@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from demo.drawing.heat import colours
+from demo.drawing.maps import FaceMaps, maps_figure, paired_heat, patch_attention
 from demo.errors import BadSetting
 from demo.explain import heatmap, to_png
-from demo.explain.drawing.heat import colours
-from demo.explain.drawing.maps import FaceMaps, maps_figure, paired_heat, patch_attention
 
 GREY = np.full((160, 160, 3), 128, np.uint8)
 

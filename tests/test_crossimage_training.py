@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 
 from demo.crossimage import load_h2l, save_model
 from demo.crossimage.networks import Sizes
@@ -17,7 +18,6 @@ from demo.crossimage.views import VIEWS, ViewSet, photo_views
 from demo.errors import BadSetting, BadWeights
 from demo.faces import find_face, load_photo
 from demo.faces.labelled import LabelledPhoto, split_people
-from demo.settings import ROOT
 
 SIZES = Sizes(heads=2, dim=16, dim_head=8, hidden=24, output=12, patches=9, channels=16, faithful=False, squeeze=6)
 SMALL = Training(steps=60, queries=8, hard=2, random=1, pool=8, save_every=20)

@@ -100,7 +100,6 @@ def test_every_combination(method, solver):
     assert result.distance.shape == result.iterations.shape == result.residual.shape == (3,)
     torch.testing.assert_close(result.flow.sum((1, 2)), torch.ones(3), atol=1e-4, rtol=0)
     torch.testing.assert_close(result.distance, (result.flow * result.ground).sum((1, 2)), atol=1e-6, rtol=0)
-    assert result.ground_seconds > 0 and result.transport_seconds > 0
 
 
 def test_coarser_grid():

@@ -1,7 +1,9 @@
 """Protocols, the lean ranking against ``Identifier.rank``, the feature cache, and both readings of the metrics."""
 
+import csv
 import json
 import shutil
+from collections import defaultdict
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -25,6 +27,7 @@ from demo.evaluation import (
 )
 from demo.evaluation.ablations import ABLATIONS, Bench
 from demo.evaluation.datasets import drawn_pairs, photos_of
+from demo.evaluation.per_query import COLUMNS, write_per_query
 from demo.evaluation.verification import stack, verify_pairs
 from demo.gallery import Gallery, Photo
 from demo.identify import Identifier
@@ -212,6 +215,59 @@ def test_a_photo_without_a_face_is_remembered(small, tmp_path, monkeypatch):
     assert len(calls) == 1
 
 
+def test_every_query_is_written_with_its_ranks(small, tmp_path):
+    """The ranks are those of ``Identifier.rank``, and the means of the columns those of the table."""
+    settings = [Matching(k=3), Matching(method="h2l", k=3)]
+    queries = leave_one_out(small.gallery)
+    nobody = replace(queries[0], identity="nobody", path="=nobody/1.jpg, or so", exclude=())
+    found = evaluate(small, [*queries, nobody], settings, Preparation(seed=5), store=GalleryFeatures(small))
+    write_per_query(found.records, tmp_path / "queries.csv")
+    assert [file.name for file in tmp_path.iterdir()] == ["queries.csv"]
+    with open(tmp_path / "queries.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    *used, last = rows
+    assert (last["query"], last["seed"], last["ranking"], last["P@1"]) == (nobody.path, str(5 + len(queries)), "", "")
+    assert last["skipped"] == "No photo of nobody is in the gallery."
+    by_ranking = defaultdict(list)
+    for row in used:
+        by_ranking[row["ranking"]].append(row)
+    scores = {"Stage 1": found.stage1, "Stage 2, apc, finest": found.stage2[settings[0]],
+              "Stage 2, h2l": found.stage2[settings[1]]}
+    assert by_ranking.keys() == scores.keys()
+    for name, expected in scores.items():
+        own = by_ranking[name]
+        assert [row["query"] for row in own] == [query.path for query in queries]
+        assert [int(row["seed"]) for row in own] == list(range(5, 5 + len(queries)))
+        for column, mean in expected.as_json().items():
+            assert np.mean([float(row[column]) for row in own]) == pytest.approx(mean, abs=1e-5)
+        for number, query in enumerate(queries):
+            features = stored(small.gallery, number)
+            matching = Matching(method="none") if name == "Stage 1" else settings[name.endswith("h2l")]
+            ranking = small.rank(SimpleNamespace(features=features), matching, exclude=query.exclude).ranking
+            first = next(rank for rank, match in enumerate(ranking, 1) if match.identity == query.identity)
+            assert int(own[number]["first_right"]) == first
+    with pytest.raises(BadSetting, match=r"queries.csv cannot be written"):
+        write_per_query(found.records, tmp_path / "nowhere" / "queries.csv")
+
+
+def test_settings_of_one_method_share_its_distances(small, monkeypatch):
+    """Alpha and k do not change them; the published solver's depend on how many are measured together."""
+    asked, measure = [], Identifier.measure
+
+    def counted(self, features, rows, matching, clock):
+        asked.append((matching.method, len(rows)))
+        return measure(self, features, rows, matching, clock)
+
+    monkeypatch.setattr(Identifier, "measure", counted)
+    settings = [Matching(k=2), Matching(k=4, alpha=0.2), Matching(k=3).having(adaptive=True, alpha=0.1),
+                Matching(k=2).having(solver="authors"), Matching(k=3).having(solver="authors"),
+                Matching(k=2).having(weighting="uniform"), Matching(method="h2l", k=4), Matching(method="h2l", k=2)]
+    monkeypatch.setattr(Identifier, "alpha", lambda self, matching, features: 0.5)
+    Ranker(small).rank(stored(small.gallery, 0), "a", settings, exclude=(0,))
+    assert asked == [("emd", 4), ("emd", 2), ("emd", 3), ("emd", 2), ("h2l", 4)]
+
+
 def test_a_damaged_cache_is_told(small, tmp_path):
     (tmp_path / store.FILE).write_bytes(b"no database" * 100)
     with pytest.raises(BadSetting, match="delete it"):
@@ -267,6 +323,33 @@ def test_evaluate_from_list_files(capsys, tmp_path, monkeypatch):
     assert [answer["left_out"] for answer in answers] == [1, 0, 1]
     assert [answer["stage1"]["P@1"] for answer in answers] == [100, 100, 100] and answers[0]["gallery"] == 4
     assert answers[1]["stage1"]["RP"] == 100
+
+
+def test_evaluate_takes_several_weightings(capsys, people, tmp_path, monkeypatch):
+    for module in ("demo.cli.arguments", "demo.cli.evaluate.data"):
+        monkeypatch.setattr(f"{module}.settings", lambda: Settings(cache=tmp_path / "cache", device="cpu"))
+    common = ["evaluate", "--gallery", str(people)]
+
+    def rows(*more) -> list[str]:
+        assert main([*common, *map(str, more)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return [line.split("|")[1].strip() for line in lines if line.startswith("| Stage 2")]
+
+    file = tmp_path / "queries.csv"
+    assert rows("--weighting", "uniform", "apc", "--weighting", "sc", "--per-query", file) == [
+        "Stage 2, uniform, 8x8", "Stage 2, apc, 8x8", "Stage 2, sc, 8x8"]
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 1 + 8 * 4
+    assert rows("--weighting", "apc", "cc", "--grid", "4x4", "8x8") == [
+        "Stage 2, apc, 4x4", "Stage 2, apc, 8x8", "Stage 2, cc, 8x8"]
+    assert rows("--stage2", "h2l", "--weighting", "all", "--grid", "all") == ["Stage 2, h2l"]
+    assert rows("--stage2", "none", "--weighting", "all") == []
+    for wrong, said in ((["--weighting", "apc", "cc", "--grid", "4x4"], "128"), (["--grid", "3x3"], "3x3"),
+                        (["--per-query", str(tmp_path / "no" / "q.csv")], "cannot be written")):
+        assert main([*common, *wrong]) == 2
+        assert said in capsys.readouterr().err.splitlines()[-1]
+    with pytest.raises(SystemExit):
+        main([*common, "--weighting", "guess"])
+    assert "choose from apc" in capsys.readouterr().err
 
 
 def test_verify_and_ablation_commands(capsys, people, tmp_path, monkeypatch):

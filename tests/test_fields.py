@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from demo.cli.arguments import add_matching, add_preparation, matching_of, preparation_of
-from demo.cli.options import add_fields, given
+from demo.cli.options import Refused, add_fields, given
 from demo.errors import BadSetting
 from demo.fields import check, fields_of, flags, option
 from demo.methods import METHODS, Matching
@@ -129,7 +129,7 @@ def test_a_new_option_is_one_field():
     assert given(parsed, Example) == {"share": 0.25, "count": 3, "kind": "a", "sure": True, "limit": 2.0}
     assert flags(Example(share=0.25, sure=True), fields_of(Example)) == ["--share", "0.25", "--sure"]
     assert "At most. (default: none)" in parser.format_help()
-    with pytest.raises(SystemExit):
+    with pytest.raises(Refused, match="count must be at least 1"):
         parser.parse_args(["--count", "0"])
 
 

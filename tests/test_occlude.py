@@ -180,13 +180,18 @@ def test_naming_the_style_that_would_be_drawn_changes_nothing(located):
     assert np.array_equal(alter(photo, face, "mask", style=seeded.style, seed=7).photo, seeded.photo)
 
 
+def yaw(head: Head) -> float:
+    """Radians; positive where the face turns towards the right edge of the picture."""
+    return float(np.arcsin(np.clip(head.rotation[0, 2], -1, 1)))
+
+
 def test_head_pose_follows_the_rendered_angles():
     """metadata.csv holds the yaw each photo was rendered with."""
     rows = [line.split(",") for line in (PEOPLE / "metadata.csv").read_text().splitlines()[1:]]
     rows = [row for row in rows if (PEOPLE / row[0] / row[1]).is_file()][::6]
     truth = np.array([float(row[2]) for row in rows])
     heads = [Head.of(detect_faces(load_photo(PEOPLE / row[0] / row[1]))[0]) for row in rows]
-    found = np.degrees([head.yaw for head in heads])
+    found = np.degrees([yaw(head) for head in heads])
     assert np.corrcoef(truth, found)[0, 1] > 0.9
     assert np.abs(truth - found).mean() < 5
 
@@ -197,7 +202,7 @@ def test_the_head_is_symmetric_and_posed_exactly():
     rotation = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
     points = (100, 80) + 50 * SHAPE @ rotation[:2].T
     head = Head.of(Face((0, 0, 1, 1), points))
-    assert np.degrees(head.yaw) == pytest.approx(25, abs=1e-3)
+    assert np.degrees(yaw(head)) == pytest.approx(25, abs=1e-3)
     assert head.scale == pytest.approx(50, rel=1e-4) and head.origin == pytest.approx([100, 80], abs=1e-3)
     assert head.place(SHAPE) == pytest.approx(points, abs=1e-2)
     assert head.project(SHAPE) == pytest.approx(points, abs=1e-2)

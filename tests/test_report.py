@@ -5,6 +5,9 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +19,8 @@ from conftest import QUERIES, ROOT
 from demo import cli
 from demo.cli.evaluate import report as command
 from demo.errors import BadSetting
+from demo.evaluation import leave_one_out
+from demo.evaluation.datasets import drawn_pairs
 from demo.evaluation.report import SECTIONS, Document, Source, make_report
 from demo.evaluation.report.content import UNALTERED, Dots, Lines
 from demo.evaluation.report.html_page import parts
@@ -23,6 +28,7 @@ from demo.evaluation.report.items import ITEMS
 from demo.evaluation.report.markdown import markdown
 from demo.evaluation.report.paper import PUBLISHED
 from demo.evaluation.report.plots import svg
+from demo.evaluation.report.run import section_key
 from demo.evaluation.report.source import spread
 from demo.evaluation.store import FeatureStore
 from demo.gallery import Gallery
@@ -141,6 +147,90 @@ def test_a_report_is_written_goes_on_and_says_the_same_everywhere(workshop, monk
         assert not re.search(rf"{re.escape(str(workshop))}|{re.escape(str(ROOT))}|{Path.home()}/",
                              file.read_text(encoding="utf-8")), file.name
     assert "Four &amp; more" in page and "--data 'Four & more=FOLDER'" in text
+
+
+#: Prints what the features of a photo and a section of the report are kept under. Its arguments: a photo, a section.
+KEYS = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+import torch
+from demo.evaluation.report.run import section_key
+from demo.evaluation.report.sections import SECTIONS
+from demo.evaluation.report.source import Scale
+from demo.evaluation.store import FeatureStore
+from demo.query import Preparation
+backbone = SimpleNamespace(name="dlib", weights_sha256="0", device=torch.device("cpu"),
+                           info=SimpleNamespace(folder=None))
+identifier = SimpleNamespace(backbone=backbone, gallery=SimpleNamespace(sha256="1"), ready=dict)
+source = SimpleNamespace(identifier=identifier, photos=None, scale=Scale(), dataset=None, chosen=lambda kinds: ["2"])
+keys = (FeatureStore(None, backbone).key(Path(photo), Preparation(alteration="mask")),
+        section_key(SECTIONS[name], source))
+"""
+
+
+def keys(name: str) -> tuple[str, str]:
+    known = {"photo": str(QUERIES / "person-001" / "04.jpg"), "name": name}
+    exec(KEYS, known)
+    return known["keys"]
+
+
+def test_a_docstring_measures_nothing_again(tmp_path):
+    shutil.copytree(ROOT / "demo", tmp_path / "demo", ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (tmp_path / "demo").rglob("*.py"):
+        file.write_text(file.read_text(encoding="utf-8") + "\n# A word more.\n", encoding="utf-8")
+    section = tmp_path / "demo" / "evaluation" / "report" / "sections.py"
+    text = section.read_text(encoding="utf-8")
+    section.write_text(text.replace("What the papers left open", "What was left open"), encoding="utf-8")
+    script = f"photo = {str(QUERIES / 'person-001' / '04.jpg')!r}\nname = 'beyond'\n{KEYS}\nprint(*keys)"
+    told = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert tuple(told.stdout.split()) == keys("beyond")
+
+
+@pytest.mark.parametrize(("version", "features", "section"), [
+    ("demo.faces.VERSION", True, True), ("demo.backbones.VERSION", True, True), ("demo.query.VERSION", True, True),
+    ("demo.attack.VERSION", False, True),  # no attack made these features; some section's it may have
+    ("demo.methods.VERSION", False, True), ("demo.evaluation.versions.VERSION", False, True)])
+def test_a_version_that_is_raised_measures_again(version, features, section, monkeypatch):
+    before = keys("bound")
+    monkeypatch.setattr(version, 99)
+    after = keys("bound")
+    assert (before[0] != after[0], before[1] != after[1]) == (features, section)
+
+
+def test_a_section_is_measured_again_when_it_or_its_settings_change(monkeypatch):
+    before, other = keys("k"), keys("solver")
+    for change in ({"version": 2}, {"varies": (50, 100)}, {"kinds": ("mask",)}):
+        monkeypatch.setitem(SECTIONS, "k", replace(SECTIONS["k"], **change))
+        assert keys("k")[0] == before[0] and keys("k")[1] != before[1] and keys("solver") == other
+        monkeypatch.undo()
+    monkeypatch.setitem(SECTIONS, "k", replace(SECTIONS["k"], text="Other words.", title="Other title"))
+    assert keys("k") == before
+
+
+def test_a_section_is_measured_again_when_queries_are_chosen_otherwise(people, backbone, tmp_path, monkeypatch):
+    small = Identifier(backbone, Gallery.build(people, backbone, tmp_path / "index"))
+
+    def key(**more) -> str:
+        source = Source("people", lambda name: small, lambda one: FeatureStore(None, backbone), "dlib", **more)
+        return section_key(SECTIONS["bound"], source)
+
+    first = key()
+    assert key() == first
+    home = "demo.evaluation.report.source"
+    changes = {
+        "spread": lambda items, limit: list(items)[::-1],
+        "leave_one_out": lambda gallery, reading: [replace(one, exclude=()) for one in leave_one_out(gallery)],
+        "drawn_pairs": lambda photos, count: drawn_pairs(photos, count, seed=1),
+    }
+    for name, changed in changes.items():
+        monkeypatch.setattr(f"{home}.{name}", changed)
+        assert key() != first
+        monkeypatch.undo()
+    assert key(dataset="lfw") != first  # the papers' count of the right photos
+    monkeypatch.setattr(f"{home}.leave_one_out",
+                        lambda gallery, reading: [replace(one, relevant=2) for one in leave_one_out(gallery)])
+    assert key() != first
 
 
 def test_a_data_set_of_the_papers_stands_beside_their_numbers(identifier, people, backbone, tmp_path):

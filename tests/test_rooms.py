@@ -12,7 +12,7 @@ from conftest import ROOT
 PACKAGE = ROOT / "demo"
 #: Every folder and file of the package, from the bottom up. Each imports only from those before it.
 ROOMS = (
-    "errors", "fields", "places", "files", "weights",
+    "errors", "fields", "places", "files", "drawing", "weights",
     "faces", "backbones", "matching", "crossimage", "checkpoints", "methods",
     "gallery", "attack", "query", "calibration", "explain", "identify", "verify",
     "figures", "robustness", "evaluation",

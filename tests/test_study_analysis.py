@@ -15,8 +15,8 @@ from statsmodels.genmod.bayes_mixed_glm import BinomialBayesMixedGLM
 from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 from study_tables import paper_rows, simulate_rows
 
+from demo.drawing.output import to_png
 from demo.errors import BadStudy
-from demo.explain.drawing.output import to_png
 from demo.study.analysis.exclusions import exclusion_candidates
 from demo.study.analysis.inference import rank_biserial, run_tests, same_pairs_throughout, sign_flip
 from demo.study.analysis.models import gee, logistic_mixed

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 import demo
+from demo.cli.options import Refused
 from demo.errors import DemoError
 
 #: Command → its module here, in the order that --help shows.
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parsed = _parser(first).parse_args(arguments)  # reads the settings, which may be wrong too
         return parsed.run(parsed) or 0
-    except DemoError as error:
+    except (DemoError, Refused) as error:
         print(f"{first}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

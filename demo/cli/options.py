@@ -13,6 +13,10 @@ from demo.fields import Field, fields_of
 ALL = "all"
 
 
+class Refused(Exception):
+    """A flag's value does not fit; the sentence says why. No ValueError: argparse would put its usage before it."""
+
+
 def add_fields(parser: argparse.ArgumentParser, fields: Iterable[Field], *, suffix: str = "",
                several: bool = False) -> None:
     """A flag per option. suffix: of a second set of the same, such as "-second". several: those that an evaluation may
@@ -40,7 +44,7 @@ def _reader(one: Field, several: bool) -> Callable[[str], Any]:
         try:
             return one.read(text)
         except BadSetting as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
+            raise Refused(str(error)) from None
 
     return read
 

@@ -9,13 +9,14 @@ from demo.cli.arguments import add_backbone, backbone_of, positive
 from demo.cli.training import Bars, add_photos, photos_of
 from demo.crossimage.recipe import train_model
 from demo.crossimage.train import RECIPES, SIZES, Training
+from demo.methods.h2l import H2L
 from demo.settings import settings
 
 
 def add(commands) -> None:
     train = commands.add_parser("train-h2l", help="train a cross-image model (H2L, H2 or H1) on a frozen backbone")
     add_photos(train)
-    train.add_argument("--model", choices=[kind.lower() for kind in RECIPES], default="h2l")
+    train.add_argument("--model", choices=[kind.lower() for kind in RECIPES], default=H2L.word)
     train.add_argument("--out", type=Path, metavar="FILE",
                        help="default: MODEL-BACKBONE.safetensors in the weights folder")
     train.add_argument("--work", type=Path, default=settings().cache / "train-h2l", metavar="DIR",

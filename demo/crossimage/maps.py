@@ -1,4 +1,4 @@
-"""What a cross-image model looks at: arrays over the patches of both faces. ``demo.explain.drawing.maps`` draws them.
+"""What a cross-image model looks at: arrays over the patches of both faces. ``demo.drawing.maps`` draws them.
 
 Every map lies on the face that it speaks of: ``first`` on the first face of the pair, ``second`` on the second.
 """

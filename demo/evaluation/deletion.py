@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from scipy.integrate import trapezoid
 
+from demo.drawing.grids import Grid, cell_boxes
 from demo.errors import BadSetting
-from demo.explain.drawing.grids import Grid, cell_boxes
 
 #: Asks the model: bool (M, P), which patches of the query are left in each of M versions → score name → (M,).
 Ask = Callable[[np.ndarray], dict[str, np.ndarray]]

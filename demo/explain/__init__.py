@@ -1,11 +1,10 @@
 """What can be shown of two faces, and how it is drawn.
 
 One file per explanation and one line in ``registry``; ``pair`` holds the two faces, ``results`` the few kinds of
-answer. ``drawing`` turns plain arrays into uint8 RGB pictures and matplotlib figures.
+answer. How it is drawn: ``demo.drawing``.
 """
 
-from demo.explain.base import Condition, Explanation, Importance
-from demo.explain.drawing import (
+from demo.drawing import (
     COLORMAPS,
     Board,
     Cell,
@@ -35,6 +34,7 @@ from demo.explain.drawing import (
     to_pdf,
     to_png,
 )
+from demo.explain.base import Condition, Explanation, Importance
 from demo.explain.pair import Pair
 from demo.explain.registry import EXPLANATIONS, VIEWS, View, available, explain, explains
 from demo.explain.results import Curves, Flows, Maps, Matrices, Numbers, Result, Term, face_maps

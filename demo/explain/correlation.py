@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from demo.crossimage import cross_correlation
+from demo.drawing import FaceMaps
 from demo.explain.base import Condition, Explanation, Importance
-from demo.explain.drawing import FaceMaps
 from demo.explain.pair import Pair
 from demo.explain.results import Maps
 from demo.methods.cosine import Cosine

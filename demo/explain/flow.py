@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from demo.drawing import flow_picture
 from demo.explain.base import Condition, Explanation, Importance
-from demo.explain.drawing import flow_picture
 from demo.explain.pair import Pair
 from demo.explain.results import Flows
 from demo.matching import emd

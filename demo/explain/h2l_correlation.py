@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from demo.drawing import FaceMaps
 from demo.explain.base import Condition, Explanation, Importance
 from demo.explain.correlation import HINT, LEGEND, NOTE
-from demo.explain.drawing import FaceMaps
 from demo.explain.pair import Pair
 from demo.explain.results import Maps
 from demo.methods.h2l import H2L

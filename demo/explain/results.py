@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from demo.crossimage import received
+from demo.drawing import FaceMaps, Flow, strongest_flows
+from demo.drawing.grids import Grid
 from demo.errors import BadSetting
-from demo.explain.drawing import FaceMaps, Flow, strongest_flows
-from demo.explain.drawing.grids import Grid
 
 
 @dataclass(frozen=True)

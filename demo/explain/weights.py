@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from demo.drawing import FaceMaps
 from demo.explain.base import Condition, Explanation, Importance
-from demo.explain.drawing import FaceMaps
 from demo.explain.pair import Pair
 from demo.explain.results import Maps
 from demo.matching import WEIGHTINGS, Weighting, emd

@@ -86,11 +86,6 @@ class Head:
         return cls(scale, rotation, origin, corrections)
 
     @cached_property
-    def yaw(self) -> float:
-        """Radians; positive where the face turns towards the right edge of the picture."""
-        return float(np.arcsin(np.clip(self.rotation[0, 2], -1, 1)))
-
-    @cached_property
     def width(self) -> float:
         """This head's width at the temples over the generic one's, 0.85 to 1.15."""
         wide = self.scale * abs(SHAPE[16, 0] - SHAPE[0, 0])

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from demo.explain.drawing.page import DPI, FAINT, INK, MUTED
-from demo.explain.drawing.text import families, text_width
+from demo.drawing.page import DPI, FAINT, INK, MUTED
+from demo.drawing.text import families, text_width
 
 _WIDTH, _SIZE, _SMALL = 4.8, 10.0, 8.5
 _STYLES = (("#4338ca", "o", "-"), ("#b45309", "s", (0, (5, 2))), ("#0f766e", "D", (0, (2, 1.5))),

@@ -9,9 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from demo.drawing.page import DPI, FAINT, INK, MUTED
+from demo.drawing.text import families
 from demo.errors import BadStudy
-from demo.explain.drawing.page import DPI, FAINT, INK, MUTED
-from demo.explain.drawing.text import families
 from demo.study.analysis.report import number
 
 #: Narrow enough that the letters stay readable at the width of a phone.

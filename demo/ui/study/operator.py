@@ -15,8 +15,8 @@ from fastapi.routing import APIRoute
 from starlette.background import BackgroundTask
 from starlette.routing import BaseRoute
 
+from demo.drawing.output import to_png
 from demo.errors import BadStudy, DemoError
-from demo.explain.drawing.output import to_png
 from demo.settings import Settings
 from demo.study.analysis.exclusions import exclusion_candidates
 from demo.study.analysis.plots import FIGURES

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from demo.explain.drawing.flow import strongest_flows
-from demo.explain.drawing.grids import (
+from demo.drawing.flow import strongest_flows
+from demo.drawing.grids import (
     Grid,
     as_flow,
     as_picture,
@@ -15,8 +15,8 @@ from demo.explain.drawing.grids import (
     enlarge,
     patch_centres,
 )
-from demo.explain.drawing.heat import percent
-from demo.explain.drawing.text import font
+from demo.drawing.heat import percent
+from demo.drawing.text import font
 
 #: Light colours that stay apart for colour-blind readers (after Okabe and Ito) and show on any skin and on white.
 LINE_COLOURS = ((255, 190, 0), (70, 190, 255), (255, 112, 80), (50, 214, 150), (244, 130, 208), (170, 150, 255))

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from demo.drawing.grids import Grid, as_flow, as_picture, cell_boxes, check_patch
 from demo.errors import BadSetting
-from demo.explain.drawing.grids import Grid, as_flow, as_picture, cell_boxes, check_patch
 
 #: Masses that differ by less than this part of the largest are alike (rounding of the solvers).
 _ALIKE = 1e-4

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from demo.explain.drawing.flow import flow_picture, strongest_flows
-from demo.explain.drawing.grids import Grid, as_picture
-from demo.explain.drawing.heat import Scale, colour_strip, heatmap, percent, shared_scale, ticks
-from demo.explain.drawing.lines import FACE_GAP, flow_lines
-from demo.explain.drawing.maps import FaceMaps, paired_heat
-from demo.explain.drawing.page import INK, MUTED, Page
+from demo.drawing.flow import flow_picture, strongest_flows
+from demo.drawing.grids import Grid, as_picture
+from demo.drawing.heat import Scale, colour_strip, heatmap, percent, shared_scale, ticks
+from demo.drawing.lines import FACE_GAP, flow_lines
+from demo.drawing.maps import FaceMaps, paired_heat
+from demo.drawing.page import INK, MUTED, Page
 
 _MARGIN = 0.32
 _FACE = 1.9    # height of a face

@@ -10,8 +10,8 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from PIL import Image
 
+from demo.drawing.grids import as_picture
 from demo.errors import BadSetting
-from demo.explain.drawing.grids import as_picture
 
 #: zlib level of PNGs: a tenth larger than the default 6, in a third of the time.
 _FAST = 3

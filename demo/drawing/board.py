@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
+from demo.drawing.grids import as_picture
+from demo.drawing.page import FAINT, INK, MUTED, RIGHT, WRONG, Page
 from demo.errors import BadSetting
-from demo.explain.drawing.grids import as_picture
-from demo.explain.drawing.page import FAINT, INK, MUTED, RIGHT, WRONG, Page
 
 _MARGIN = 0.32
 _TILE = 1.08          # height of a face

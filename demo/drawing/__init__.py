@@ -4,15 +4,15 @@ Everything takes plain arrays (or torch tensors on the CPU) and gives uint8 RGB 
 Query patches are the rows of a flow, candidate patches its columns; patches are row-major over (rows, cols).
 """
 
-from demo.explain.drawing.board import Board, Cell, Column, board_figure, moved
-from demo.explain.drawing.flow import Flow, best_matches, flow_picture, strongest_flows
-from demo.explain.drawing.grids import enlarge
-from demo.explain.drawing.heat import COLORMAPS, colour_bar, heatmap, percent, shared_scale
-from demo.explain.drawing.lines import flow_lines
-from demo.explain.drawing.maps import FaceMaps, maps_figure, paired_heat, patch_attention
-from demo.explain.drawing.output import save_figure, to_pdf, to_png
-from demo.explain.drawing.overlays import face_boxes, patch_grid
-from demo.explain.drawing.pair import PairSheet, Score, pair_figure
+from demo.drawing.board import Board, Cell, Column, board_figure, moved
+from demo.drawing.flow import Flow, best_matches, flow_picture, strongest_flows
+from demo.drawing.grids import enlarge
+from demo.drawing.heat import COLORMAPS, colour_bar, heatmap, percent, shared_scale
+from demo.drawing.lines import flow_lines
+from demo.drawing.maps import FaceMaps, maps_figure, paired_heat, patch_attention
+from demo.drawing.output import save_figure, to_pdf, to_png
+from demo.drawing.overlays import face_boxes, patch_grid
+from demo.drawing.pair import PairSheet, Score, pair_figure
 
 __all__ = [
     "COLORMAPS",

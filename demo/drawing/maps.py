@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from demo.explain.drawing.grids import Grid, as_flow, as_picture, check_patch, enlarge
-from demo.explain.drawing.heat import Scale, colour_strip, heatmap, percent, shared_scale, ticks
-from demo.explain.drawing.overlays import patch_grid
-from demo.explain.drawing.page import MUTED, Page
+from demo.drawing.grids import Grid, as_flow, as_picture, check_patch, enlarge
+from demo.drawing.heat import Scale, colour_strip, heatmap, percent, shared_scale, ticks
+from demo.drawing.overlays import patch_grid
+from demo.drawing.page import MUTED, Page
 
 _MARGIN, _FACE, _GAP, _LABEL = 0.32, 1.45, 0.1, 0.3
 _BETWEEN = 0.5  # between columns

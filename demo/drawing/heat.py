@@ -10,9 +10,9 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw
 
+from demo.drawing.grids import Grid, as_picture, as_weights, cell_edges
+from demo.drawing.text import font
 from demo.errors import BadSetting
-from demo.explain.drawing.grids import Grid, as_picture, as_weights, cell_edges
-from demo.explain.drawing.text import font
 
 Scale = tuple[float, float]
 

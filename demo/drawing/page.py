@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from demo.explain.drawing.text import families, shorten, wrap
+from demo.drawing.text import families, shorten, wrap
 
 INK, MUTED, FAINT = "#1b1f24", "#57606a", "#c9ced6"
 RIGHT, WRONG = "#00795c", "#c2410c"

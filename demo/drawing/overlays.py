@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from demo.drawing.grids import Grid, as_picture, cell_boxes, cell_edges, check_patch, enlarge, patch_count
+from demo.drawing.text import font
 from demo.errors import BadSetting
-from demo.explain.drawing.grids import Grid, as_picture, cell_boxes, cell_edges, check_patch, enlarge, patch_count
-from demo.explain.drawing.text import font
 
 #: Colour of what is chosen; what may be chosen instead is white. Both stand on a dark shadow.
 CHOSEN = (255, 190, 0)

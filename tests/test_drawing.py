@@ -13,6 +13,10 @@ from matplotlib import colormaps, font_manager
 from matplotlib.ft2font import FT2Font
 from PIL import Image
 
+from demo.drawing.grids import cell_edges
+from demo.drawing.lines import FACE_GAP, LINE_COLOURS
+from demo.drawing.overlays import CHOSEN, OTHER
+from demo.drawing.text import shorten, text_width, wrap
 from demo.errors import BadPhoto, BadSetting, DemoError
 from demo.explain import (
     COLORMAPS,
@@ -40,10 +44,6 @@ from demo.explain import (
     to_pdf,
     to_png,
 )
-from demo.explain.drawing.grids import cell_edges
-from demo.explain.drawing.lines import FACE_GAP, LINE_COLOURS
-from demo.explain.drawing.overlays import CHOSEN, OTHER
-from demo.explain.drawing.text import shorten, text_width, wrap
 
 #: Crop (height, width) and grid of each kind of backbone, and the finer and coarser grids they are used on.
 SHAPES = [((150, 150), (8, 8)), ((150, 150), (4, 4)), ((128, 128), (8, 8)), ((112, 96), (7, 6)), ((160, 160), (3, 3))]
@@ -506,8 +506,8 @@ def test_nothing_is_changed_in_place():
     assert all(np.array_equal(now, then) for now, then in zip((crop, weights, flow), copies, strict=True))
 
 
-def test_explain_needs_neither_torch_nor_a_screen():
-    code = ("import sys, demo.explain; "
+def test_drawing_needs_neither_torch_nor_a_screen():
+    code = ("import sys, demo.drawing; "
             "print(sorted({'torch', 'gradio', 'matplotlib.pyplot'} & set(sys.modules)))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
