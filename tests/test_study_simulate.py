@@ -9,12 +9,12 @@ from scipy import stats
 from scipy.special import expit
 from statsmodels.stats.multitest import multipletests
 from studies import SMALL, small_store
+from synthetic import simulate_rows
 
 from demo.errors import BadStudy
 from demo.study import StudyConfig
 from demo.study.analysis.report import power_text
 from demo.study.analysis.summary import summarise
-from demo.study.analysis.synthetic import simulate_rows
 from demo.study.design.cells import cells
 from demo.study.design.population import PAPER_CORRECT, Person, Population, skill_for
 from demo.study.design.power import friedman_p, holm_rejects, power_table, simulate_scores
