@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import zipfile
 from io import BytesIO
 
@@ -111,6 +112,18 @@ def test_the_engine_lists_and_refuses(engine):
     assert (state.people, state.photos, state.indexed["dlib"]) == (96, 288, 288)
     with pytest.raises(ValueError, match="no gallery"):
         engine.folder("../..")
+
+
+def test_galleries_that_visitors_add_lie_with_the_host_or_the_user(tmp_path, monkeypatch, people):
+    """Never in the package: beside the host's own, or, where only the bundled one is there, in the user's data folder."""
+    assert Settings(galleries=tmp_path).added == tmp_path
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    own = Engine(Settings(device="cpu"))
+    assert own.settings.added.is_relative_to(tmp_path)
+    shutil.copytree(people, own.settings.added / "Team")
+    shutil.copytree(people, own.settings.added / "synthetic-people")  # does not hide the bundled one
+    assert own.gallery_names() == ["synthetic-people", "Team"]
+    assert own.folder("Team") == own.settings.added / "Team" and own.state("synthetic-people").people == 96
 
 
 @pytest.fixture(scope="module")
