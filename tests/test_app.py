@@ -115,7 +115,7 @@ def test_the_engine_lists_and_refuses(engine):
 
 
 def test_galleries_that_visitors_add_lie_with_the_host_or_the_user(tmp_path, monkeypatch, people):
-    """Never in the package: beside the host's own, or, where only the bundled one is there, in the user's data folder."""
+    """Never in the package: with the host's, or, where only the bundled one is there, in the user's data folder."""
     assert Settings(galleries=tmp_path).added == tmp_path
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     own = Engine(Settings(device="cpu"))
