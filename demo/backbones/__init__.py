@@ -9,13 +9,13 @@ from types import ModuleType
 
 import torch
 
-from demo.backbones import arcface, cosface, dlib_resnet, facenet
-from demo.backbones.base import Backbone, BackboneInfo, Features, Grid, grid_name, parse_grid
+from demo.backbones import arcface, cosface, dlib_resnet, facenet, mobilefacenet
+from demo.backbones.base import Backbone, BackboneInfo, Features, Grid, LayerGrid, grid_name, parse_grid
 from demo.backbones.tuned import read_tuned, tuned_from
 from demo.errors import BadSetting, BadWeights, DemoError
 from demo.weights import dlib_model, find
 
-__all__ = ["Backbone", "BackboneInfo", "Features", "Grid", "available", "grid_name", "load_backbone",
+__all__ = ["Backbone", "BackboneInfo", "Features", "Grid", "LayerGrid", "available", "grid_name", "load_backbone",
            "parse_grid", "pick_device"]
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class _Choice:
 
 _BACKBONES = {
     "dlib": _Choice(dlib_resnet, lambda: dlib_model(dlib_resnet.WEIGHTS)),
+    "mobilefacenet": _Choice(mobilefacenet, lambda: find("mobilefacenet")),
     "arcface": _Choice(arcface, lambda: find("arcface")),
     "cosface": _Choice(cosface, lambda: find("cosface")),
     "facenet": _Choice(facenet, lambda: find("facenet")),

