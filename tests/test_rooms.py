@@ -16,7 +16,7 @@ ROOMS = (
     "faces", "backbones", "matching", "crossimage", "checkpoints", "methods",
     "gallery", "attack", "query", "calibration", "explain", "identify", "verify",
     "figures", "robustness", "evaluation",
-    "settings", "study",
+    "settings", "study", "convert",
     "ui", "benchmarks", "cli", "__main__",
 )
 #: Those that read the settings of the process; all others are given what they need.

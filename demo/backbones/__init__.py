@@ -10,14 +10,14 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from demo.backbones import arcface, cosface, dlib_resnet, facenet
-from demo.backbones.base import Backbone, BackboneInfo, Features, Grid, grid_name, parse_grid
+from demo.backbones import arcface, cosface, dlib_resnet, facenet, mobilefacenet
+from demo.backbones.base import Backbone, BackboneInfo, Features, Grid, LayerGrid, grid_name, parse_grid
 from demo.backbones.tuned import read_tuned, tuned_from
 from demo.errors import BadSetting, BadWeights, DemoError
 from demo.weights import find, register
 
-__all__ = ["Backbone", "BackboneInfo", "Features", "Grid", "available", "grid_name", "load_backbone",
-           "networks", "parse_grid", "pick_device"]
+__all__ = ["Backbone", "BackboneInfo", "Features", "Grid", "LayerGrid", "available", "grid_name",
+           "load_backbone", "networks", "parse_grid", "pick_device"]
 
 
 #: What caches hold was made by this version. Raise it when the same aligned face gives other features.
@@ -46,6 +46,7 @@ class _Choice:
 
 _BACKBONES = {
     "dlib": _Choice(dlib_resnet),
+    "mobilefacenet": _Choice(mobilefacenet),
     "arcface": _Choice(arcface),
     "cosface": _Choice(cosface),
     "facenet": _Choice(facenet),

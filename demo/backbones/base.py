@@ -18,17 +18,45 @@ from demo.faces import Template
 Grid = tuple[int, int]
 
 
+class LayerGrid(tuple):
+    """(rows, cols) of a layer that has as many rows and columns as a network's main one, and a name beside it.
+
+    Wherever a grid is only a shape it is one like any other; as a key it equals itself alone.
+    """
+
+    layer: str
+
+    def __new__(cls, rows: int, cols: int, layer: str):
+        grid = super().__new__(cls, (rows, cols))
+        grid.layer = layer
+        return grid
+
+    def __getnewargs__(self):
+        return (*self, self.layer)
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, LayerGrid) and self.layer == other.layer and tuple.__eq__(self, other)
+
+    def __ne__(self, other) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((*self, self.layer))
+
+
 def grid_name(grid: Grid) -> str:
-    """(8, 8) → "8x8"."""
-    return f"{grid[0]}x{grid[1]}"
+    """(8, 8) → "8x8"; of a layer with a name "7x7-early"."""
+    layer = f"-{grid.layer}" if isinstance(grid, LayerGrid) else ""
+    return f"{grid[0]}x{grid[1]}{layer}"
 
 
 def parse_grid(text: str) -> Grid:
-    """"8x8" → (8, 8). BadSetting for anything else."""
-    rows, _, cols = text.lower().partition("x")
-    if not (rows.isdecimal() and cols.isdecimal() and int(rows) and int(cols)):
+    """"8x8" → (8, 8), "7x7-early" → LayerGrid(7, 7, "early"). BadSetting for anything else."""
+    shape, dash, layer = text.lower().partition("-")
+    rows, _, cols = shape.partition("x")
+    if not (rows.isdecimal() and cols.isdecimal() and int(rows) and int(cols)) or (dash and not layer.isalnum()):
         raise BadSetting(f"A grid is written ROWSxCOLS, for example 8x8; got {text!r}.")
-    return int(rows), int(cols)
+    return LayerGrid(int(rows), int(cols), layer) if dash else (int(rows), int(cols))
 
 
 @dataclass(frozen=True)
@@ -89,14 +117,17 @@ class Features:
 
         Raises BadSetting where the grid is neither native nor a whole-number pooling of the finest map.
         """
-        if grid is None or tuple(grid) == self.grid:
+        if grid is None or grid == self.grid:
             return self
-        grid = (int(grid[0]), int(grid[1]))
+        if not isinstance(grid, LayerGrid):
+            grid = (int(grid[0]), int(grid[1]))
+            if grid == self.grid:
+                return self
         if grid in self.maps:
             maps = {self.grid: self.patches, **{g: p for g, p in self.maps.items() if g != grid}}
             return replace(self, patches=self.maps[grid], grid=grid, maps=maps)
         rows, cols = self.grid
-        if min(grid) < 1 or rows % grid[0] or cols % grid[1]:
+        if isinstance(grid, LayerGrid) or min(grid) < 1 or rows % grid[0] or cols % grid[1]:
             offered = ", ".join(map(grid_name, (self.grid, *self.maps)))
             raise BadSetting(f"A {grid_name(grid)} grid cannot be made from the backbone's grids ({offered}).")
         batch, _, channels = self.patches.shape

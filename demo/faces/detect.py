@@ -1,7 +1,7 @@
-"""Finding faces (dlib or MTCNN) and their landmarks (dlib's trained predictors).
+"""Finding faces (CenterFace, dlib or MTCNN) and their landmarks (dlib's trained predictors).
 
 A new detector is one function ``(uint8 RGB photo, weights folder) → list[Detection]`` and one line in DETECTORS;
-scaling of large photos, second tries, landmarks, merging and sorting are done here for all of them. ``folder`` is
+scaling of large photos, further tries, landmarks, merging and sorting are done here for all of them. ``folder`` is
 everywhere the folder in which weights are looked for first (see ``demo.weights.find``).
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import dlib
 import numpy as np
 
 from demo.errors import BadSetting, NoFace
-from demo.faces import geometry, mtcnn
+from demo.faces import centerface, geometry, mtcnn
 from demo.faces.face import Face
 from demo.weights import dlib_model
 
@@ -30,7 +30,7 @@ FIT_SIDE = 300
 #: Median place of the frontal detector's box round MTCNN's five points, in units of the larger of the distance
 #: between the eyes and that from the eyes to the mouth: side, and centre above the middle of eyes and mouth.
 POINTS_FRAME_SIDE, POINTS_FRAME_UP = 2.2, 0.06
-#: Third try: longest side and border, as a share of it. A tight crop has no room for a detector's box, and its face
+#: Last try: longest side and border, as a share of it. A tight crop has no room for a detector's box, and its face
 #: is large in it.
 TIGHT_SIDE, PADDING = 640, 0.3
 #: Where the frontal detector's box lies in aligned crops (left, top, right, bottom as shares; median of all templates).
@@ -50,14 +50,17 @@ class Detection:
 
 @dataclass(frozen=True)
 class Detector:
-    """A face detector. title: for people. side: longest side of the picture in a first and in a second try.
+    """A face detector. title: for people. side: longest side of the picture in a first try and in further ones.
 
-    find: (uint8 (h, w, 3) RGB, weights folder) → detections; may be called from several threads.
+    find: (uint8 (h, w, 3) RGB, weights folder) → detections; may be called from several threads. refine: (picture, its
+    detections, weights folder) → the same with better points, from a closer look at each; None where there is nothing
+    to gain.
     """
 
     title: str
-    side: tuple[int, int]
+    side: tuple[int, ...]
     find: Callable[[np.ndarray, Path | None], list[Detection]]
+    refine: Callable[[np.ndarray, list[Detection], Path | None], list[Detection]] | None = None
 
 
 @cache
@@ -92,6 +95,16 @@ def _find_cnn(photo: np.ndarray, folder: Path | None) -> list[Detection]:
     return [Detection(_box(one.rect), float(one.confidence)) for one in found]
 
 
+def _find_centerface(photo: np.ndarray, folder: Path | None) -> list[Detection]:
+    return [Detection(tuple(box.tolist()), float(score), points)
+            for box, score, points in zip(*centerface.detect(photo, folder), strict=True)]
+
+
+def _refine_centerface(picture: np.ndarray, found: list[Detection], folder: Path | None) -> list[Detection]:
+    points = centerface.look_closer(picture, [one.five_points for one in found], folder)
+    return [replace(one, five_points=five) for one, five in zip(found, points, strict=True)]
+
+
 def _find_mtcnn(photo: np.ndarray, folder: Path | None) -> list[Detection]:
     return [Detection(tuple(box.tolist()), float(score), points)
             for box, score, points in zip(*mtcnn.detect(photo, folder), strict=True)]
@@ -99,6 +112,8 @@ def _find_mtcnn(photo: np.ndarray, folder: Path | None) -> list[Detection]:
 
 #: Every detector by name.
 DETECTORS = {
+    "centerface": Detector("CenterFace: masked, turned and small faces, marks five points", (640, 1280, 2560),
+                           _find_centerface, _refine_centerface),
     "hog": Detector("dlib HOG: fast, frontal faces", (1024, 2048), _find_hog),
     "cnn": Detector("dlib CNN: slower, more poses", (640, 1280), _find_cnn),
     "mtcnn": Detector("MTCNN: many poses, marks five points", (1024, 2048), _find_mtcnn),
@@ -108,24 +123,28 @@ DETECTORS = {
 def detect_faces(photo: np.ndarray, detector: str = "hog", *, folder: Path | None = None) -> list[Face]:
     """All faces of a uint8 (H, W, 3) RGB photo, largest box first; an empty list where there is none.
 
-    Three tries, each only if the one before found nothing: the photo (reduced, if it is large), the photo at
-    twice that size, the photo with a border, for tight crops. Coordinates are always those of the photo.
+    Several tries, each only if the one before found nothing: the photo (reduced, if it is large), the photo at
+    twice that size, and again where the detector can, the photo with a border, for tight crops. Coordinates are always
+    those of the photo.
     Raises BadSetting for an unknown detector, WeightsMissing without the landmark models.
     """
     if detector not in DETECTORS:
         raise BadSetting(f"There is no detector {detector!r}; choose one of {', '.join(DETECTORS)}.")
     chosen = DETECTORS[detector]
     longest = max(photo.shape[:2])
-    first, second = min(chosen.side[0], longest), min(chosen.side[1], 2 * longest)
-    for side, border in ((first, 0.0), (second, 0.0), (min(second, TIGHT_SIDE), PADDING)):
+    sides = [min(side, longest if at == 0 else 2 * longest) for at, side in enumerate(chosen.side)]
+    for side, border in (*((side, 0.0) for side in dict.fromkeys(sides)), (min(sides[-1], TIGHT_SIDE), PADDING)):
         view, back = _view(photo, side, border)
         found = _merge(chosen.find(view, folder))
-        if found and border:  # beyond the photo the landmarks need something to look at
-            faces = [_fit(view, one, folder, back) for one in found]
+        picture, to_photo = photo, None
+        if border:  # beyond the photo the landmarks need something to look at
+            picture, to_photo = view, back
         else:
-            faces = [_fit(photo, _moved(one, back), folder) for one in found]
-        if faces:
-            return sorted(faces, key=lambda face: -face.area)
+            found = [_moved(one, back) for one in found]
+        if chosen.refine and found:
+            found = chosen.refine(picture, found, folder)
+        if found:
+            return sorted((_fit(picture, one, folder, to_photo) for one in found), key=lambda face: -face.area)
     return []
 
 

@@ -26,6 +26,8 @@ DLIB_POINTS = np.array([
 COSFACE_POINTS = np.array([
     [30.2946, 51.6963], [65.5318, 51.5014], [48.0252, 71.7366], [33.5493, 92.3655], [62.7299, 92.2041],
 ])
+#: The same as most networks since take them, on a square crop.
+SQUARE_POINTS = COSFACE_POINTS + (8, 0)
 FACENET_POINTS = np.array([
     [61.4356, 54.6963], [118.5318, 54.6963], [93.5252, 90.7366], [68.5493, 122.3655], [110.7299, 122.3641],
 ])
@@ -129,6 +131,7 @@ _ALL = (
     Template("dlib", (150, 150), "dlib face chip, 150 x 150", dlib_chip(150, 0.25)),
     Template("arcface", (128, 128), "level eyes, 128 x 128", eye_level((64, 41), 48)),
     Template("cosface", (96, 112), "five points, 96 x 112", five_point(COSFACE_POINTS)),
+    Template("five-112", (112, 112), "five points, 112 x 112", five_point(SQUARE_POINTS)),
     Template("facenet", (160, 160), "MTCNN-like box with margin, 160 x 160", mtcnn_box(160, 14)),
     Template("facenet-5pt", (160, 160), "five points, 160 x 160, off-centre as published", five_point(FACENET_POINTS)),
 )

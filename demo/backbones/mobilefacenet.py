@@ -1,0 +1,114 @@
+"""MobileFaceNet (Chen et al., 2018; RGB 112x112 → 192 numbers of unit length, three patch grids).
+
+Trained weights come with this repository, converted by ``demo.convert`` from a TensorFlow.js graph; its convolutions
+have their batch normalisation folded in. assets/mobilefacenet.md says where they are from.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from demo.backbones.base import BackboneInfo, Grid, LayerGrid
+from demo.backbones.published import PublishedBackbone, signed
+from demo.faces import TEMPLATES
+from demo.weights import weights_file
+
+FILE = weights_file("mobilefacenet")
+TEMPLATE = TEMPLATES["five-112"]
+#: Patches before the global depthwise convolution, two blocks earlier, and at twice the resolution.
+LAST, EARLY, FINE = (7, 7), LayerGrid(7, 7, "early"), (14, 14)
+INFO = BackboneInfo(
+    name="mobilefacenet",
+    title=FILE.title,
+    licence=FILE.licence,
+    grids=(LAST, EARLY, FINE),
+    dim=192,
+    channels=(512, 128, 128),
+    input_size=(112, 112),
+)
+#: Pixels are scaled to (x - 127.5) / SCALE.
+SCALE = 128
+#: Stages of bottlenecks: (channels inside, channels out, blocks, stride of the first).
+STAGES = ((128, 64, 5, 2), (256, 128, 1, 2), (256, 128, 6, 1), (512, 128, 1, 2), (256, 128, 2, 1))
+#: Stage whose output is the fine grid.
+_FINE_STAGE = 2
+
+
+class Convolution(nn.Module):
+    """A convolution padded as TensorFlow's SAME does (an odd pixel goes right and below), and a PReLU."""
+
+    def __init__(self, inputs: int, outputs: int, side: int = 1, stride: int = 1, groups: int = 1):
+        super().__init__()
+        total = side - stride  # of pictures whose size is a multiple of the stride
+        self.padding = (total // 2, total - total // 2) * 2
+        self.conv = nn.Conv2d(inputs, outputs, side, stride, groups=groups)
+        self.prelu = nn.PReLU(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.prelu(self.conv(F.pad(x, self.padding)))
+
+
+class Bottleneck(nn.Module):
+    """Widen, convolve each channel, narrow without an activation; added to its input where the shapes agree."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, stride: int):
+        super().__init__()
+        self.skip = stride == 1 and inputs == outputs
+        self.expand = Convolution(inputs, hidden)
+        self.depthwise = Convolution(hidden, hidden, 3, stride, hidden)
+        self.project = nn.Conv2d(hidden, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.project(self.depthwise(self.expand(x)))
+        return x + y if self.skip else y
+
+
+class MobileFaceNet(nn.Module):
+    """(B, 3, 112, 112) → (embedding (B, 192) of unit length, {grid: map})."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = Convolution(3, 64, 3, 2)
+        self.stem_depthwise = Convolution(64, 64, 3, 1, 64)
+        self.stem_project = nn.Conv2d(64, 64, 1)
+        self.stages = nn.ModuleList()
+        inputs = 64
+        for hidden, outputs, blocks, stride in STAGES:
+            self.stages.append(nn.Sequential(*(
+                Bottleneck(inputs if block == 0 else outputs, hidden, outputs, stride if block == 0 else 1)
+                for block in range(blocks))))
+            inputs = outputs
+        self.last = Convolution(inputs, 512)
+        self.pool = nn.Conv2d(512, 512, 7, groups=512)
+        self.mix = nn.Conv2d(512, 512, 1)
+        self.embed = nn.Conv2d(512, 192, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, dict[Grid, Tensor]]:
+        x = self.stem_project(self.stem_depthwise(self.stem(x)))
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if index == _FINE_STAGE:
+                fine = x
+        last = self.last(x)
+        embedding = self.embed(self.mix(self.pool(last))).flatten(1)
+        return F.normalize(embedding, dim=1), {LAST: last, EARLY: x, FINE: fine}
+
+
+class MobileFaceNetBackbone(PublishedBackbone):
+    """MobileFaceNet behind the common interface."""
+
+    def prepare(self, crops: Tensor) -> Tensor:
+        return signed(crops, SCALE).permute(0, 3, 1, 2)
+
+
+NETWORK = MobileFaceNet
+
+
+def load(weights: Path, device: str | torch.device = "cpu", *, info: BackboneInfo = INFO,
+         flip: bool = False) -> MobileFaceNetBackbone:
+    """MobileFaceNet with converted weights; flip averages the embedding with the mirror image's."""
+    return MobileFaceNetBackbone(info, TEMPLATE, NETWORK, weights, device, flip=flip, unit=True)

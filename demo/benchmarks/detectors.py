@@ -1,0 +1,204 @@
+"""Which detector finds which faces: ``python -m demo benchmark detectors [--json] [--photos FOLDER] [--sample 60]``.
+
+For each detector: the share of faces found in photos as they are and with every alteration, how far its five points
+move when a mask is drawn over the face and it is found anew, faces that it sees in pictures without people, and how
+long it takes. Photos: one sub-folder per person; by default the query photos that come with the project.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from demo.benchmarks.timing import Timing, table, time_in_turn
+from demo.errors import DemoError, WeightsMissing
+from demo.faces import DETECTORS, DRAWN, Face, alter, detect_faces, load_photo
+from demo.gallery.folder import list_photos
+from demo.places import ASSETS
+
+PHOTOS = ASSETS / "queries"
+#: Detectors whose find on the unaltered photo says where its face is, the first one that finds any.
+JUDGES = ("centerface", "mtcnn", "hog")
+#: Pictures without people, and the sides of one.
+EMPTY, EMPTY_SIDE = 200, 400
+#: Photos whose parts are shuffled are cut into so many blocks a side: a block holds an eye at most.
+BLOCKS = 10
+#: Sizes that are timed: (width, height).
+TIMED = {"640 px": (640, 480), "12 MP": (4000, 3000)}
+
+
+def ready() -> list[str]:
+    """Detectors whose weights are on this machine."""
+    names = []
+    for name in DETECTORS:
+        try:
+            detect_faces(np.zeros((64, 64, 3), np.uint8), name)
+            names.append(name)
+        except WeightsMissing:
+            pass
+    return names
+
+
+def sample(folder: Path, count: int) -> list[Path]:
+    """``count`` photos of a folder, evenly spread over its people; all where there are no more."""
+    photos = list_photos(folder)
+    step = max(1.0, len(photos) / count)
+    return [folder / photos[int(at * step)].path for at in range(min(count, len(photos)))]
+
+
+def located(photo: np.ndarray, detectors: Sequence[str]) -> Face | None:
+    """The largest face, by the first of the judges that finds one."""
+    for name in JUDGES:
+        if name in detectors and (faces := detect_faces(photo, name)):
+            return faces[0]
+    return None
+
+
+def alterations(strengths: bool) -> list[tuple[str, str | None]]:
+    """(kind, style): every kind with a style drawn by the seed, or of the perturbations every style."""
+    return [(kind, style) for kind, entry in DRAWN.items()
+            for style in (entry.styles if strengths and kind in ("rotate", "blur", "dark", "jpeg") else [None])]
+
+
+def at_place(faces: Sequence[Face], middle: np.ndarray) -> Face | None:
+    """The face whose box holds a point (x, y); of several the one whose middle is nearest."""
+    holding = [face for face in faces if (np.reshape(face.box, (2, 2)) - middle).prod(0).max() < 0]
+    return min(holding, key=lambda face: np.linalg.norm(np.reshape(face.box, (2, 2)).mean(0) - middle), default=None)
+
+
+def shift(bare: Face, covered: Face) -> float:
+    """Mean distance of the five points of one face in two photos of it, in distances between its eyes."""
+    return float(np.linalg.norm(bare.five - covered.five, axis=1).mean() / np.linalg.norm(bare.five[1] - bare.five[0]))
+
+
+def found(files: Sequence[Path], detectors: Sequence[str], strengths: bool) -> list[dict]:
+    """A row for each detector and alteration: photos, share found in percent, and for masks the shift of the points."""
+    columns = [("unaltered", None), *alterations(strengths)]
+    hits: dict[tuple, list[bool]] = {(name, column): [] for column in columns for name in detectors}
+    shifts: dict[tuple, list[float]] = {key: [] for key in hits}
+    for seed, file in enumerate(files):
+        photo = load_photo(file)
+        truth = located(photo, detectors)
+        bare = {name: detect_faces(photo, name) for name in detectors}
+        for name in detectors:
+            hits[name, columns[0]].append(truth is not None and at_place(bare[name], _middle(truth)) is not None)
+        if truth is None:
+            continue
+        for column in columns[1:]:
+            try:
+                altered = alter(photo, truth, column[0], style=column[1], seed=seed)
+            except DemoError:
+                continue  # landmarks too implausible to draw on, for every detector alike
+            middle = None if altered.window else _middle(altered.face)
+            for name in detectors:
+                faces = detect_faces(altered.photo, name)
+                face = (faces or [None])[0] if middle is None else at_place(faces, middle)
+                hits[name, column].append(face is not None)
+                before = at_place(bare[name], _middle(truth))
+                if column[0] in ("mask", "sunglasses") and face is not None and before is not None:
+                    shifts[name, column].append(shift(before, face))
+    return [{"detector": name, "alteration": " ".join(filter(None, column)), "photos": len(seen),
+             "found %": round(100 * float(np.mean(seen)), 1) if seen else None,
+             "points moved %": round(100 * float(np.mean(shifts[name, column])), 1) if shifts[name, column] else None}
+            for (name, column), seen in hits.items()]
+
+
+def _middle(face: Face) -> np.ndarray:
+    return face.landmarks.mean(0)
+
+
+def textures(count: int, seed: int = 0) -> list[np.ndarray]:
+    """Pictures without people: coloured noise of several sizes with stripes and ellipses, uint8 (side, side, 3)."""
+    rng = np.random.default_rng(seed)
+    pictures = []
+    for _ in range(count):
+        picture = np.zeros((EMPTY_SIDE, EMPTY_SIDE, 3), np.float32)
+        for cells in (3, 9, 30, 110):
+            coarse = rng.uniform(-1, 1, (cells, cells, 3)).astype(np.float32)
+            picture += cv2.resize(coarse, (EMPTY_SIDE, EMPTY_SIDE), interpolation=cv2.INTER_CUBIC) / np.sqrt(cells)
+        picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+        for _ in range(rng.integers(4, 16)):
+            colour = rng.integers(0, 256, 3).tolist()
+            at, axes = rng.integers(0, EMPTY_SIDE, 2).tolist(), rng.integers(5, 80, 2).tolist()
+            if rng.random() < 0.5:
+                cv2.ellipse(picture, at, axes, float(rng.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA)
+            else:
+                cv2.line(picture, at, rng.integers(0, EMPTY_SIDE, 2).tolist(), colour, axes[0] // 4 + 1, cv2.LINE_AA)
+        pictures.append(picture)
+    return pictures
+
+
+def shuffled(photo: np.ndarray, seed: int) -> np.ndarray:
+    """The photo with its BLOCKS x BLOCKS blocks in random order: its colours and details, and no face."""
+    height, width = (side // BLOCKS * BLOCKS for side in photo.shape[:2])
+    blocks = photo[:height, :width].reshape(BLOCKS, height // BLOCKS, BLOCKS, width // BLOCKS, 3)
+    blocks = blocks.swapaxes(1, 2).reshape(-1, height // BLOCKS, width // BLOCKS, 3)
+    mixed = blocks[np.random.default_rng(seed).permutation(len(blocks))]
+    mixed = mixed.reshape(BLOCKS, BLOCKS, height // BLOCKS, width // BLOCKS, 3)
+    return np.ascontiguousarray(mixed.swapaxes(1, 2).reshape(height, width, 3))
+
+
+def without_people(files: Sequence[Path]) -> dict[str, list[np.ndarray]]:
+    """EMPTY pictures in two kinds."""
+    half = EMPTY // 2
+    mixed = [shuffled(load_photo(files[at % len(files)]), at) for at in range(half)]
+    return {"textures": textures(EMPTY - half), "shuffled photos": mixed}
+
+
+def false_faces(files: Sequence[Path], detectors: Sequence[str]) -> list[dict]:
+    """A row for each detector: in how many of the pictures without people it sees a face, and how many in all."""
+    kinds = without_people(files)
+    rows = []
+    for name in detectors:
+        counts = {kind: [len(detect_faces(picture, name)) for picture in pictures] for kind, pictures in kinds.items()}
+        rows.append({"detector": name, **{f"of {len(seen)} {kind}": sum(map(bool, seen))
+                                          for kind, seen in counts.items()},
+                     "false faces": sum(map(sum, counts.values()))})
+    return rows
+
+
+def speed(file: Path, detectors: Sequence[str], repeats: int) -> list[dict]:
+    """A row for each detector: milliseconds for the photo at each size, landmarks included."""
+    photo = load_photo(file)
+    columns: dict[str, Mapping[str, Timing]] = {}
+    for title, size in TIMED.items():
+        picture = cv2.resize(photo, size, interpolation=cv2.INTER_CUBIC)
+        columns[title] = time_in_turn({name: partial(detect_faces, picture, name) for name in detectors}, repeats)
+    return [{"detector": name, **{f"ms at {title}": f"{timing[name].median:.0f} ({timing[name].low:.0f}-"
+                                                    f"{timing[name].high:.0f})" for title, timing in columns.items()}}
+            for name in detectors]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="benchmark detectors", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, default=PHOTOS, help="one sub-folder per person")
+    parser.add_argument("--sample", type=int, default=60, help="photos that are altered, evenly spread")
+    parser.add_argument("--detectors", nargs="+", choices=DETECTORS, help="default: all whose weights are here")
+    parser.add_argument("--strengths", action="store_true", help="every style of the perturbations, not one per photo")
+    parser.add_argument("--repeats", type=int, default=5, help="runs per timing; the median counts")
+    parser.add_argument("--json", action="store_true")
+    parsed = parser.parse_args(arguments)
+    detectors = parsed.detectors or ready()
+    files = sample(parsed.photos, parsed.sample)
+    result = {"threads": torch.get_num_threads(), "photos": parsed.photos.name,
+              "found": found(files, detectors, parsed.strengths), "false": false_faces(files, detectors),
+              "speed": speed(files[0], detectors, parsed.repeats)}
+    if parsed.json:
+        print(json.dumps(result, indent=1))
+        return
+    print(f"{len(files)} photos of {result['photos']}; {result['threads']} threads, torch {torch.__version__}")
+    for rows in (result["found"], result["false"], result["speed"]):
+        print()
+        print(table([{key: "" if value is None else str(value) for key, value in row.items()} for row in rows]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""CenterFace (Xu et al., 2019): boxes and five points from one network, read off as the peaks of a heat map.
+
+A MobileNetV2 whose maps at strides 32, 16, 8 and 4 are added up; for every 4 x 4 pixels it gives the probability
+that a face has its middle there, the face's size, and its five points. It finds masked, small and turned faces.
+Weights: those of the authors' ``centerface.onnx``, converted by ``demo.convert``; they come with this repository.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from demo.faces import geometry
+from demo.faces.align import warp
+from demo.faces.mtcnn import suppress
+from demo.faces.templates import SQUARE_POINTS
+from demo.weights import find, load_network
+
+#: One cell of the heat map is so many pixels wide; the sides of the picture must be multiples of the coarsest stride.
+CELL, STRIDE = 4, 32
+#: Least probability of a face, and the share of their union that two boxes may have in common.
+THRESHOLD, OVERLAP = 0.4, 0.3
+#: Width of the maps that are added up.
+WIDTH = 24
+#: A closer look at a face that was found: side of the picture that is cut out, pixels between the eyes in it, and how
+#: many such pictures go through the network at a time.
+LOOK, EYES, BATCH = 192, 40, 16
+#: Stages of the MobileNetV2: (widening of its blocks, channels, blocks, stride of the first).
+STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+#: Stages (from 0) whose maps are added to the coarser ones, and their channels.
+LATERAL = {4: 96, 2: 32, 1: 24}
+
+
+def convolution(inputs: int, outputs: int, side: int = 1, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """A convolution that keeps the size (at stride 1) and a ReLU; batch normalisation is folded into its weights."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, side, stride, side // 2, groups=groups), nn.ReLU(inplace=True))
+
+
+class Bottleneck(nn.Module):
+    """Widen, convolve each channel, narrow without ReLU; added to its input where the shapes agree."""
+
+    def __init__(self, inputs: int, outputs: int, widening: int, stride: int):
+        super().__init__()
+        hidden = inputs * widening
+        self.residual = stride == 1 and inputs == outputs
+        self.expand = convolution(inputs, hidden) if widening > 1 else nn.Identity()
+        self.depthwise = convolution(hidden, hidden, 3, stride, hidden)
+        self.project = nn.Conv2d(hidden, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.project(self.depthwise(self.expand(x)))
+        return x + y if self.residual else y
+
+
+class CenterFace(nn.Module):
+    """(B, 3, h, w) RGB 0..255, sides multiples of 32 → for each of (h / 4, w / 4) cells: probability that it is the
+    middle of a face (B, 1, ..), log of height and width in cells (B, 2, ..), offset y, x of the middle in cells
+    (B, 2, ..), and five points y, x in units of the box from its corner (B, 10, ..)."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = convolution(3, 32, 3, 2)
+        self.stages = nn.ModuleList()
+        inputs = 32
+        for widening, outputs, blocks, stride in STAGES:
+            self.stages.append(nn.Sequential(*(
+                Bottleneck(inputs if block == 0 else outputs, outputs, widening, stride if block == 0 else 1)
+                for block in range(blocks))))
+            inputs = outputs
+        self.top = convolution(inputs, WIDTH)
+        self.up = nn.ModuleList(nn.ConvTranspose2d(WIDTH, WIDTH, 2, 2) for _ in LATERAL)
+        self.lateral = nn.ModuleList(convolution(channels, WIDTH) for channels in LATERAL.values())
+        self.head = convolution(WIDTH, WIDTH, 3)
+        self.heat, self.size = nn.Conv2d(WIDTH, 1, 1), nn.Conv2d(WIDTH, 2, 1)
+        self.offset, self.points = nn.Conv2d(WIDTH, 2, 1), nn.Conv2d(WIDTH, 10, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        x = self.stem(x)
+        maps = {}
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            maps[index] = x
+        x = self.top(x)
+        for up, lateral, stage in zip(self.up, self.lateral, LATERAL, strict=True):
+            x = F.relu(up(x)) + lateral(maps[stage])
+        x = self.head(x)
+        return self.heat(x).sigmoid(), self.size(x), self.offset(x), self.points(x)
+
+
+@cache
+def _network(path: Path) -> CenterFace:
+    network = load_network("centerface", CenterFace, path).eval().requires_grad_(False)
+    return network.to(memory_format=torch.channels_last)  # three times as fast on a CPU
+
+
+def detect(photo: np.ndarray, folder: Path | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Faces of a uint8 (H, W, 3) RGB photo: boxes (N, 4), probabilities (N,), points (N, 5, 2), best first.
+
+    Boxes are left, top, right, bottom; points are the eyes (the picture's left one first), nose tip and mouth
+    corners; pixel centres are whole numbers from 0. Raises WeightsMissing without the weights file.
+    """
+    height, width = photo.shape[:2]
+    picture = cv2.copyMakeBorder(photo, 0, -height % STRIDE, 0, -width % STRIDE, cv2.BORDER_CONSTANT)
+    return _run(picture[None], folder)[0]
+
+
+def look_closer(photo: np.ndarray, points: Sequence[np.ndarray], folder: Path | None = None) -> list[np.ndarray]:
+    """The five points of faces of a photo, each (5, 2), marked again in an upright picture of the face alone.
+
+    The network marks points to a fraction of a cell, and a small or turned face has few cells; in this picture every
+    face has the same size and is upright. Where the network does not see it there, its points stay as they were.
+    """
+    target = (SQUARE_POINTS - SQUARE_POINTS.mean(0)) * (EYES / np.linalg.norm(SQUARE_POINTS[1] - SQUARE_POINTS[0]))
+    target += (LOOK - 1) / 2
+    found = list(points)
+    for start in range(0, len(found), BATCH):
+        matrices = [geometry.similarity(one, target) for one in points[start:start + BATCH]]
+        pictures = np.stack([warp(photo, matrix, (LOOK, LOOK)) for matrix in matrices])
+        for at, (matrix, (_, _, marks)) in enumerate(zip(matrices, _run(pictures, folder), strict=True), start):
+            if len(marks):
+                nearest = np.linalg.norm(marks.mean(1) - target.mean(0), axis=1).argmin()
+                if np.linalg.norm(marks[nearest].mean(0) - target.mean(0)) < EYES:
+                    found[at] = geometry.apply(geometry.invert(matrix), marks[nearest])
+    return found
+
+
+@torch.inference_mode()
+def _run(pictures: np.ndarray, folder: Path | None) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """``faces_of`` each of uint8 (B, h, w, 3) pictures whose sides are multiples of STRIDE."""
+    maps = _network(find("centerface", folder))(torch.from_numpy(pictures).permute(0, 3, 1, 2).float())
+    return [faces_of(*one) for one in zip(*(some.numpy() for some in maps), strict=True)]
+
+
+def faces_of(heat: np.ndarray, size: np.ndarray, offset: np.ndarray,
+             points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Boxes, probabilities and points (see ``detect``) from the network's maps of one picture.
+
+    Of boxes that share more than OVERLAP of their union the most probable is kept.
+    """
+    rows, cols = np.nonzero(heat[0] > THRESHOLD)
+    scores = heat[0, rows, cols]
+    high, wide = np.exp(size[:, rows, cols]) * CELL
+    middle = np.stack([cols + offset[1, rows, cols] + 0.5, rows + offset[0, rows, cols] + 0.5], 1) * CELL
+    extent = np.stack([wide, high], 1)
+    low = middle - extent / 2
+    marks = points[:, rows, cols].T.reshape(-1, 5, 2)[..., ::-1] * extent[:, None] + low[:, None]
+    boxes = np.hstack([low, low + extent])
+    keep = suppress(boxes, scores, OVERLAP)
+    return boxes[keep] - 0.5, scores[keep], marks[keep] - 0.5
