@@ -23,6 +23,7 @@ from demo.explain import (
     Score,
     Term,
     available,
+    board_figure,
     explain,
     explains,
     face_maps,
@@ -44,12 +45,14 @@ def crops_of(identifier: Identifier) -> Crops:
     return lambda row: identifier.gallery.crop(row, identifier.backbone)
 
 
-def pair_of(found: Identification, identifier: Identifier, match: Match, crops: Crops, *,
+def pair_of(found: Identification, identifier: Identifier, match: Match | None = None, crops: Crops | None = None, *,
             scale: tuple[float, float] | None = None, beside: Sequence[Identification] = ()) -> Pair:
-    """The query and one match, to be explained under the settings of an identification.
+    """The query and one match (default: the nearest), to be explained under the settings of an identification.
 
-    scale: of the transport's weights, as shared with other candidates. beside: other rankings of the same query.
+    crops: where they are cut already. scale: of the transport's weights, as shared with other candidates. beside: other
+    rankings of the same query.
     """
+    match, crops = match or found.ranking[0], crops or crops_of(identifier)
     known = {run.matching.method: None if run.evidence is None else run.evidence.pair(slot_of(match))
              for run in (found, *beside) if _measured(run, match)}
     features = found.query.features, identifier.gallery.whole([match.row])
@@ -115,12 +118,19 @@ def pictured_by(found: Identification) -> Explanation | None:
     return next((one for one in explains(found.matching.method).values() if one.thumbnail_note), None)
 
 
-def match_figure(found: Identification, identifier: Identifier, match: Match, crops: Crops, *,
-                 scale: tuple[float, float] | None = None, colormap: str = "viridis") -> Figure:
-    """One match on a sheet: everything that explains it, each in its kind."""
+def ranking_figure(found: Identification, identifier: Identifier, crops: Crops | None = None, top: int = 5) -> Figure:
+    """Both rankings on a sheet."""
+    return board_figure(board(found, identifier, crops or crops_of(identifier), top))
+
+
+def match_figure(found: Identification, identifier: Identifier, match: Match | None = None,
+                 crops: Crops | None = None, *, scale: tuple[float, float] | None = None,
+                 colormap: str = "viridis") -> Figure:
+    """One match (default: the nearest) on a sheet: everything that explains it, each in its kind."""
+    match = match or found.ranking[0]
     pair = pair_of(found, identifier, match, crops, scale=scale)
     maps = sheet_maps(pair)
-    if pictured_by(found) is None:
+    if pictured_by(found) is None or match.patch is None:  # beyond the first k there is no Stage 2 distance to show
         return maps_figure(*pair.crops, maps, colormap=colormap, title=f"Query and {match.identity}",
                            names=("Query", match.identity))
     assert match.patch is not None and match.combined is not None  # one of the first k

@@ -17,12 +17,13 @@ import torch
 
 import demo
 from demo.backbones import Backbone, Features
+from demo.calibration import Calibration, Strangers, Unfit
 from demo.crossimage import CrossImageModel
 from demo.errors import BadSetting
 from demo.fields import fields_of
 from demo.gallery import Gallery
 from demo.matching import EMDResult
-from demo.methods import METHODS, NONE, Matching, Measured, Method, load_method, ready, rerank
+from demo.methods import METHODS, NONE, STAGE1, Matching, Measured, Method, load_method, ready, rerank
 from demo.query import Clock, Preparation, Query, asked, prepare_query
 
 #: Galleries up to this size are prepared for a method once; of larger ones only the candidates, each time.
@@ -238,6 +239,14 @@ class Identifier:
         alpha = self.method(matching.method).alpha_for(features, matching.of(), matching.alpha)
         assert alpha is not None  # every method that re-ranks has one
         return alpha
+
+    def strangers(self, found: Identification) -> Strangers | Unfit:
+        """The yardstick for the distances of an answer: how near strangers come under the same settings, their photos
+        altered in the same way; or why that is not known."""
+        matching = found.matching
+        method = self.method(matching.method if matching.reranks else STAGE1.word)
+        return Calibration(self.gallery).strangers(
+            method, matching, found.query.preparation.alteration, matching.alpha if matching.reranks else None)
 
     def provenance(self) -> dict:
         """What the numbers were made with."""

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import QUERIES
 from safetensors.numpy import load_file, save_file
 
 from demo.calibration import KINDS, Calibration, Strangers, Threshold, Unfit, calibrate, set_threshold
@@ -72,6 +73,21 @@ def test_settings_that_were_not_measured_are_told(identifier, changes, words):
         assert isinstance(found, Strangers)
     else:
         assert isinstance(found, Unfit) and words in found.reason and "apc 8x8 exact" in found.reason
+
+
+@pytest.mark.parametrize("settings", [{"occlusion": "mask", "alpha": 0.4}, {"stage2": None, "occlusion": "crop"}])
+def test_the_yardstick_of_an_answer_is_that_of_its_settings(identifier, settings):
+    found = identifier.identify(QUERIES / "person-020" / "04.jpg", **settings)
+    reranked = settings.get("stage2", "emd") is not None
+    expected = Calibration(identifier.gallery).strangers(
+        identifier.method("emd" if reranked else "cosine"), Matching(), settings["occlusion"],
+        settings["alpha"] if reranked else None)
+    np.testing.assert_array_equal(identifier.strangers(found).distances, expected.distances)
+
+
+def test_an_answer_without_a_yardstick_says_why(identifier):
+    told = identifier.strangers(identifier.identify(QUERIES / "person-020" / "04.jpg", occlusion="blur"))
+    assert isinstance(told, Unfit) and told.asked == "blur"
 
 
 @pytest.fixture(scope="module")

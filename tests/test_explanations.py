@@ -34,6 +34,13 @@ def pair(found, identifier):
     return pair_of(found, identifier, found.ranking[0], crops_of(identifier))
 
 
+def test_the_pair_is_the_nearest_match_unless_another_is_named(found, identifier, pair):
+    plain, second = pair_of(found, identifier), pair_of(found, identifier, found.ranking[1])
+    assert plain.titles == pair.titles and plain.terms == pair.terms
+    np.testing.assert_array_equal(plain.crops[1], pair.crops[1])
+    assert second.titles == ("Query", found.ranking[1].identity) and second.terms != pair.terms
+
+
 def test_every_explanation_says_what_it_is():
     for word, one in EXPLANATIONS.items():
         assert one.word == word and one.title and one.note.endswith(".") and one.method in METHODS and one.view in VIEWS
@@ -138,5 +145,5 @@ def test_importances_are_of_the_first_faces_patches(pair):
 def test_a_match_is_a_figure_whatever_ranked_it(identifier, stage2):
     found = identifier.identify(QUERIES / "person-032" / "04.jpg", stage2=stage2, k=5)
     assert (pictured_by(found) is not None) == (stage2 == "emd")
-    if stage2 != "none":
-        assert match_figure(found, identifier, found.ranking[0], crops_of(identifier)).get_size_inches()[0] > 4
+    for match in (found.ranking[0], found.ranking[5]):  # re-ranked, and beyond the first k
+        assert match_figure(found, identifier, match, crops_of(identifier)).get_size_inches()[0] > 4

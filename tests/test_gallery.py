@@ -134,6 +134,18 @@ def test_a_folder_without_index_is_indexed_in_the_cache(people, backbone, tmp_pa
     assert len(open_or_build(people, backbone, tmp_path / "cache")) == 8
 
 
+def test_the_cache_is_the_users_unless_another_is_named(people, backbone, tmp_path, monkeypatch):
+    monkeypatch.setattr("demo.gallery.index.user_cache", lambda: tmp_path / "own")
+    assert tmp_path / "own" in open_or_build(people, backbone).folder.parents
+
+
+def test_an_index_is_opened_where_the_backbone_runs(backbone, monkeypatch):
+    assert Gallery.open(BUNDLED, backbone).device == backbone.device == torch.device("cpu")
+    monkeypatch.setattr(backbone, "device", torch.device("meta"))
+    assert Gallery.open(BUNDLED, backbone).device == torch.device("meta")
+    assert Gallery.open(BUNDLED, backbone, "cpu").device == Gallery.open(BUNDLED).device == torch.device("cpu")
+
+
 def test_an_index_beside_its_photos_moves_with_them(people, backbone, tmp_path):
     Gallery.build(people, backbone)
     moved = tmp_path / "elsewhere"

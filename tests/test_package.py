@@ -16,6 +16,13 @@ def test_the_names_at_the_root_are_there():
         demo.nothing  # noqa: B018
 
 
+def test_rooms_are_reached_from_the_root():
+    code = ("import sys, demo; assert 'demo.figures' not in sys.modules and 'figures' in dir(demo); "
+            "print(demo.explain.explain.__name__, demo.figures.pair_of.__name__, demo.places.ASSETS.is_dir())")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["explain", "pair_of", "True"]
+
+
 def test_importing_the_root_loads_no_network():
     code = "import sys, demo; print('torch' in sys.modules, demo.__version__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -49,7 +49,7 @@ def _gallery_build(parsed) -> None:
 
 def _gallery_calibrate(parsed) -> None:
     backbone = backbone_of(parsed)
-    gallery = Gallery.open(parsed.folder, backbone, backbone.device, settings().limits)
+    gallery = Gallery.open(parsed.folder, backbone, limits=settings().limits)
     _calibrated(gallery, backbone)
     print(f"{gallery.name} is calibrated, in {gallery.folder}.")
 

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from demo.cli.arguments import add_method, add_source, identifier_of, matching_of, positive, preparation_of
-from demo.explain import board_figure, moved, save_figure
-from demo.figures import board, crops_of
+from demo.explain import moved, save_figure
+from demo.figures import ranking_figure
 from demo.identify import json_text
 
 
@@ -28,7 +28,7 @@ def _identify(parsed) -> None:
     identifier = identifier_of(parsed, parsed.stage2_weights)
     found = identifier.answer(parsed.photo, preparation, matching, truth=parsed.identity)
     if parsed.figure:
-        save_figure(board_figure(board(found, identifier, crops_of(identifier), parsed.top)), parsed.figure)
+        save_figure(ranking_figure(found, identifier, top=parsed.top), parsed.figure)
         print(f"Figure written to {parsed.figure}.", file=sys.stderr)
     if parsed.json:
         print(json_text(found.as_json(parsed.top)))

@@ -20,6 +20,7 @@ from demo.gallery.build import Progress, build_index
 from demo.gallery.folder import Photo, list_photos
 from demo.gallery.manifest import EMBEDDINGS, FACES, MANIFEST, Manifest, find_index, patches_file
 from demo.gallery.store import RowFile
+from demo.places import user_cache
 from demo.weights import sha256
 
 
@@ -60,10 +61,12 @@ class Gallery:
 
     @classmethod
     def open(cls, path: str | Path, backbone: Backbone | str | None = None,
-             device: torch.device | str = "cpu", limits: Limits = Limits()) -> Gallery:
+             device: torch.device | str | None = None, limits: Limits = Limits()) -> Gallery:
         """Open the index at ``path`` (see ``find_index``). With a loaded backbone, BadGallery where the index
-        was made with other weights."""
+        was made with other weights. device: None = the loaded backbone's, else the CPU."""
         name = backbone.name if isinstance(backbone, Backbone) else backbone
+        if device is None:
+            device = backbone.device if isinstance(backbone, Backbone) else "cpu"
         gallery = cls(find_index(path, name), device, limits)
         if isinstance(backbone, Backbone) and backbone.weights_sha256 != gallery.manifest.weights_sha256:
             raise BadGallery(f"The gallery {gallery.name} was built with other {name} weights: build it again.")
@@ -158,21 +161,22 @@ class Gallery:
         return problems
 
 
-def open_or_build(folder: str | Path, backbone: Backbone, cache: str | Path, *, detector: str = "hog",
+def open_or_build(folder: str | Path, backbone: Backbone, cache: str | Path | None = None, *, detector: str = "hog",
                   limits: Limits = Limits(), progress: Progress | None = None,
                   photos: Sequence[Photo] | None = None) -> Gallery:
     """The gallery of a folder, made if need be. limits, photos: as for ``demo.gallery.build.build_index``.
 
     An index that is there for this backbone and its weights is opened as it is. Otherwise the folder's photos
-    are indexed under ``cache``, never inside the folder, and an index already there is brought up to date.
+    are indexed under ``cache`` (default: the user's cache folder), never inside the folder, and an index already
+    there is brought up to date.
     """
     place = str(Path(folder).resolve())
     if photos is None:
         try:
-            return Gallery.open(folder, backbone, backbone.device, limits)
+            return Gallery.open(folder, backbone, limits=limits)
         except BadGallery:
             list_photos(folder)  # says what is wrong with the folder, if anything is
     else:
         place = "\n".join([place, *(f"{photo.path},{photo.identity}" for photo in photos)])
-    out = Path(cache) / sha1(place.encode()).hexdigest()[:16]
+    out = Path(cache or user_cache()) / sha1(place.encode()).hexdigest()[:16]
     return Gallery.build(folder, backbone, out, detector=detector, limits=limits, progress=progress, photos=photos)

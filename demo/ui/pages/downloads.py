@@ -14,7 +14,6 @@ from demo.explain import (
     EXPLANATIONS,
     Maps,
     Matrices,
-    board_figure,
     explain,
     maps_figure,
     pair_figure,
@@ -22,7 +21,7 @@ from demo.explain import (
     to_png,
 )
 from demo.explain import Result as ExplanationResult
-from demo.figures import board, match_figure, sheet_maps, verified_pair
+from demo.figures import match_figure, ranking_figure, sheet_maps, verified_pair
 from demo.identify import json_text
 from demo.methods import METHODS, STAGE1
 from demo.ui.views.board import TOP, Result
@@ -37,13 +36,13 @@ Makers = Mapping[str, Callable[[Any], bytes]]
 
 def figure_png(result: Result) -> bytes:
     """Both rankings, and small pictures of what explains the second, as one picture."""
-    return to_png(board_figure(board(result.found, result.identifier, result.crop, TOP)))
+    return to_png(ranking_figure(result.found, result.identifier, result.crop, TOP))
 
 
 def pages_pdf(result: Result) -> bytes:
     """The rankings on the first page, then a page per re-ranked match."""
     found, identifier = result.found, result.identifier
-    pages = [board_figure(board(found, identifier, result.crop, TOP))]
+    pages = [ranking_figure(found, identifier, result.crop, TOP)]
     pages += [match_figure(found, identifier, match, result.crop, scale=result.scale, colormap=result.colormap)
               for match in found.stage2[:TOP] if match.patch is not None]
     return to_pdf(pages, title="Explainable face identification")

@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 import torch
 
-from demo.calibration import Calibration, Strangers, Unfit
+from demo.calibration import Strangers, Unfit
 from demo.explain import Pair, patch_grid, shared_scale
 from demo.faces import load_photo
 from demo.figures import altered_label, pair_of, pictured_by, sentence, slot_of
 from demo.identify import Identification, Identifier, Match
-from demo.methods import METHODS, STAGE1, rerank
+from demo.methods import METHODS, rerank
 from demo.query import ALTERATIONS, Query
 
 TOP = 5
@@ -91,10 +91,7 @@ class Result:
     @cached_property
     def strangers(self) -> Strangers | Unfit:
         """How near strangers come under the same settings, or why that is not known."""
-        matching = self.found.matching
-        method = self.identifier.method(matching.method if matching.reranks else STAGE1.word)
-        return Calibration(self.identifier.gallery).strangers(
-            method, matching, self.found.query.preparation.alteration, matching.alpha if matching.reranks else None)
+        return self.identifier.strangers(self.found)
 
 
 def board_value(result: Result) -> dict:
