@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -150,11 +151,12 @@ def prepare_query(photo, backbone: Backbone, preparation: Preparation, clock: Cl
     with clock.step("decode"):
         photo = load_photo(photo, limits)
     with clock.step("detect"):
-        faces, face = find_query_face(photo, preparation)
+        faces, face = find_query_face(photo, preparation, backbone.info.folder)
     alteration = None
     if preparation.alteration:
         with clock.step("alter"):
-            alteration = altered_photo(photo, face, backbone, preparation, gallery).relocated(preparation.detector)
+            alteration = altered_photo(photo, face, backbone, preparation, gallery)
+            alteration = alteration.relocated(preparation.detector, folder=backbone.info.folder)
     with clock.step("align"):
         if alteration is not None:
             crop, cover = alteration.aligned(backbone)
@@ -179,12 +181,16 @@ def altered_photo(photo: np.ndarray, face: Face, backbone: Backbone, preparation
     return adversarial(photo, face, kind, backbone, gallery, seed=seed)
 
 
-def find_query_face(photo: np.ndarray, preparation: Preparation) -> tuple[tuple[Face, ...], Face]:
-    """All faces of a photo and the chosen one; NoFace where there is none, BadSetting for a face that is not there."""
+def find_query_face(photo: np.ndarray, preparation: Preparation,
+                    folder: Path | None = None) -> tuple[tuple[Face, ...], Face]:
+    """All faces of a photo and the chosen one; NoFace where there is none, BadSetting for a face that is not there.
+
+    folder: where the detector's weights are looked for first.
+    """
     if preparation.aligned:
-        face = aligned_face(photo)
+        face = aligned_face(photo, folder=folder)
         return (face,), face
-    faces = tuple(detect_faces(photo, preparation.detector))
+    faces = tuple(detect_faces(photo, preparation.detector, folder=folder))
     if not faces:
         raise NoFace(NO_FACE)
     if not 0 <= preparation.face < len(faces):

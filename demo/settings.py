@@ -61,6 +61,12 @@ class Settings:
     operator_password: str = field(default="", repr=False)
 
     @property
+    def added(self) -> Path:
+        """Where galleries that visitors add are kept: in the host's folder, or, where that is the bundled one, in the
+        user's."""
+        return user_data() / "galleries" if self.galleries == GALLERIES else self.galleries
+
+    @property
     def limits(self) -> Limits:
         """What a photo may weigh."""
         return Limits(self.max_upload_mb, self.max_megapixels)

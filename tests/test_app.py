@@ -3,7 +3,9 @@
 import json
 import re
 import shlex
+import shutil
 import zipfile
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -28,8 +30,9 @@ from demo.ui.choices import (
     values_from_link,
 )
 from demo.ui.engine import Engine
+from demo.ui.pages.downloads import IDENTIFICATION
 from demo.ui.pages.galleries import GalleryHandlers
-from demo.ui.views.board import Result, board_value
+from demo.ui.views.board import Result, board_value, verdict
 from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES
 from demo.ui.views.inspector import inspector_value
@@ -111,6 +114,18 @@ def test_the_engine_lists_and_refuses(engine):
         engine.folder("../..")
 
 
+def test_galleries_that_visitors_add_lie_with_the_host_or_the_user(tmp_path, monkeypatch, people):
+    """Never in the package: with the host's, or, where only the bundled one is there, in the user's data folder."""
+    assert Settings(galleries=tmp_path).added == tmp_path
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    own = Engine(Settings(device="cpu"))
+    assert own.settings.added.is_relative_to(tmp_path)
+    shutil.copytree(people, own.settings.added / "Team")
+    shutil.copytree(people, own.settings.added / "synthetic-people")  # does not hide the bundled one
+    assert own.gallery_names() == ["synthetic-people", "Team"]
+    assert own.folder("Team") == own.settings.added / "Team" and own.state("synthetic-people").people == 96
+
+
 @pytest.fixture(scope="module")
 def result(identifier):
     return Result(identifier.identify(PHOTO, occlusion="mask", truth="person-002"), identifier)
@@ -183,6 +198,32 @@ def test_candidates_that_were_not_reranked_are_explained_too(identifier):
     value = inspector_value(result, result.found.ranking[4].row)
     shown = value["explanations"]
     assert value["live"] is None and len(shown["flow"]["flow"]) > 60 and "attention" in shown
+
+
+@pytest.mark.parametrize(("settings", "words"), [
+    ({"weighting": "uniform"}, "measured as \u201capc 8x8 exact\u201d"), ({"share": 0.7}, "share 0.7"),
+    ({"stage2": "h1"}, "H1 was not measured")])
+def test_what_is_not_compared_with_strangers_says_why(identifier, settings, words):
+    said = verdict(Result(identifier.identify(PHOTO, **settings), identifier))
+    assert said["kind"] == "none" and said["text"].startswith("Not compared with strangers") and words in said["detail"]
+
+
+@pytest.mark.parametrize("stage2", ["none", "emd", "h2l"])
+def test_what_was_measured_is_compared_with_strangers(identifier, stage2):
+    said = verdict(Result(identifier.identify(PHOTO, stage2=stage2, occlusion="mask"), identifier))
+    assert said["kind"] in ("near", "unsure", "stranger") and "face mask" in said["detail"]
+
+
+def test_arrays_keep_their_names(both, identifier):
+    """They are a stored format."""
+    plain = {"paths", "cosine", "query_crop"}
+    moved = {"emd", "flow", "ground", "query_weights", "candidate_weights", "grid"}
+    arrays = np.load(BytesIO(IDENTIFICATION["arrays"](both)))
+    assert set(arrays) == plain | moved and arrays["flow"].shape == (100, 64, 64) and arrays["grid"].tolist() == [8, 8]
+    np.testing.assert_allclose(arrays["emd"], [m.patch for m in sorted(both.found.stage2[:100], key=lambda m:
+                                                                       m.stage1_rank)], atol=1e-6)
+    other = Result(identifier.identify(PHOTO, stage2="h2l"), identifier)
+    assert set(np.load(BytesIO(IDENTIFICATION["arrays"](other)))) == plain
 
 
 def test_links_carry_settings_and_read_back(engine):

@@ -7,20 +7,27 @@ computed by hand.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 from torch.nn import functional as F
 
-from demo.backbones import available, load_backbone
+from demo import backbones
+from demo.backbones import BackboneInfo, available, facenet, load_backbone
 from demo.backbones.arcface import IRBlock, to_gray
 from demo.backbones.cosface import SphereBlock
 from demo.backbones.facenet import Residual
+from demo.backbones.published import PublishedBackbone
 from demo.checkpoints import check_file
 from demo.errors import BadSetting, BadWeights, WeightsMissing
 from demo.faces import TEMPLATES
+from demo.weights import FILES, WeightsFile, check, register, weights_file
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -414,3 +421,57 @@ def test_a_variant_is_a_backbone_of_its_own(tmp_path):
     assert plain.template is TEMPLATES["facenet"] and variant.template is TEMPLATES["facenet-5pt"]
     assert variant.weights_sha256 != plain.weights_sha256  # galleries of one are refused by the other
     assert {"facenet", "facenet-5pt"} <= {info.name for info in available()}
+
+
+def test_weights_are_looked_for_in_the_folder_that_is_named(tmp_path):
+    torch.save(filled(facenet_shapes(), 3), tmp_path / weights_file("facenet").filename)
+    ready = {info.name: info.ready for info in available(tmp_path)}
+    assert ready["facenet"] and ready["facenet-5pt"]
+    loaded = load_backbone("facenet-5pt", device="cpu", folder=tmp_path)
+    assert loaded.info == next(info for info in available(tmp_path) if info.name == "facenet-5pt")
+    assert loaded.info.folder == tmp_path  # detectors and cross-image models are looked for there too
+    assert facenet.INFO.name == "facenet" and facenet.INFO.folder is None
+
+
+class Tiny(nn.Module):
+    """(B, 3, 16, 16) → (embedding (B, 3), {(2, 2): map})."""
+
+    def __init__(self):
+        super().__init__()
+        self.tiny_weight = nn.Parameter(torch.zeros(3))
+
+    def forward(self, x):
+        x = nn.functional.adaptive_avg_pool2d(x, 2) * self.tiny_weight[:, None, None]
+        return x.mean((2, 3)), {(2, 2): x}
+
+
+class TinyBackbone(PublishedBackbone):
+    def prepare(self, crops):
+        return crops.permute(0, 3, 1, 2).float()
+
+
+def test_a_new_backbone_is_one_file_and_one_line(tmp_path, monkeypatch):
+    """The file gives INFO, FILE, NETWORK and load; the line enters it. It is then offered, loaded and recognised."""
+    file = WeightsFile("tiny", "tiny.pth", "Tiny", "none", "https://example.org", megabytes=1,
+                       signature={"tiny_weight": (3,)})
+    info = BackboneInfo("tiny", "Tiny", "none", grids=((2, 2),), dim=3, channels=(3,), input_size=(16, 16))
+    template = replace(TEMPLATES["dlib"], name="tiny", size=(16, 16))
+    module = SimpleNamespace(INFO=info, FILE=file, NETWORK=Tiny, load=lambda weights, device, info: TinyBackbone(
+        info, template, Tiny, weights, device))
+    monkeypatch.setitem(backbones._BACKBONES, "tiny", backbones._Choice(module))
+    monkeypatch.setitem(FILES, "tiny", file)  # as register() does when the table is read
+    assert not next(info for info in available(tmp_path) if info.name == "tiny").ready
+    torch.save({"tiny_weight": torch.ones(3)}, tmp_path / "tiny.pth")
+    assert next(info for info in available(tmp_path) if info.name == "tiny").ready
+    features = load_backbone("tiny", device="cpu", folder=tmp_path).extract(np.full((16, 16, 3), 9, np.uint8))
+    assert features.embedding.tolist() == [[9, 9, 9]] and features.grid == (2, 2)
+    checked = check(tmp_path / "tiny.pth", backbones.networks())
+    assert (checked.file.name, checked.parameters) == ("tiny", 3)
+
+
+def test_a_registered_file_does_not_displace_another(monkeypatch):
+    monkeypatch.setattr("demo.weights.registry.FILES", dict(FILES))
+    register(replace(FILES["cosface"], title="an impostor"))
+    assert weights_file("cosface").title == FILES["cosface"].title
+    register(replace(FILES["cosface"], name="another"))
+    assert weights_file("another").filename == FILES["cosface"].filename

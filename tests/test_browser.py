@@ -132,6 +132,7 @@ def test_a_photo_of_the_camera_is_taken(visit):
     page.locator("#photo button[aria-label='Remove Image']").first.click()
     page.locator("#photo").get_by_label("Capture from camera").click()
     page.locator("#photo").get_by_text("Click to Access Webcam").click()
+    page.wait_for_function("document.querySelector('#photo video')?.readyState >= 2")  # there is a frame to take
     page.locator("#photo").get_by_label("capture photo").click()
     page.locator("#board .problem", has_text="No face was found").wait_for()
 

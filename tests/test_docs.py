@@ -52,8 +52,8 @@ def anchors(page: Path) -> set[str]:
 
 
 def code(page: Path) -> list[str]:
-    """Every piece of code of a page, one command a line: spans, and fenced blocks that are no Python. The recipes,
-    which name what is not there yet, are followed as they stand by ``test_recipes``."""
+    """Every piece of code of a page, one command a line: spans, and fenced blocks that are no Python. What recipes name
+    is not there yet: those are left to ``test_recipes``."""
     pieces, recipes = [], False
     for token in tokens(page):
         if token.type == "inline" and token.content in ("Recipes", "Habits"):

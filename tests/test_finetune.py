@@ -46,6 +46,18 @@ def test_finetuning_lowers_the_loss_and_leaves_the_backbone_alone(backbone, face
     assert (tuned.extract(faces[0]).embedding - before).abs().max() > 1e-5
 
 
+def test_others_may_use_the_backbone_while_a_copy_is_trained(backbone, faces, tmp_path):
+    before, seen = backbone.extract(faces[0][:2]).embedding, []
+
+    def look(done, count, loss):
+        seen.append(torch.equal(backbone.extract(faces[0][:2]).embedding, before))
+        seen.append(not any(weight.requires_grad for weight in backbone.network.parameters()))
+
+    finetune(backbone, *faces, tmp_path / "tuned", checkpoint=tmp_path / "c", tuning=replace(SMALL, epochs=1),
+             progress=look)
+    assert len(seen) == 6 and all(seen)
+
+
 def test_an_interrupted_finetuning_goes_on(backbone, faces, tmp_path):
     whole = finetune(backbone, *faces, tmp_path / "a", checkpoint=tmp_path / "ca", tuning=SMALL)
 

@@ -18,7 +18,7 @@ import torch
 from demo.backbones import Backbone, Features
 from demo.calibration.store import KINDS, PAIRS, PLAIN, STRANGERS, Calibration, array_key
 from demo.errors import DemoError
-from demo.faces import alter, load_photo
+from demo.faces import alter
 from demo.gallery import Gallery
 from demo.methods import METHODS, Method, load_method, ready
 
@@ -84,8 +84,7 @@ class _Work:
     def _crop(self, row: int, kind: str) -> np.ndarray:
         if kind == PLAIN:
             return self.gallery.crop(row, self.backbone)
-        photo = load_photo(self.gallery.photo_file(row), self.gallery.limits)
-        return alter(photo, self.gallery.face(row), kind, seed=row).aligned(self.backbone)[0]
+        return alter(self.gallery.photo(row), self.gallery.face(row), kind, seed=row).aligned(self.backbone)[0]
 
     def _strangers(self, found: dict[str, list[np.ndarray]], kind: str, row: int) -> None:
         """One photo against its nearest strangers."""

@@ -37,7 +37,8 @@ def add(commands) -> None:
 
 def _attack(parsed) -> None:
     identifier = identifier_of(parsed)
-    others = [load_backbone(info.name, device=parsed.device) for info in available()
+    folder = identifier.backbone.info.folder
+    others = [load_backbone(info.name, device=parsed.device, folder=folder) for info in available(folder)
               if info.ready and info.name != identifier.backbone.name]
     report = attack_photo(parsed.photo, identifier, target=parsed.target, truth=parsed.identity,
                           pgd=PGD(parsed.eps, steps=parsed.steps), preparation=preparation_of(parsed),

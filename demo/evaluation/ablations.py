@@ -235,7 +235,7 @@ def _alignment(bench: Bench) -> Table:
 
 
 def _backbone(bench: Bench) -> Table:
-    return _backbones(bench, {info.name: info.title for info in available()})
+    return _backbones(bench, {info.name: info.title for info in available(bench.identifier.backbone.info.folder)})
 
 
 _ROWS = (

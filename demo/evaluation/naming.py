@@ -32,10 +32,12 @@ def _varied(matching: Matching) -> list[str]:
 
 
 def plain_setting(matching: Matching) -> dict[str, Any]:
-    """Every option of a setting by its key, as plain data."""
+    """Every option of a setting by its key, as plain data; extras where they are used."""
     values = {}
     for holder in (matching, *matching.options):
         for one in fields_of(type(holder)):
             value = getattr(holder, one.name)
+            if one.extra and value == one.default:
+                continue
             values[one.key] = one.show(value) if one.parse and value is not None else value
     return values | {"grid": grid_of(matching)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,22 +66,25 @@ class Engine:
             return self._backbones[name]
 
     def gallery_names(self) -> list[str]:
-        """Folders of the galleries folder that hold photos of people, the default first."""
-        names = []
-        root = Path(self.settings.galleries)
-        for folder in sorted(root.iterdir()) if root.is_dir() else ():
-            try:
-                if not folder.name.startswith(".") and list_photos(folder):
-                    names.append(folder.name)
-            except BadGallery:
-                continue
-        return sorted(names, key=lambda name: name != self.settings.gallery)
+        """Every gallery that holds photos of people, the default first."""
+        return sorted(self._folders(), key=lambda name: name != self.settings.gallery)
+
+    def _folders(self) -> dict[str, Path]:
+        """Name → folder, of every gallery. One that was added does not hide one of the host's of the same name."""
+        found: dict[str, Path] = {}
+        for root in dict.fromkeys((self.settings.galleries, self.settings.added)):
+            for folder in sorted(root.iterdir()) if root.is_dir() else ():
+                with suppress(BadGallery):
+                    if not folder.name.startswith(".") and list_photos(folder):
+                        found.setdefault(folder.name, folder)
+        return found
 
     def folder(self, gallery: str) -> Path:
         """The photo folder of a gallery; BadGallery for a name that is not listed."""
-        if gallery not in self.gallery_names():
+        folder = self._folders().get(gallery)
+        if folder is None:
             raise BadGallery(f"There is no gallery {gallery!r}.")
-        return Path(self.settings.galleries) / gallery
+        return folder
 
     def identifier(self, gallery: str, backbone: str, progress: Progress | None = None) -> Identifier:
         """The identifier of a gallery and a backbone; the gallery is indexed for it first if it is not yet."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import gradio as gr
 
 from demo.backbones import BackboneInfo, grid_name
@@ -143,7 +141,10 @@ class GalleryHandlers:
         try:
             if archive is None:
                 raise gr.Error("Choose a zip of photos first.", print_exception=False)
-            target = Path(settings.galleries) / check_name(name)
+            target = settings.added / check_name(name)
+            if target.name in self.engine.gallery_names():
+                raise gr.Error(f"There is a gallery {target.name!r} already: choose another name.",
+                               print_exception=False)
             unpacked = unpack_archive(archive, target, max_mb=settings.max_archive_mb,
                                       max_photo_mb=settings.max_upload_mb)
             text = self.build(target.name, settings.backbone, request, progress)
