@@ -28,7 +28,7 @@ PAGES = sorted(page for folder in (".", "docs", "assets", "assets/results") for 
 TOP = ("assets", "demo", "docs", "galleries", "tests", ".ci")
 #: What capitals stand for in commands, where any word would not do.
 CAPITALS = {"D": ["2"], "H": ["4"], "ARC": ["--backbone", "arcface", "--metrics", "paper"]}
-COMMAND = re.compile(r"(?:\w+=\S+ )*python -m demo (.*)")
+COMMAND = re.compile(r"(?:\w+=\S+ )*(?:python -m demo|face-match) (.*)")
 
 
 def tokens(page: Path) -> list:
