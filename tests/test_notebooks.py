@@ -4,15 +4,17 @@ what they show, numbers aside."""
 import ast
 import json
 import re
+import shutil
 from base64 import b64decode
 from contextlib import redirect_stdout
 from io import BytesIO, StringIO
 
 import pytest
-from conftest import ROOT
+from conftest import BUNDLED, ROOT
 from PIL import Image
 
 NOTEBOOKS = sorted((ROOT / "docs").glob("*.ipynb"))
+PEOPLE = sorted(BUNDLED.glob("person-*"))
 #: Bytes of a notebook with its outputs, and pictures in it.
 MOST, PICTURES = 400_000, 2
 
@@ -53,8 +55,10 @@ def test_there_are_two():
     assert [file.stem for file in NOTEBOOKS] == ["explain-one-match", "measure-your-own-photos"]
 
 
-def test_every_cell_runs(cells, tmp_path, monkeypatch):
+def test_every_cell_runs(cells, tmp_path, monkeypatch, one_thread):
     monkeypatch.chdir(tmp_path)
+    for folder in PEOPLE[-5:]:  # "your folder", smaller than the one that is made where there is none
+        shutil.copytree(folder, tmp_path / "people" / folder.name)
     monkeypatch.setattr("demo.gallery.index.user_cache", lambda: tmp_path / "cache")
     names: dict = {"__name__": "__main__"}
     for number, cell in enumerate(cells, start=1):
@@ -67,6 +71,13 @@ def test_every_cell_runs(cells, tmp_path, monkeypatch):
         if pictures:
             kept = Image.open(BytesIO(b64decode(pictures[0])))
             assert kept.size == value.size, f"cell {number} shows another picture"
+
+
+def test_without_a_folder_there_is_one_to_try(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((ROOT / "docs" / "measure-your-own-photos.ipynb").read_text(encoding="utf-8"))["cells"]
+    run(next(cell for cell in cells if cell["cell_type"] == "code"), 1, {})
+    assert [folder.name for folder in sorted((tmp_path / "people").iterdir())] == [one.name for one in PEOPLE[-8:]]
 
 
 def test_what_is_stored_is_small_and_tells_nothing_of_a_machine(cells, request):
