@@ -43,7 +43,8 @@ def _found(file: WeightsFile, folder: Path) -> Path | None:
         path = ASSETS / file.filename
         return path if path.is_file() else None
     spec = find_spec(file.package) if file.package else None
-    path = Path(spec.submodule_search_locations[0]) / "models" / file.filename if spec else None
+    places = spec.submodule_search_locations if spec else None
+    path = Path(places[0]) / "models" / file.filename if places else None
     return path if path and path.is_file() else None
 
 
