@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from conftest import BUNDLED
 
 from demo.convert import SOURCES
 from demo.convert import centerface as converted
 from demo.errors import BadWeights
-from demo.faces.centerface import CenterFace
+from demo.faces import alter, centerface, detect_faces, geometry, load_photo
+from demo.faces.centerface import CenterFace, faces_of
 from demo.places import ASSETS
 from demo.weights import FILES, find, sha256
 from demo.weights.onnx import Node, read_onnx
@@ -155,8 +158,123 @@ def test_files_that_are_no_onnx_or_another_network(published, tmp_path):
     assert Node("Relu", ("t3",), ("t4",)) in nodes
 
 
+# --- peaks ---------------------------------------------------------------------------------------------------
+
+
+def maps(shape=(8, 10)):
+    """heat (1, h, w), size (2, ..), offset (2, ..) and points (10, ..) of a picture without faces."""
+    return [np.zeros((channels, *shape), np.float32) for channels in (1, 2, 2, 10)]
+
+
+def put(found, row, col, score, high=4.0, wide=3.0, offset=(0.25, -0.25)):
+    heat, size, off, points = found
+    heat[0, row, col] = score
+    size[:, row, col] = np.log([high, wide])
+    off[:, row, col] = offset
+    points[:, row, col] = [0.4, 0.3, 0.4, 0.7, 0.6, 0.5, 0.8, 0.35, 0.8, 0.65]  # y, x in units of the box
+
+
+def test_peaks_by_hand():
+    found = maps()
+    put(found, 3, 5, 0.9)
+    boxes, scores, points = faces_of(*found)
+    # middle (5 - 0.25 + 0.5, 3 + 0.25 + 0.5) cells of 4 pixels = (21, 15); 12 wide, 16 high; less half a pixel
+    assert boxes == pytest.approx(np.array([[14.5, 6.5, 26.5, 22.5]])) and scores == pytest.approx([0.9])
+    assert points[0] == pytest.approx(np.array([[18.1, 12.9], [22.9, 12.9], [20.5, 16.1], [18.7, 19.3], [22.3, 19.3]]))
+    put(found, 3, 6, 0.95)  # the same face again, surer
+    put(found, 6, 1, 0.5)
+    boxes, scores, points = faces_of(*found)
+    assert scores == pytest.approx([0.95, 0.5]) and boxes.shape == (2, 4) and points.shape == (2, 5, 2)
+
+
+def test_an_unsure_face_counts_where_there_is_no_surer_one():
+    found = maps()
+    assert [len(part) for part in faces_of(*found)] == [0, 0, 0]
+    put(found, 2, 2, 0.29)
+    assert len(faces_of(*found)[0]) == 0
+    put(found, 2, 2, 0.35)
+    assert faces_of(*found)[1] == pytest.approx([0.35])
+    put(found, 6, 8, 0.45)
+    assert faces_of(*found)[1] == pytest.approx([0.45])
+
+
+# --- the shipped weights -------------------------------------------------------------------------------------
+
+
 def test_hashes_are_recorded_where_they_are_read():
     digest = sha256(ASSETS / "centerface.safetensors")
     assert FILES["centerface"].sha256 == digest and find("centerface") == ASSETS / "centerface.safetensors"
     card = (ASSETS / "centerface.md").read_text()
     assert {digest, *SOURCES["centerface"].values()} <= set(re.findall(r"\b[0-9a-f]{64}\b", card))
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return load_photo(BUNDLED / "person-001" / "01.jpg")
+
+
+@pytest.fixture(scope="module")
+def face(photo):
+    (found,) = detect_faces(photo, "centerface")
+    return found
+
+
+def eye_distance(face):
+    return np.linalg.norm(face.five[1] - face.five[0])
+
+
+def test_it_agrees_with_another_detector(photo, face):
+    """HOG and dlib's landmarks, which share nothing with it."""
+    other = detect_faces(photo, "hog")[0]
+    marks = other.five.copy()
+    marks[3:] = other.landmarks[[48, 54]]  # it marks the outer corners of the mouth
+    assert face.five_points is not None and np.abs(face.five - marks).max() < 0.15 * eye_distance(other)
+    left, top, right, bottom = face.box
+    assert (face.five > (left, top)).all() and (face.five < (right, bottom)).all() and face.score > 0.5
+    assert np.linalg.norm(face.landmarks - other.landmarks, axis=1).mean() < 0.06 * eye_distance(other)
+
+
+@pytest.mark.parametrize("kind, style", [("mask", "surgical-blue"), ("mask", "ffp2"), ("sunglasses", None),
+                                         ("rotate", "strong"), ("blur", "defocus-medium"), ("dark", "medium")])
+def test_altered_faces_are_found(photo, face, kind, style):
+    altered = alter(photo, face, kind, style=style, seed=1)
+    found = detect_faces(altered.photo, "centerface")
+    assert len(found) == 1
+    assert np.linalg.norm(found[0].five - altered.face.five, axis=1).mean() < 0.2 * eye_distance(face)
+
+
+def test_small_faces_in_large_photos_and_tight_crops(photo, face):
+    canvas = np.full((1500, 2000, 3), 128, np.uint8)
+    canvas[1000:1080, 1500:1580] = cv2.resize(photo, (80, 80), interpolation=cv2.INTER_AREA)
+    (small,) = detect_faces(canvas, "centerface")
+    expected = geometry.apply(geometry.rescale(80 / 256), face.five) + (1500, 1000)
+    assert np.linalg.norm(small.five - expected, axis=1).mean() < 0.12 * eye_distance(small)
+    left, top, right, bottom = (round(side) for side in face.box)
+    (tight,) = detect_faces(np.ascontiguousarray(photo[top + 8:bottom - 8, left + 8:right - 8]), "centerface")
+    assert np.linalg.norm(tight.five + (left + 8, top + 8) - face.five, axis=1).mean() < 0.12 * eye_distance(face)
+
+
+def test_a_closer_look_is_steadier(photo, face):
+    """Points of a photo and of a turned, reduced copy: nearer to each other than those of the first look."""
+    matrix = cv2.getRotationMatrix2D((128, 128), 17, 0.73)
+    turned = cv2.warpAffine(photo, matrix, (256, 256), borderMode=cv2.BORDER_REPLICATE)
+    (raw,), (raw_turned,) = (centerface.detect(one)[2] for one in (photo, turned))
+    looked, looked_turned = (centerface.look_closer(one, [points])[0]
+                             for one, points in ((photo, raw), (turned, raw_turned)))
+    errors = [np.linalg.norm(geometry.apply(matrix, one) - other, axis=1).mean()
+              for one, other in ((raw, raw_turned), (looked, looked_turned))]
+    assert errors[1] < errors[0] and errors[1] < 0.06 * 0.73 * eye_distance(face)
+    far = [raw + (0, 1000)]  # nothing to be seen there: points stay
+    assert np.array_equal(centerface.look_closer(photo, far)[0], far[0])
+    assert centerface.look_closer(photo, []) == []
+
+
+def test_threads_do_not_disturb_each_other(photo, face):
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda one: detect_faces(one, "centerface")[0], [photo] * 4):
+            assert np.array_equal(found.landmarks, face.landmarks) and np.array_equal(found.five, face.five)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 3), (16, 3000, 3), (300, 200, 3)])
+def test_no_face_no_guess(shape):
+    assert detect_faces(np.full(shape, 90, np.uint8), "centerface") == []

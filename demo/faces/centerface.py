@@ -25,8 +25,10 @@ from demo.weights import find, load_network
 
 #: One cell of the heat map is so many pixels wide; the sides of the picture must be multiples of the coarsest stride.
 CELL, STRIDE = 4, 32
-#: Least probability of a face, and the share of their union that two boxes may have in common.
-THRESHOLD, OVERLAP = 0.4, 0.3
+#: Least probability of a face, and of one in a picture that has no surer one.
+SURE, THRESHOLD = 0.4, 0.3
+#: Share of their union that the boxes of two faces may have in common.
+OVERLAP = 0.3
 #: Width of the maps that are added up.
 WIDTH = 24
 #: A closer look at a face that was found: side of the picture that is cut out, pixels between the eyes in it, and how
@@ -144,7 +146,7 @@ def faces_of(heat: np.ndarray, size: np.ndarray, offset: np.ndarray,
 
     Of boxes that share more than OVERLAP of their union the most probable is kept.
     """
-    rows, cols = np.nonzero(heat[0] > THRESHOLD)
+    rows, cols = np.nonzero(heat[0] > (SURE if heat.max() > SURE else THRESHOLD))
     scores = heat[0, rows, cols]
     high, wide = np.exp(size[:, rows, cols]) * CELL
     middle = np.stack([cols + offset[1, rows, cols] + 0.5, rows + offset[0, rows, cols] + 0.5], 1) * CELL
