@@ -52,13 +52,13 @@ def test_every_style_of_a_perturbation_or_one_per_photo():
 
 def test_the_table_end_to_end(tmp_path, capsys, monkeypatch):
     """A detector that sees a face only in pictures that are wider than high, and one that sees one in everything."""
-    def anywhere(picture):
+    def anywhere(picture, folder):
         height, width = picture.shape[:2]
         return [Detection((width * 0.2, height * 0.2, width * 0.8, height * 0.8), 1.0)]
 
     monkeypatch.setitem(DETECTORS, "all", Detector("a test", (256,), anywhere))
     monkeypatch.setitem(DETECTORS, "wide", Detector(
-        "a test", (256,), lambda picture: anywhere(picture) if picture.shape[1] > picture.shape[0] else []))
+        "a test", (256,), lambda picture, folder: anywhere(picture, folder) if picture.shape[1] > picture.shape[0] else []))
     monkeypatch.setattr(benchmark, "EMPTY", 6)
     monkeypatch.setattr(benchmark, "TIMED", {"small": (64, 64), "wide": (90, 60)})
     person = tmp_path / "photos" / "someone"

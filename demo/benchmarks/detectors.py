@@ -123,7 +123,7 @@ def textures(count: int, seed: int = 0) -> list[np.ndarray]:
         for cells in (3, 9, 30, 110):
             coarse = rng.uniform(-1, 1, (cells, cells, 3)).astype(np.float32)
             picture += cv2.resize(coarse, (EMPTY_SIDE, EMPTY_SIDE), interpolation=cv2.INTER_CUBIC) / np.sqrt(cells)
-        picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+        picture = (255 * (picture - picture.min()) / np.ptp(picture)).astype(np.uint8)
         for _ in range(rng.integers(4, 16)):
             colour = rng.integers(0, 256, 3).tolist()
             at, axes = rng.integers(0, EMPTY_SIDE, 2).tolist(), rng.integers(5, 80, 2).tolist()

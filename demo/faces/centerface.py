@@ -99,7 +99,8 @@ class CenterFace(nn.Module):
 @cache
 def _network(path: Path) -> CenterFace:
     network = load_network("centerface", CenterFace, path).eval().requires_grad_(False)
-    return network.to(memory_format=torch.channels_last)  # three times as fast on a CPU
+    # Channels last is three times as fast on a CPU.
+    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  torch's stub lacks it
 
 
 def detect(photo: np.ndarray, folder: Path | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

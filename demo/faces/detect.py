@@ -103,7 +103,8 @@ def _find_centerface(photo: np.ndarray, folder: Path | None) -> list[Detection]:
 
 
 def _refine_centerface(picture: np.ndarray, found: list[Detection], folder: Path | None) -> list[Detection]:
-    points = centerface.look_closer(picture, [one.five_points for one in found], folder)
+    marked = [one.five_points for one in found if one.five_points is not None]  # it marks every face
+    points = centerface.look_closer(picture, marked, folder)
     return [replace(one, five_points=five) for one, five in zip(found, points, strict=True)]
 
 

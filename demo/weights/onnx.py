@@ -30,10 +30,10 @@ def read_onnx(path: str | Path) -> tuple[list[Node], dict[str, np.ndarray]]:
     """Nodes in order, and float32 weights by name, of an ONNX file. BadWeights where it is none."""
     path = Path(path)
     try:
-        graph = next(value for field, value in _fields(path.read_bytes()) if field == _GRAPH)
+        graph = next(_bytes(value) for field, value in _fields(path.read_bytes()) if field == _GRAPH)
         parts = list(_fields(graph))
-        nodes = [_node(value) for field, value in parts if field == _NODE]
-        weights = dict(filter(None, (_weight(value) for field, value in parts if field == _INITIALIZER)))
+        nodes = [_node(_bytes(value)) for field, value in parts if field == _NODE]
+        weights = dict(filter(None, (_weight(_bytes(value)) for field, value in parts if field == _INITIALIZER)))
     except OSError as error:
         raise BadWeights(f"{path.name} cannot be read: {error.strerror}.") from None
     except (IndexError, ValueError, TypeError, StopIteration):
@@ -68,11 +68,18 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
         yield field, value
 
 
+def _bytes(value: bytes | int) -> bytes:
+    """What a field holds; TypeError where the file has a number there."""
+    if isinstance(value, int):
+        raise TypeError("a number")
+    return value
+
+
 def _node(message: bytes) -> Node:
     names = {_INPUT: [], _OUTPUT: [], _OPERATOR: []}
     for field, value in _fields(message):
         if field in names:
-            names[field].append(value.decode())
+            names[field].append(_bytes(value).decode())
     return Node(names[_OPERATOR][0], tuple(names[_INPUT]), tuple(names[_OUTPUT]))
 
 
@@ -81,13 +88,13 @@ def _weight(message: bytes) -> tuple[str, np.ndarray] | None:
     shape, name, data, kind = [], "", b"", 0
     for field, value in _fields(message):
         if field == _DIMS:
-            shape += [value] if isinstance(value, int) else _packed(value)
+            shape += [value] if isinstance(value, int) else _packed(_bytes(value))
         elif field == _TYPE:
             kind = value
         elif field == _NAME:
-            name = value.decode()
+            name = _bytes(value).decode()
         elif field in (_FLOATS, _RAW):  # both little-endian, the one packed, the other raw
-            data += value
+            data += _bytes(value)
     return (name, np.frombuffer(data, "<f4").reshape(shape)) if kind == _FLOAT32 else None
 
 
