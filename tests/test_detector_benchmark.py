@@ -58,7 +58,8 @@ def test_the_table_end_to_end(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setitem(DETECTORS, "all", Detector("a test", (256,), anywhere))
     monkeypatch.setitem(DETECTORS, "wide", Detector(
-        "a test", (256,), lambda picture, folder: anywhere(picture, folder) if picture.shape[1] > picture.shape[0] else []))
+        "a test", (256,),
+        lambda picture, folder: anywhere(picture, folder) if picture.shape[1] > picture.shape[0] else []))
     monkeypatch.setattr(benchmark, "EMPTY", 6)
     monkeypatch.setattr(benchmark, "TIMED", {"small": (64, 64), "wide": (90, 60)})
     person = tmp_path / "photos" / "someone"
