@@ -2,18 +2,25 @@
 
 import argparse
 import ast
+import json
 import re
 import shlex
+import shutil
 from importlib import import_module
 from itertools import product
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from conftest import ROOT
+from conftest import QUERIES, ROOT
 from markdown_it import MarkdownIt
 
 from demo import cli
+from demo.explain import EXPLANATIONS
+from demo.fields import fields_of
+from demo.methods import METHODS, Matching
+from demo.methods.emd import Emd
+from demo.query import Preparation
 from demo.settings import Settings
 
 PAGES = sorted(page for folder in (".", "docs", "assets", "assets/results") for page in (ROOT / folder).glob("*.md"))
@@ -21,7 +28,7 @@ PAGES = sorted(page for folder in (".", "docs", "assets", "assets/results") for 
 TOP = ("assets", "demo", "docs", "galleries", "tests", ".ci")
 #: What capitals stand for in commands, where any word would not do.
 CAPITALS = {"D": ["2"], "H": ["4"], "ARC": ["--backbone", "arcface", "--metrics", "paper"]}
-COMMAND = re.compile(r"(?:\w+=\S+ )*python -m demo (.*)")
+COMMAND = re.compile(r"(?:\w+=\S+ )*(?:python -m demo|face-match) (.*)")
 
 
 def tokens(page: Path) -> list:
@@ -136,13 +143,34 @@ def test_names_in_the_package_exist(page):
 
 
 def test_python_shown_can_be_read(page):
-    blocks = [token.content for token in tokens(page) if token.type == "fence" and token.info == "python"]
+    blocks = python_of(page)
     blocks += [shlex.split(piece)[2] for piece in code(page) if piece.startswith("python -c ")]
     for block in blocks:
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "demo":
                 for imported in node.names:
                     assert resolve(f"{node.module}.{imported.name}") is not None, imported.name
+
+
+def python_of(page: Path) -> list[str]:
+    return [token.content for token in tokens(page) if token.type == "fence" and token.info == "python"]
+
+
+def test_the_python_of_its_page_runs(app_url, tmp_path, monkeypatch, capsys):
+    """From top to bottom, as a reader would type it who has started the app."""
+    shutil.copy(QUERIES / "person-077" / "04.jpg", tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for number, block in enumerate(python_of(ROOT / "docs" / "python.md"), start=1):
+        code = block.replace("http://127.0.0.1:7860", app_url)
+        exec(compile(code, f"docs/python.md, block {number}", "exec"), names)
+    assert names["best"].identity == "person-077" and json.loads(names["answer"])["stage2"]
+    said = capsys.readouterr().out
+    assert "Unknown alteration 'hat'" in said and names["unfit"].reason in said
+    for known in (*METHODS.values(), *EXPLANATIONS.values()):
+        assert known.title in said
+    for field in (field for options in (Preparation, Matching, Emd.Options) for field in fields_of(options)):
+        assert f"{field.key} ({field.title})" in said
 
 
 def resolve(dotted: str):
