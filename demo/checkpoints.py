@@ -3,7 +3,10 @@ the files that were trained here."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+
+from torch import nn
 
 from demo.backbones import load_backbone, networks
 from demo.backbones.tuned import tuned_from
@@ -11,12 +14,13 @@ from demo.crossimage.checkpoint import description, own_network, published_netwo
 from demo.errors import WeightsMissing
 from demo.faces.mtcnn import Cascade
 from demo.weights import Checked, WeightsFile, check, read_state, sha256
-from demo.weights.checkpoint import parameters
+from demo.weights.checkpoint import State, parameters
 
 #: Name in the weights registry → network with the published key names.
 NETWORKS = {**networks(), "mtcnn": Cascade}
 #: Those whose depth, heads and output size are read off the tensors: Face-ViT's.
-SIZED = dict.fromkeys(("h2l", "h2", "h1", "v"), lambda state, filename: published_network(state, filename)[1])
+SIZED: dict[str, Callable[[State, str], nn.Module]] = dict.fromkeys(
+    ("h2l", "h2", "h1", "v"), lambda state, filename: published_network(state, filename)[1])
 
 
 def check_file(path: str | Path, folder: Path | None = None) -> Checked:

@@ -133,6 +133,7 @@ def match_figure(found: Identification, identifier: Identifier, match: Match | N
     if pictured_by(found) is None or match.patch is None:  # beyond the first k there is no Stage 2 distance to show
         return maps_figure(*pair.crops, maps, colormap=colormap, title=f"Query and {match.identity}",
                            names=("Query", match.identity))
+    assert match.patch is not None and match.combined is not None  # one of the first k
     scores = (Score("Cosine distance", match.cosine), Score(METHODS[found.matching.method].short, match.patch),
               Score(f"Combined, α = {found.matching.alpha:g}", match.combined, total=True))
     summary = f"{ordinal(match.stage1_rank)} before re-ranking, {ordinal(match.rank)} after."
@@ -171,6 +172,7 @@ def sheet_of(pair: Pair, maps: Sequence[FaceMaps], scores: Sequence[Score], *, t
     results = explain(pair)
     flows = next(result for result in results.values() if isinstance(result, Flows))
     first = next(face_maps(results[word]) for word, one in EXPLANATIONS.items() if one.first_row)
+    assert first is not None
     return PairSheet(
         *pair.crops, flows.grid, flows.first, flows.second, flows.flow, pair.scale, scores=scores, maps=maps,
         query_name=pair.titles[0], candidate_name=pair.titles[1], measure=first.title, title=title, summary=summary,

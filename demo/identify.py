@@ -184,6 +184,7 @@ class Identifier:
         measured = self.measure(query.features, [match.row for match in head], matching, clock)
         patch = measured.distances.double().cpu()
         cosine = torch.tensor([match.cosine for match in head], dtype=torch.float64)
+        assert matching.alpha is not None
         final = rerank(cosine, patch, matching.alpha)
         first = tuple(
             replace(head[slot], rank=rank, patch=float(patch[slot]), combined=float(final.distances[slot]))
@@ -235,7 +236,9 @@ class Identifier:
 
     def alpha(self, matching: Matching, features: Features) -> float:
         """Share of the Stage 2 distance for a query (features of one face)."""
-        return self.method(matching.method).alpha_for(features, matching.of(), matching.alpha)
+        alpha = self.method(matching.method).alpha_for(features, matching.of(), matching.alpha)
+        assert alpha is not None  # every method that re-ranks has one
+        return alpha
 
     def strangers(self, found: Identification) -> Strangers | Unfit:
         """The yardstick for the distances of an answer: how near strangers come under the same settings, their photos

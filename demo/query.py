@@ -174,6 +174,7 @@ def altered_photo(photo: np.ndarray, face: Face, backbone: Backbone, preparation
                   gallery: Gallery | None) -> Alteration:
     """What is asked to be done to a photo."""
     kind, style, seed = preparation.alteration, preparation.style, preparation.seed
+    assert kind is not None
     if kind not in ATTACKS:
         return alter(photo, face, kind, style=style, seed=seed)
     if style is not None:

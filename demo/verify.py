@@ -88,7 +88,7 @@ def verify(first, second, identifier: Identifier, first_preparation: Preparation
     and alteration of either photo. Raises BadPhoto, NoFace or BadSetting, naming the photo.
     """
     clock = Clock(identifier.backbone.device)
-    queries = []
+    queries: list[Query] = []
     for name, photo, asked in (("first", first, first_preparation), ("second", second, second_preparation)):
         try:
             with clock.step(f"{name} photo"):
@@ -107,7 +107,7 @@ def verify(first, second, identifier: Identifier, first_preparation: Preparation
     with clock.step("explain"):
         pair = replace(bare, terms=[_term(judged, bare) for judged in judgements])
         explain(pair)
-    return Verification(*queries, tuple(judgements), pair, identifier.provenance(), clock.total())
+    return Verification(queries[0], queries[1], tuple(judgements), pair, identifier.provenance(), clock.total())
 
 
 def _term(judged: Judgement, pair: Pair) -> Term:
@@ -118,8 +118,8 @@ def _term(judged: Judgement, pair: Pair) -> Term:
 
 def agreement(found: Verification) -> str:
     """What the methods say together, in a sentence."""
-    said = [judged.verdict for judged in found.judgements]
-    if None in said:
+    said = [judged.verdict for judged in found.judgements if judged.verdict is not None]
+    if len(said) < len(found.judgements):
         unmeasured = next((judged.line.asked for judged in found.judgements if isinstance(judged.line, Unfit)), None)
         if unmeasured:
             return (f"Distances only: no thresholds are measured for photos altered like this "

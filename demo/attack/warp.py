@@ -15,7 +15,7 @@ def warp(photo: Tensor, matrix: np.ndarray, size: tuple[int, int]) -> Tensor:
 
     The same steps as ``demo.faces.warp``; it differs by the rounding to whole values that OpenCV does in between.
     """
-    steps = resampling(matrix, size, tuple(photo.shape[1:]))
+    steps = resampling(matrix, size, (photo.shape[1], photo.shape[2]))
     part = photo[:, steps.rows, steps.cols]
     if steps.reduced:
         width, height = steps.reduced

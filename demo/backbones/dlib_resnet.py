@@ -86,6 +86,8 @@ class Block(nn.Module):
 class DlibResNet(nn.Module):
     """(B, 3, 150, 150) prepared crops → (descriptor minus its mean (B, 128), {grid: feature map})."""
 
+    centre: Tensor
+
     def __init__(self):
         super().__init__()
         self.conv = nn.Conv2d(3, 32, 7, 2)
@@ -111,6 +113,8 @@ class DlibResNet(nn.Module):
 
 class DlibBackbone(Backbone):
     """The default backbone."""
+
+    network: DlibResNet
 
     def prepare(self, crops: Tensor) -> Tensor:
         mean = torch.tensor(PIXEL_MEAN, device=crops.device)
@@ -176,6 +180,7 @@ def _read_into(network: DlibResNet, path: Path) -> None:
 
     targets: list[tuple[str, nn.Module]] = [("con_4", network.conv), ("affine_", network.affine)]
     for block in network.blocks:
+        assert isinstance(block, Block)
         targets += [("con_4", block.conv1), ("affine_", block.affine1),
                     ("con_4", block.conv2), ("affine_", block.affine2)]
     targets.append(("fc_2", network.fc))
@@ -187,7 +192,7 @@ def _read_into(network: DlibResNet, path: Path) -> None:
                 raise wrong
             numbers = torch.from_numpy(values)
             if tag == "fc_2":  # stored (inputs, outputs)
-                module.weight.copy_(numbers.view(256, 128).T)
+                network.fc.weight.copy_(numbers.view(256, 128).T)
                 continue
             first, second = module.parameters()  # filters then biases; gammas then betas
             first.copy_(numbers[:first.numel()].view_as(first))

@@ -134,11 +134,13 @@ class _Work:
     def _measure_pairs(self, pairs: list[tuple[int, int]], own: list[int], kinds: tuple[str, str]) -> None:
         if not pairs:
             return
+
+        def side(number: int, at: int) -> Features:
+            return _stacked([self._stored(pair[number], kinds[number]) for pair in pairs[at:at + _BATCH]])
+
         for method in self.methods:
-            found = np.concatenate([
-                method.pairs(*(_stacked([self._stored(pair[side], kinds[side]) for pair in pairs[at:at + _BATCH]])
-                               for side in (0, 1))).cpu().numpy()
-                for at in range(0, len(pairs), _BATCH)]).astype(np.float32)
+            found = np.concatenate([method.pairs(side(0, at), side(1, at)).cpu().numpy()
+                                    for at in range(0, len(pairs), _BATCH)]).astype(np.float32)
             self.arrays[array_key(PAIRS, method, *kinds, "genuine")] = found[:own[0]]
             self.arrays[array_key(PAIRS, method, *kinds, "strangers")] = found[own[0]:]
 

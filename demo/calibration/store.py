@@ -71,9 +71,7 @@ class Calibration:
         except (OSError, SafetensorError, ValueError):
             return frozenset()
 
-    def _read(self, keys: Sequence[str]) -> list[np.ndarray] | None:
-        if not set(keys) <= self._known:
-            return None
+    def _read(self, keys: Sequence[str]) -> list[np.ndarray]:
         with safe_open(self.file, "np") as opened:
             return [opened.get_tensor(key) for key in keys]
 
@@ -84,8 +82,7 @@ class Calibration:
         if unfit := self._unfit(STRANGERS, method, matching, (alteration or PLAIN,)):
             return unfit
         stage1 = STAGE1(method.backbone)
-        found = self._read([array_key(STRANGERS, one, alteration or PLAIN) for one in (stage1, method)])
-        cosine, patch = found
+        cosine, patch = self._read([array_key(STRANGERS, one, alteration or PLAIN) for one in (stage1, method)])
         share = 0.0 if alpha is None else alpha
         nearest = np.sort((share * patch + (1 - share) * cosine).min(axis=1))
         altered = f", altered in the same way ({named(alteration)})" if alteration else ""

@@ -36,9 +36,9 @@ def _compare(parsed) -> None:
         return
     print(agreement(found))
     for judged in found.judgements:
-        line = judged.threshold
-        said = ("no threshold was measured for such photos" if line is None else
-                f"{WORDS[judged.verdict]:<16}  threshold {line.value:.3f}, uncertain from {line.lower:.3f} "
+        line, verdict = judged.threshold, judged.verdict
+        said = ("no threshold was measured for such photos" if line is None or verdict is None else
+                f"{WORDS[verdict]:<16}  threshold {line.value:.3f}, uncertain from {line.lower:.3f} "
                 f"to {line.upper:.3f}")
         print(f"{judged.title:<30} {judged.distance:.3f}  {said}")
     for source in dict.fromkeys(judged.threshold.source for judged in found.judgements if judged.threshold):

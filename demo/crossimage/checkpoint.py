@@ -17,7 +17,7 @@ from demo.backbones.arcface import TEMPLATE as FACE_TEMPLATE
 from demo.backbones.arcface import ResNetFace18, to_gray
 from demo.backbones.published import signed
 from demo.crossimage.model import CrossImageModel
-from demo.crossimage.networks import NETWORKS, Sizes, V
+from demo.crossimage.networks import NETWORKS, OneImage, Sizes, TwoImages, V
 from demo.errors import BadWeights, WeightsMissing
 from demo.faces import Template
 from demo.faces.templates import COSFACE_POINTS, five_point
@@ -64,7 +64,7 @@ def shipped(kind: str, backbone: str, folder: Path | None = None) -> Path:
                          "with 'python -m demo train-h2l', or give a published checkpoint.")
 
 
-def save_model(path: Path, kind: str, network: nn.Module, backbone: Backbone, *, alpha: float) -> None:
+def save_model(path: Path, kind: str, network: OneImage | TwoImages, backbone: Backbone, *, alpha: float) -> None:
     """Write a network of our mode as safetensors, half precision, with all that ``load_h2l`` needs to know."""
     tensors = {key: value.half().cpu().contiguous() for key, value in network.state_dict().items()}
     described = {"kind": kind, "sizes": json.dumps(asdict(network.sizes)), "backbone": backbone.name,
@@ -93,7 +93,7 @@ def _load_own(path: Path, state: State, described: dict[str, str], device: str,
     return CrossImageModel(described["kind"], network, backbone, alpha=float(described["alpha"]), sha256=sha256(path))
 
 
-def own_network(state: State, described: dict[str, str], filename: str) -> nn.Module:
+def own_network(state: State, described: dict[str, str], filename: str) -> OneImage | TwoImages:
     """The network of a file that ``save_model`` wrote (see ``description``); BadWeights says what does not fit."""
     try:
         with torch.device("meta"):
@@ -115,7 +115,7 @@ def _load_published(path: Path, state: State, device: torch.device, backbone: Ba
     if backbone is not None and backbone.weights_sha256 != digest:
         raise BadWeights(f"{path.name} works on its own face CNN alone, not on this {backbone.name} backbone: let the "
                          "file choose the backbone.")
-    if kind == "V":
+    if isinstance(network, V):
         backbone = _PixelBackbone(_V_INFO, _V_TEMPLATE, _PixelPatches(network), digest, device)
     else:
         info = replace(FACE_CNN, name=f"{kind.lower()}-cnn", title=f"Face CNN of Model {kind}")
@@ -124,7 +124,7 @@ def _load_published(path: Path, state: State, device: torch.device, backbone: Ba
     return CrossImageModel(kind, network, backbone, alpha=PAPER_ALPHA, sha256=digest)
 
 
-def published_network(state: State, filename: str) -> tuple[str, nn.Module]:
+def published_network(state: State, filename: str) -> tuple[str, OneImage | TwoImages]:
     """A published model with its face CNN from its tensors: ("V", "H1", "H2" or "H2L", network). BadWeights for
     tensors of any other network, and for those that do not fit."""
     kind = published_kind(state, filename)
@@ -152,7 +152,7 @@ def published_kind(state: State, filename: str) -> str:
     return "H2" if shape("fc.weight")[:1] == (2,) else "H2L"
 
 
-def build_published(kind: str, state: State) -> nn.Module:
+def build_published(kind: str, state: State) -> OneImage | TwoImages:
     """The network with its face CNN, without weights (on the meta device), in the sizes that the tensors show."""
     try:
         depth = 1 + max(int(key.split(".")[2]) for key in state if key.startswith(_LAYER))
@@ -220,5 +220,6 @@ class _PixelBackbone(Backbone):
 _V_TEMPLATE = Template("vit", (_V_SIDE, _V_SIDE), "Five points, 112 x 112", five_point(COSFACE_POINTS + [8, 0]))
 _V_INFO = BackboneInfo(
     name="v-pixels", title="ViT on pixels", licence="No licence stated by its authors",
-    grids=((_V_SIDE // _V_PATCH,) * 2,), dim=512, channels=(3 * _V_PATCH**2,), input_size=(_V_SIDE, _V_SIDE),
+    grids=((_V_SIDE // _V_PATCH, _V_SIDE // _V_PATCH),), dim=512, channels=(3 * _V_PATCH**2,),
+    input_size=(_V_SIDE, _V_SIDE),
 )

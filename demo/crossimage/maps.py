@@ -152,8 +152,9 @@ def _passed(model: CrossImageModel, first: Tensor, second: Tensor) -> tuple[Pair
                                       network.place(network.tokens(b), True), keep=True)
         similarity, f1, f2 = pair_outputs(network, x)
         gradients = torch.autograd.grad(similarity.sum(), attention)
-    kept = [None if part is None else part.detach() for part in (f1, f2, *network.split(x))]
-    return PairOutput(similarity.detach(), [layer.detach() for layer in attention], *kept,
+    f1, f2 = (None if part is None else part.detach() for part in (f1, f2))
+    z1, z2 = (part.detach() for part in network.split(x))
+    return PairOutput(similarity.detach(), [layer.detach() for layer in attention], f1, f2, z1, z2,
                       model.backbone.info.grids[0]), gradients
 
 

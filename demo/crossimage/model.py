@@ -76,7 +76,8 @@ class CrossImageModel:
         x, attention = network.attend(network.place(network.tokens(a), False),
                                       network.place(network.tokens(b), True), keep=True)
         similarity, f1, f2 = pair_outputs(network, x)
-        return PairOutput(similarity, attention, f1, f2, *network.split(x), grid)
+        z1, z2 = network.split(x)
+        return PairOutput(similarity, attention, f1, f2, z1, z2, grid)
 
     def patches(self, features: Features) -> Tensor:
         """(B, P, C) patches of the features at the grid the network takes, float32 on its device.

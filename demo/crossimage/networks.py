@@ -63,6 +63,9 @@ class Half:
 class _Network(nn.Module):
     """What all four have: a CLS token, positions, the transformer, and the way from patches to tokens."""
 
+    patch_mean: Tensor
+    face_model: nn.Module  # beside a published network, until its weights are told apart
+
     def __init__(self, sizes: Sizes, positions: int, norm_attention: bool):
         super().__init__()
         self.sizes = sizes

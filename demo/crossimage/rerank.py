@@ -29,12 +29,15 @@ class Prepared:
     embedding: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.first if self.embedding is None else self.embedding)
+        held = self.first if self.embedding is None else self.embedding
+        assert held is not None  # as the class says
+        return len(held)
 
     def __getitem__(self, rows) -> Prepared:
         """The faces at ``rows`` (a slice, list or tensor of rows)."""
-        return Prepared(*(part if part is None else part[rows]
-                          for part in (self.first, self.second, self.embedding)))
+        return Prepared(None if self.first is None else self.first[rows],
+                        None if self.second is None else self.second[rows],
+                        None if self.embedding is None else self.embedding[rows])
 
 
 class CrossReranker:
@@ -62,6 +65,7 @@ class CrossReranker:
         """(k,) distances, 1 - similarity, of a query (features of one face) to k prepared candidates."""
         asked = self.prepare(query[:1])
         if asked.embedding is not None:
+            assert candidates.embedding is not None  # one network prepared both
             return 1 - F.cosine_similarity(asked.embedding, candidates.embedding)
         parts = [self._similarity(asked, candidates[start:start + _BATCH])
                  for start in range(0, len(candidates), _BATCH)]

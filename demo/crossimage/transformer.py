@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -44,6 +46,8 @@ class Transformer(nn.Module):
     weights but skip it, against Eq. 4.2 (docs/method.md), and so does this one for them.
     Scores are scaled by dim^-0.5, not dim_head^-0.5, as published.
     """
+
+    layers: Any  # nn.ModuleList of pairs; torch gives its members no type
 
     def __init__(self, dim: int, depth: int, heads: int, dim_head: int, hidden: int, *, norm_attention: bool):
         super().__init__()

@@ -140,7 +140,8 @@ def jitter(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     picture = np.clip(picture, 0, 255).astype(np.uint8)
     if rng.random() < 0.25:
         quality = int(rng.integers(20, 70))
-        picture = cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+        data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
     return picture
 
 

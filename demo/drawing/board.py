@@ -129,10 +129,10 @@ def _draw_column(page: Page, column: Column, at: tuple[float, float, float], siz
     for row, cell in enumerate(column.cells):
         y = first + row * (_TILE + _ROW_GAP)
         own = _TILE * cell.picture.shape[1] / cell.picture.shape[0]
-        known = cell.correct is not None
-        colour = (RIGHT if cell.correct else WRONG) if known else FAINT
-        page.picture(cell.picture, (x, y, own, _TILE), frame=colour, frame_width=2.2 if known else 0.8)
-        if known:
+        if cell.correct is None:
+            page.picture(cell.picture, (x, y, own, _TILE), frame=FAINT, frame_width=0.8)
+        else:
+            page.picture(cell.picture, (x, y, own, _TILE), frame=RIGHT if cell.correct else WRONG, frame_width=2.2)
             page.mark(x, y, cell.correct)
         _describe(page, cell, x + tile + 0.12, y + _TILE / 2)
 

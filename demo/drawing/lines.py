@@ -99,7 +99,7 @@ class _Ink:
         self.unit = len(canvas) / 400
 
     def stroke(self, points: np.ndarray, colour, strength: float) -> None:
-        fixed = np.round(points * 16).astype(np.int32)[None]
+        fixed = [np.round(points * 16).astype(np.int32)]
         width = self.unit * (1.6 + 4.0 * strength)
         opacity = 110 + 130 * strength
         for tint, wide, cover in ((_SHADOW, width + 1.6 * self.unit, 0.55 * opacity), (colour, width, opacity)):

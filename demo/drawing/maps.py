@@ -43,8 +43,10 @@ def paired_heat(query, candidate, maps: FaceMaps, *, colormap: str = "viridis",
 
     query, candidate: uint8 (h, w, 3) crops. Returns two pictures of those sizes.
     """
-    return tuple(heatmap(crop, values, maps.grid, scale=maps.colours, colormap=colormap, smooth=smooth)
-                 for crop, values in ((query, maps.query), (candidate, maps.candidate)))
+    def heat(crop, values: np.ndarray) -> np.ndarray:
+        return heatmap(crop, values, maps.grid, scale=maps.colours, colormap=colormap, smooth=smooth)
+
+    return heat(query, maps.query), heat(candidate, maps.candidate)
 
 
 def patch_attention(looking, looked_at, rows, grid: Grid, patch: int, *, colormap: str = "viridis",
@@ -85,7 +87,7 @@ def maps_figure(query, candidate, columns: Sequence[FaceMaps], *, colormap: str 
     for number, maps in enumerate(columns, start=1):
         x = _MARGIN + number * step
         page.text(x, top - 0.14, maps.title, 8.5, width=width + 0.4, bold=True)
-        for y, picture in zip(heights, paired_heat(*faces, maps, colormap=colormap), strict=True):
+        for y, picture in zip(heights, paired_heat(faces[0], faces[1], maps, colormap=colormap), strict=True):
             page.picture(picture, (x, y, width, _FACE))
         page.picture(colour_strip(maps.colours, colormap, 256)[None], (x, foot + 0.12, width, 0.1))
         for place, value in ticks(maps.colours):

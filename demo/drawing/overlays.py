@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 
 from demo.drawing.grids import Grid, as_picture, cell_boxes, cell_edges, check_patch, enlarge, patch_count
@@ -40,7 +39,7 @@ def patch_grid(crop, grid: Grid, *, patch: int | None = None, height: int = 400)
     return picture
 
 
-def face_boxes(photo, boxes: Sequence, chosen: int = 0) -> np.ndarray:
+def face_boxes(photo, boxes: ArrayLike, chosen: int = 0) -> np.ndarray:
     """The photo with its faces boxed: the chosen one in a heavy frame, the others in thin ones.
 
     photo: uint8 (H, W, 3). boxes: (n, 4) left, top, right, bottom in pixels of the photo; parts outside it are

@@ -195,7 +195,9 @@ def _sizes(bench: Bench) -> Table:
     for name, identify in bench.models.items():
         identifier, matching = identify(), replace(bench.matching, method=H2L.word, grid=None)
         found = bench.measure([matching], identifier)
-        sizes = identifier.method(H2L.word).model.network.sizes
+        method = identifier.method(H2L.word)
+        assert isinstance(method, H2L)
+        sizes = method.model.network.sizes
         rows.append((name, *map(str, (sizes.depth, sizes.heads, sizes.output)), *_cells(found.stage2[matching]),
                      found.stage2_ms[matching]))
         notes[_note(found)] = None

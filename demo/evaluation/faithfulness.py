@@ -158,9 +158,10 @@ class _Collected:
         rows = [*self.own.items(), *((name, score) for name in (RANDOM, CENTRE, BEST)
                                      for score in self.models.values())]
         own = tuple(Judged(
-            name, score, *traces[name, score].mean(0), interval(areas[name, score][:, 0]),
-            interval(areas[name, score][:, 1]), interval(gains[name, score]), float((gains[name, score] > 0).mean()),
-            float(gains[name, score].mean() / gains[BEST, score].mean())) for name, score in rows)
+            name, score, traces[name, score][:, 0].mean(0), traces[name, score][:, 1].mean(0),
+            interval(areas[name, score][:, 0]), interval(areas[name, score][:, 1]), interval(gains[name, score]),
+            float((gains[name, score] > 0).mean()), float(gains[name, score].mean() / gains[BEST, score].mean()))
+            for name, score in rows)
         crossed = {name: {model: interval(gains[name, score]) for model, score in self.models.items()}
                    for name in [*self.own, RANDOM, CENTRE]}
         return Faithfulness(own, crossed, {name: interval(values) for name, values in self.mass.items()},

@@ -31,7 +31,9 @@ class Judge:
         measured = self._distances(self.method, versions, candidate, self.options)
         if self.method.reranks:
             cosine = self._distances(STAGE1(self.method.backbone), versions, candidate, None)
-            measured = rerank(cosine, measured, self.method.alpha).distances
+            alpha = self.method.alpha
+            assert alpha is not None  # every method that re-ranks has one
+            measured = rerank(cosine, measured, alpha).distances
         return (1 - measured).numpy()
 
     @staticmethod

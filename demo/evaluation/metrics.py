@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 #: How R is counted in leave-one-out, and whether the query's own unaltered photo may be found (see ``protocol``).
 READINGS = {"corrected": "R counts the photos that can be found",
             "paper": "as in the published code: in leave-one-out the query itself stays counted in R"}
@@ -23,7 +25,7 @@ class Scores:
         return {"P@1": self.p_at_1, "RP": self.rp, "MAP@R": self.map_at_r}
 
 
-def score_query(correct: Sequence[bool], relevant: int) -> tuple[float, float, float]:
+def score_query(correct: Sequence[bool] | np.ndarray, relevant: int) -> tuple[float, float, float]:
     """(P@1, RP, MAP@R) of one query, each 0 to 1.
 
     correct: for each rank from the first, whether that gallery photo shows the query's identity.
@@ -40,7 +42,7 @@ def score_query(correct: Sequence[bool], relevant: int) -> tuple[float, float, f
     return float(bool(correct[0])), hits / relevant, average / relevant
 
 
-def best_possible(correct: Sequence[bool], relevant: int, k: int) -> tuple[float, float, float]:
+def best_possible(correct: Sequence[bool] | np.ndarray, relevant: int, k: int) -> tuple[float, float, float]:
     """The scores of one query if the first k were re-ranked perfectly: what Stage 2 can reach at most (the "max
     precision" of Tab 5.2). Its P@1 says whether a right photo is among the first k."""
     head = sorted(map(bool, correct[:k]), reverse=True)

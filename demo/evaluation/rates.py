@@ -6,10 +6,10 @@ pairs of two people that are accepted, TAR the share of pairs of one person.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 #: FARs at which TAR is reported, as far as the pairs suffice.
 FARS = (1e-1, 1e-2, 1e-3, 1e-4)
@@ -46,13 +46,13 @@ class Roc:
         return float(self.tar[self.far <= far + 1e-12].max())
 
 
-def roc(distances: Sequence[float], same: Sequence[bool]) -> Roc:
+def roc(distances: ArrayLike, same: ArrayLike) -> Roc:
     """The ROC of pairs: distances (n,), same (n,). Both kinds of pairs must be there."""
-    distances, same = np.asarray(distances, float), np.asarray(same, bool)
-    if same.all() or not same.any():
+    values, kinds = np.asarray(distances, float), np.asarray(same, bool)
+    if kinds.all() or not kinds.any():
         raise ValueError("a ROC needs pairs of one person and pairs of two")
-    own, other = np.sort(distances[same]), np.sort(distances[~same])
-    steps = np.unique(distances)
+    own, other = np.sort(values[kinds]), np.sort(values[~kinds])
+    steps = np.unique(values)
     tar = np.searchsorted(own, steps, side="right") / len(own)
     far = np.searchsorted(other, steps, side="right") / len(other)
     thresholds, far, tar = (np.concatenate([[first], rest]) for first, rest in ((-np.inf, steps), (0, far), (0, tar)))
@@ -73,14 +73,13 @@ def best_threshold(distances: np.ndarray, same: np.ndarray) -> float:
     return float((values[cut] + values[cut + 1]) / 2 if cut + 1 < len(values) else values[cut])
 
 
-def fold_accuracies(distances: Sequence[float], same: Sequence[bool],
-                    folds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def fold_accuracies(distances: ArrayLike, same: ArrayLike, folds: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """LFW's view 2: (accuracy (F,), threshold (F,)) of each fold, with the threshold that is best on all others."""
-    distances, same, folds = np.asarray(distances, float), np.asarray(same, bool), np.asarray(folds)
+    values, kinds, numbers = np.asarray(distances, float), np.asarray(same, bool), np.asarray(folds)
     accuracies, thresholds = [], []
-    for fold in np.unique(folds):
-        held = folds == fold
-        threshold = best_threshold(distances[~held], same[~held])
+    for fold in np.unique(numbers):
+        held = numbers == fold
+        threshold = best_threshold(values[~held], kinds[~held])
         thresholds.append(threshold)
-        accuracies.append(np.mean((distances[held] <= threshold) == same[held]))
+        accuracies.append(np.mean((values[held] <= threshold) == kinds[held]))
     return np.array(accuracies), np.array(thresholds)

@@ -84,6 +84,7 @@ class FeatureStore:
         return prepare_query(file, self.backbone, preparation, clock, gallery, self.limits).features
 
     def _keep(self, key: str, data: bytes | None, reason: str | None) -> None:
+        assert self._base is not None
         with self._base:
             self._base.execute("INSERT OR REPLACE INTO features VALUES (?, ?, ?)", (key, data, reason))
 

@@ -54,8 +54,7 @@ class MethodResult:
         return {
             "method": self.method, "alpha": self.alpha, "accuracy": mean, "accuracy_sd": spread,
             "threshold": float(self.thresholds.mean()), "auc": 100 * self.roc.auc, "eer": 100 * self.roc.eer,
-            "tar_at_far": {f"{far:g}": None if self.roc.tar_at(far) is None else 100 * self.roc.tar_at(far)
-                           for far in FARS},
+            "tar_at_far": {f"{far:g}": None if (tar := self.roc.tar_at(far)) is None else 100 * tar for far in FARS},
             "roc": {"far": self.roc.far[::step].tolist(), "tar": self.roc.tar[::step].tolist()},
         }
 
@@ -134,6 +133,7 @@ def verify_pairs(pairs: Sequence[Pair], backbone: Backbone, preparations: tuple[
         measured, alpha = torch.tensor(found[word], dtype=torch.float64), None
         if method.reranks:
             alpha = method.alpha if matching.alpha is None else matching.alpha
+            assert alpha is not None  # every method that re-ranks has one
             measured = rerank(cosine, measured, alpha).distances
         distances = measured.numpy()
         accuracies, thresholds = fold_accuracies(distances, same, folds)
@@ -156,16 +156,17 @@ def _batches(pairs: Sequence[Pair], preparations: tuple[Preparation, Preparation
         for parts, features in zip(stacked, found, strict=True):
             parts.append(features)
         if len(batch) == _BATCH:
-            yield batch, *map(stack, stacked)
+            yield batch, stack(stacked[0]), stack(stacked[1])
             batch, stacked = [], ([], [])
     if batch:
-        yield batch, *map(stack, stacked)
+        yield batch, stack(stacked[0]), stack(stacked[1])
 
 
 def stack(parts: Sequence[Features]) -> Features:
     """Features of single faces as one batch."""
     first = parts[0]
+    marks = [part.landmarks for part in parts if part.landmarks is not None]
     return Features(
         torch.cat([part.embedding for part in parts]), torch.cat([part.patches for part in parts]), first.grid,
         {grid: torch.cat([part.maps[grid] for part in parts]) for grid in first.maps},
-        None if first.landmarks is None else torch.cat([part.landmarks for part in parts]))
+        torch.cat(marks) if len(marks) == len(parts) else None)

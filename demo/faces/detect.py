@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
-import dlib
+import dlib as _dlib
 import numpy as np
 
 from demo.errors import BadSetting, NoFace
@@ -22,6 +23,7 @@ from demo.faces import geometry, mtcnn
 from demo.faces.face import Face
 from demo.weights import dlib_model
 
+dlib: Any = _dlib  # a compiled module, which tells no types
 Box = tuple[float, float, float, float]
 
 NO_FACE = "No face was found. Try a larger or more frontal face, or tick 'already an aligned face'."
@@ -148,7 +150,7 @@ def landmark_face(photo: np.ndarray, box: Box, *, score: float = 1.0, folder: Pa
     height, width = photo.shape[:2]
     if not (right - left >= 8 and bottom - top >= 8 and right > 0 and bottom > 0 and left < width and top < height):
         raise BadSetting("The box of the face must lie on the photo and be at least 8 pixels wide and high.")
-    return _fit(photo, Detection(tuple(box), score), folder)
+    return _fit(photo, Detection((left, top, right, bottom), score), folder)
 
 
 def aligned_face(photo: np.ndarray, *, folder: Path | None = None) -> Face:
@@ -231,9 +233,9 @@ def _fit(picture: np.ndarray, found: Detection, folder: Path | None, back: np.nd
     part = picture[y0:int(bottom + side) + 1, x0:int(right + side) + 1]
     matrix = geometry.shift(-x0, -y0)
     if side > FIT_SIDE:
-        size = tuple(max(1, round(length * FIT_SIDE / side)) for length in part.shape[1::-1])
-        factors = size[0] / part.shape[1], size[1] / part.shape[0]
-        part, matrix = _resize(part, size), geometry.compose(geometry.rescale(*factors), matrix)
+        width, height = (max(1, round(length * FIT_SIDE / side)) for length in part.shape[1::-1])
+        factors = width / part.shape[1], height / part.shape[0]
+        part, matrix = _resize(part, (width, height)), geometry.compose(geometry.rescale(*factors), matrix)
     corners = np.rint(geometry.apply(matrix, np.reshape(frame, (2, 2)))).astype(int)
     rect = dlib.rectangle(*corners.ravel().tolist())
     part = np.ascontiguousarray(part)

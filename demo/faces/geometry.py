@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from demo.errors import NoFace
 
@@ -25,7 +26,7 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.c_[linear, goal - linear @ centre]
 
 
-def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+def apply(matrix: np.ndarray, points: ArrayLike) -> np.ndarray:
     """(..., 2) points mapped by a 2x3 matrix, as float64."""
     return np.asarray(points, float) @ matrix[:, :2].T + matrix[:, 2]
 

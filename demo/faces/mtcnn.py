@@ -159,13 +159,13 @@ def _crops(picture: Tensor, boxes: np.ndarray, side: int) -> tuple[Tensor, np.nd
     height, width = picture.shape[2:]
     whole = np.trunc(boxes).astype(int)
     low, high = np.maximum(whole[:, :2], 1) - 1, np.minimum(whole[:, 2:], (width, height))
-    inside = (high > low).all(1)
+    inside = np.all(high > low, axis=1)
     parts = [_resized(picture[:, :, y0:y1, x0:x1], side, side)
              for (x0, y0), (x1, y1) in zip(low[inside], high[inside], strict=True)]
     return torch.cat(parts) if parts else picture.new_zeros(0, 3, side, side), inside
 
 
-def _run(net: nn.Module, picture: Tensor, boxes: np.ndarray, threshold: float) -> tuple[np.ndarray, ...]:
+def _run(net: RNet | ONet, picture: Tensor, boxes: np.ndarray, threshold: float) -> tuple[np.ndarray, ...]:
     """(boxes, scores, further outputs of ``net``) of the boxes that the network takes for faces."""
     crops, inside = _crops(picture, boxes, net.side)
     outputs = [torch.cat(parts).numpy() for parts in zip(*(net(part) for part in crops.split(BATCH)), strict=True)]

@@ -127,7 +127,8 @@ def _compute(photos: list[Photo], backbone: Backbone, detector: str,
 def _face_arrays(face: Face, backbone: Backbone) -> dict[str, np.ndarray]:
     unknown = np.full((5, 2), np.nan, np.float32)
     return {
-        "box": np.asarray(face.box, np.float32), "score": np.float32(face.score), "landmarks": face.landmarks,
+        "box": np.asarray(face.box, np.float32), "score": np.asarray(face.score, np.float32),
+        "landmarks": face.landmarks,
         "chip_points": unknown if face.chip_points is None else face.chip_points,
         "five_points": unknown if face.five_points is None else face.five_points,
         "crop_landmarks": landmarks_in(face, backbone),

@@ -117,8 +117,10 @@ class Gallery:
     def face(self, row: int) -> Face:
         """The face of a row as it was found when the gallery was built, in pixels of its photo."""
         at = {key: values[row] for key, values in self._faces.items()}
-        known = {key: None if np.isnan(at[key]).any() else at[key] for key in ("chip_points", "five_points")}
-        return Face(box=tuple(map(float, at["box"])), landmarks=at["landmarks"], score=float(at["score"]), **known)
+        chip, five = (None if np.isnan(at[key]).any() else at[key] for key in ("chip_points", "five_points"))
+        left, top, right, bottom = map(float, at["box"])
+        return Face(box=(left, top, right, bottom), landmarks=at["landmarks"], score=float(at["score"]),
+                    chip_points=chip, five_points=five)
 
     def crop(self, row: int, backbone: Backbone) -> np.ndarray:
         """The aligned crop of a row, cut from its photo again: uint8 (h, w, 3)."""

@@ -23,11 +23,13 @@ class Faces(Protocol):
     @property
     def grids(self) -> tuple[Grid, ...]:
         """(rows, cols) of the patches that are stored, the default first."""
+        ...
 
     def __len__(self) -> int: ...
 
     def features(self, rows: Sequence[int], grid: Grid | None = None) -> Features:
         """Stored features of some rows."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,9 @@ class CrossMethod(Method):
     @classmethod
     def unavailable(cls, backbone: AnyBackbone, gallery: Faces | None = None) -> str | None:
         info = backbone.info if isinstance(backbone, Backbone) else backbone
+        name, folder = (info, None) if isinstance(info, str) else (info.name, info.folder)
         try:
-            shipped(cls.name, *((info,) if isinstance(info, str) else (info.name, info.folder)))
+            shipped(cls.name, name, folder)
         except WeightsMissing as error:
             return str(error)
         return None

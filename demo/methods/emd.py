@@ -83,6 +83,7 @@ class Emd(Method):
     @cached_property
     def _statistics(self) -> PatchStatistics:
         """Of the gallery on its first grid."""
+        assert self.gallery is not None
         step = -(-len(self.gallery) // STATISTICS_ROWS)
         return PatchStatistics.of(self.gallery.features(range(0, len(self.gallery), step)).patches)
 

@@ -10,6 +10,7 @@ from demo.crossimage import CrossImageModel
 from demo.errors import BadSetting
 from demo.methods.base import AnyBackbone, Faces, Method
 from demo.methods.cosine import Cosine
+from demo.methods.cross import CrossMethod
 from demo.methods.emd import Emd
 from demo.methods.h1 import H1
 from demo.methods.h2 import H2
@@ -45,7 +46,7 @@ def load_method(word: str, backbone: Backbone, gallery: Faces | None = None, *, 
     weights are shipped, BadWeights for a file of another model.
     """
     chosen = method_of(word)
-    if chosen.trained and model is not None and model.kind == chosen.name:
+    if issubclass(chosen, CrossMethod) and model is not None and model.kind == chosen.name:
         return chosen(backbone, gallery, model=model)
     return chosen(backbone, gallery, weights=Path(weights) if weights else None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gradio as gr
+from gradio.components import Navbar
 
 from demo.places import ASSETS
 from demo.settings import Settings
@@ -35,20 +36,20 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
     sweep = min(keep // 2, 600)  # seconds between sweeps; a file may have to wait for one beyond its age
     with gr.Blocks(title="Explainable face identification", analytics_enabled=False, fill_width=True,
                    delete_cache=(sweep, keep - sweep)) as app:
-        gr.Navbar(main_page_name="Identify")
+        Navbar(main_page_name="Identify")
         gr.HTML(HEADER)
         identify_page(engine, app)
     with app.route("Compare", "/compare") as compare:
-        gr.Navbar(main_page_name="Identify")
+        Navbar(main_page_name="Identify")
         compare_page(engine, compare)
     with app.route("Galleries", "/galleries") as galleries:
-        gr.Navbar(main_page_name="Identify")
+        Navbar(main_page_name="Identify")
         galleries_page(engine, galleries)
     with app.route("Results", "/results") as results:
-        gr.Navbar(main_page_name="Identify")
+        Navbar(main_page_name="Identify")
         results_page(engine, results)
     with app.route("About", "/about") as about:
-        gr.Navbar(main_page_name="Identify")
+        Navbar(main_page_name="Identify")
         about_page(engine, about)
     explain_problems(app)
     return app.queue(max_size=64, api_open=False)

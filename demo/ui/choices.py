@@ -123,7 +123,8 @@ def _offered(engine: Engine, one: Field, holder: type) -> Choice:
     if one.optional and one.choices is not None:
         unset = UNSET
         told = (one.unset or UNSET).capitalize()
-        held = replace(one, kind=str, default=UNSET, optional=False, known=lambda: {UNSET: told, **one.choices})
+        held = replace(one, kind=str, default=UNSET, optional=False,
+                       known=lambda: {UNSET: told, **(one.choices or {})})
     elif one.parse or (one.optional and one.kind is str):
         unset = "" if one.optional else None
         held = replace(one, kind=str, default=one.write(one.default), optional=False, parse=None, show=str, known=known)
@@ -221,7 +222,7 @@ def preparation_of(choices: Choices, values: Mapping, face: int = 0, suffix: str
     found = {}
     for word, choice in choices.items():
         one = choice.option
-        if choice.holder is Preparation and word == one.word + (suffix if one.each else ""):
+        if one and choice.holder is Preparation and word == one.word + (suffix if one.each else ""):
             found[one.name] = choice.value(values[word])
     return Preparation(**found, face=int(face))
 
@@ -239,7 +240,7 @@ def matching_of(choices: Choices, values: Mapping) -> Matching:
 def display_of(choices: Choices, values: Mapping) -> Display:
     """How pictures are drawn."""
     return Display(**{choice.option.name: choice.value(values[word]) for word, choice in choices.items()
-                      if choice.holder is Display})
+                      if choice.option and choice.holder is Display})
 
 
 def in_order(words: Sequence[str], order: Sequence[str]) -> list[str]:

@@ -105,10 +105,10 @@ class PhotoInput(gr.Image):
             raise gr.Error(str(error), print_exception=False) from None
 
     def postprocess(self, value: str | None):
-        if value is not None:
-            value = self.move_resource_to_block_cache(value)
-            uploads().offer(value)
-        return super().postprocess(value)
+        kept = self.move_resource_to_block_cache(value)
+        if kept is not None:
+            uploads().offer(kept)
+        return super().postprocess(kept)
 
 
 class ArchiveInput(gr.File):

@@ -17,7 +17,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from gradio import routes as gradio_routes
-from gradio.route_utils import MultiPartException, upload_fn
+from gradio.route_utils import upload_fn
+from starlette.formparsers import MultiPartException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -191,7 +192,7 @@ def _usable(key: str | None, session: str | None) -> Callable[[object], str | No
     return lambda path: uploads().usable(path, alone, claims=True)
 
 
-def _clean(value, usable: Callable[[object], str | None], depth: int = 0):
+def _clean(value: Any, usable: Callable[[object], str | None], depth: int = 0) -> Any:
     """A value from outside without half characters, and without files that are not ``usable``."""
     if depth > _DEEPEST:
         raise _Refused(400, "The call is nested too deeply.")

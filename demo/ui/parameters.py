@@ -37,7 +37,7 @@ def expected(one: Field) -> str:
     return f"{what}, at least {one.low:g} and at most {LARGEST}"
 
 
-def read(one: Field, value: object) -> Any:
+def read(one: Field, value: Any) -> Any:
     """A value for an option, or a photo. BadSetting, or BadPhoto, in one sentence that names it."""
     if one.kind is SentPhoto:
         return _photo(one, value)

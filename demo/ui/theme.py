@@ -1,13 +1,15 @@
 """Colours: Gradio's default theme with every text raised to a readable contrast in light and dark."""
 
-import gradio as gr
+from typing import Any
+
+from gradio.themes import Default
 from gradio.themes.utils.fonts import LocalFont
 
 #: In these weights the files that come with Gradio hold all letters; its usual 600 holds a few only.
-FONTS = {"font": [LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif"],
+FONTS: dict[str, Any] = {"font": [LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif"],
          "font_mono": [LocalFont("IBM Plex Mono", weights=(400, 700)), "monospace"]}
 
-THEME = gr.themes.Default(primary_hue="indigo", secondary_hue="indigo", neutral_hue="slate", **FONTS).set(
+THEME = Default(primary_hue="indigo", secondary_hue="indigo", neutral_hue="slate", **FONTS).set(
     body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300",
     block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300",
     block_label_text_color="*neutral_700", block_label_text_color_dark="*neutral_200",

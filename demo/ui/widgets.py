@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
@@ -33,7 +34,13 @@ def changes(control: Component):
     """The event after which the result no longer fits what the control holds."""
     if isinstance(control, gr.Slider):
         return control.release
-    return control.submit if isinstance(control, gr.Number | gr.Textbox) else control.input
+    return control.submit if isinstance(control, gr.Number | gr.Textbox) else entered(control)
+
+
+def entered(control: Component) -> Any:
+    """The event after which a visitor has chosen in the control. Gradio gives it to a component's class as it is
+    made."""
+    return control.input  # pyright: ignore[reportAttributeAccessIssue]  (the one member that Component does not tell)
 
 
 def pairs(choices: Mapping[str, str]) -> list[tuple[str, str]]:

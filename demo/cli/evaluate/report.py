@@ -71,7 +71,7 @@ def _source(parsed, name: str, folder: Path, given: dict[str, Path], photos=None
     home, gallery_photos = folder, None
     if known:
         home, gallery_photos = photos_of(folder, name)
-        if known.read_pairs and (listed := known.pair_list(folder)):
+        if listed := known.pair_list(folder):
             pairs = known.read_pairs(gallery_photos + (known.queries(folder) if known.queries else []), listed)
         photos = known.queries(folder) if known.queries else None
         if name in AGAINST:

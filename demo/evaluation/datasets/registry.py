@@ -23,8 +23,8 @@ class Dataset:
     """A data set or a protocol of one.
 
     name: the word used everywhere. source, layout, licence: the recipe, a sentence each. photos: folder → the photos
-    with identities. queries: folder → the protocol's queries, where they are others than the photos. read_pairs and
-    pairs: reader of its pair list, and where that lies in the folder, first found. expected: what is counted → the
+    with identities. read_pairs: reader of its pair list. queries: folder → the protocol's queries, where they are
+    others than the photos. pairs: where the pair list lies in the folder, first found. expected: what is counted → the
     number that the release is known to have.
     """
 
@@ -34,8 +34,8 @@ class Dataset:
     layout: str
     licence: str
     photos: Photos = field(repr=False)
+    read_pairs: readers.Reader = field(repr=False)
     queries: Photos | None = field(default=None, repr=False)
-    read_pairs: readers.Reader | None = field(default=None, repr=False)
     pairs: tuple[str, ...] = ()
     expected: Mapping[str, int] = field(default_factory=dict)
 

@@ -139,7 +139,7 @@ class Document:
 def _published(paper: list[Mapping]) -> Grid:
     """The papers' numbers, beside ours where the same data set was measured."""
     metrics = list(dict.fromkeys(metric for one in paper for metric in one["values"]))
-    backbones = {one["our_backbone"] for one in paper if one["our_backbone"]}
+    backbones: set[str] = {one["our_backbone"] for one in paper if one["our_backbone"]}
     titles = {info.name: info.title for info in available()}
     ours = [f"ours ({', '.join(titles.get(name, name) for name in sorted(backbones))})"] if backbones else []
     rows = tuple((

@@ -71,7 +71,8 @@ def parts(blocks: Iterable[Block], drawn: Svg = lambda picture: svg(picture.plot
     lines = []
     for pictures, run in groupby(blocks, lambda block: isinstance(block, Picture)):
         if pictures:
-            lines.append(f'<div class="pictures">{"".join(_figure(block, drawn(block)) for block in run)}</div>')
+            figures = (_figure(block, drawn(block)) for block in run if isinstance(block, Picture))
+            lines.append(f'<div class="pictures">{"".join(figures)}</div>')
         else:
             lines += (_columns(block, drawn) if isinstance(block, Columns) else _html(block) for block in run)
     return "\n".join(lines)

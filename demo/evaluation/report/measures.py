@@ -144,7 +144,7 @@ def beyond_the_papers(source: Source, kinds: Kinds) -> Finding:
                            Table(("distance", *map(word, kinds)), rows, "Paired on the same queries.")))
     means = {name: sum(column[number].mean for column in gains.values()) / len(gains)
              for number, name in enumerate(names[1:]) if not VARIANTS[found.variants[number + 1]].trained}
-    best = max(means, key=means.get)
+    best = max(means, key=means.__getitem__)
     return Finding(f"most gained over all alterations: {best}, {means[best]:+.1f} points of P@1 on average", sheets,
                    [Dots("P@1 gained over the papers' EMD, with 95 % intervals", "points", names[1:], dots)])
 
@@ -197,7 +197,7 @@ def timed(tables: Mapping[str, Table], words: int) -> str:
         p, ms = table.columns.index("P@1"), table.columns.index("ms per query")
         rows = table.rows if len(table.rows) < 8 else [
             row for row in table.rows
-            if row[0] in known or row[0].startswith(f"{Emd.short}, {EmdOptions().weighting}")]
+            if row[0] in known or str(row[0]).startswith(f"{Emd.short}, {EmdOptions().weighting}")]
         parts.append(f"{kind} " + ", ".join(f"{row[0]} {row[p]:.1f} ({row[ms]:.1f} ms)" for row in rows))
     return "P@1 (time per query): " + "; ".join(parts)
 
@@ -228,12 +228,12 @@ def _scores(tables: Mapping[str, Table], words: int, method: Name) -> list[Score
     for kind, table in tables.items():
         for row in table.rows:
             cells = dict(zip(table.columns, row, strict=True))
-            values = {metric: cells[metric] for metric in METRICS}
+            values = {metric: float(cells[metric]) for metric in METRICS}
             if "verification accuracy" in cells:
-                values["accuracy"] = cells["verification accuracy"]
+                values["accuracy"] = float(cells["verification accuracy"])
             if "ms per query" in cells:
-                values["ms"] = cells["ms per query"]
-            found.append(Score(kind, method(row[:words]), values))
+                values["ms"] = float(cells["ms per query"])
+            found.append(Score(kind, method([str(cell) for cell in row[:words]]), values))
     return found
 
 
@@ -245,7 +245,8 @@ def _marks(tables: Mapping[str, Table], words: int) -> Dots:
     first = next(iter(tables.values()))
     return Dots("How often the first match is right", "P@1, %",
                 [_named(row, words) for row in first.rows],
-                {kind: [row[table.columns.index("P@1")] for row in table.rows] for kind, table in tables.items()})
+                {kind: [float(row[table.columns.index("P@1")]) for row in table.rows]
+                 for kind, table in tables.items()})
 
 
 def _curves(tables: Mapping[str, Table], along: str) -> Lines:

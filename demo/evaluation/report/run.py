@@ -98,6 +98,7 @@ def _described(source: Source) -> dict:
 
 def _load() -> Mapping[str, float] | None:
     """How busy the machine was, where it says so: programs that wanted to run, over cores."""
-    if not hasattr(os, "getloadavg"):
+    cores = os.cpu_count()
+    if cores is None or not hasattr(os, "getloadavg"):
         return None
-    return {"running": round(os.getloadavg()[0], 1), "cores": os.cpu_count()}
+    return {"running": round(os.getloadavg()[0], 1), "cores": cores}

@@ -130,6 +130,7 @@ class Source:
     def verification_pairs(self) -> tuple[Sequence[Pair], str]:
         """Pairs, and where they come from in words."""
         if self.pairs is not None:
+            assert self.dataset is not None
             return spread(self.pairs, self.scale.queries), f"the official pairs of {DATASETS[self.dataset].title}"
         return drawn_pairs(self.gallery_photos(), self.scale.pairs), "pairs drawn from the gallery's people"
 

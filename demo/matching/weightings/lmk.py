@@ -12,6 +12,7 @@ from demo.matching.weightings.base import Weighting
 def landmark_density(features: Features, other: Features) -> Tensor:
     """LMK: the number of the image's own 68 landmarks inside each patch; those outside the crop do not count."""
     rows, cols = features.grid
+    assert features.landmarks is not None  # else the weighting is unavailable
     x, y = features.landmarks.unbind(-1)
     inside = (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)  # also false for NaN
     col = (x.where(inside, 0) * cols).long().clamp(max=cols - 1)

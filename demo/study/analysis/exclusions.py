@@ -31,7 +31,7 @@ def exclusion_candidates(rows: pd.DataFrame | Iterable[Mapping], rule: Exclusion
 def _reasons(own: pd.DataFrame, rule: Exclusion) -> list[str]:
     main, checks = own[own["phase"] == "main"], own[own["phase"] == "attn"]
     fast, slow = int((main["rt_ms"] < rule.fast_ms).sum()), int((main["rt_ms"] > rule.slow_ms).sum())
-    run = longest_run(own.loc[own["phase"] != "train", "answer"])
+    run = longest_run(own.loc[own["phase"] != "train", "answer"].tolist())
     failed = int(((checks["answer"] == "same") != (checks["same"] == 1)).sum())
     reasons = []
     if fast >= rule.fast_trials:

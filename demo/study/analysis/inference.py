@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -125,7 +126,8 @@ def _with_holm(tests: list[dict]) -> list[dict]:
     """Holm's step-down correction over the tests that were made."""
     made = [test for test in tests if test["p"] is not None]
     if made:
-        for test, p in zip(made, multipletests([test["p"] for test in made], method="holm")[1], strict=True):
+        corrected = np.asarray(multipletests([test["p"] for test in made], method="holm")[1])
+        for test, p in zip(made, corrected, strict=True):
             test["p_holm"] = float(p)
     return tests
 
@@ -145,8 +147,8 @@ def _same_pairs(answers: Answers) -> dict:
     for a, b in combinations(range(table.shape[1]), 2):
         gained = int(((table[:, a] == 0) & (table[:, b] == 1)).sum())
         lost = int(((table[:, a] == 1) & (table[:, b] == 0)).sum())
-        p = mcnemar([[0, gained], [lost, 0]], exact=True).pvalue if gained + lost else 1.0
+        test: Any = mcnemar([[0, gained], [lost, 0]], exact=True) if gained + lost else None
         mcnemars.append({"a": answers.conditions[a], "b": answers.conditions[b], "gained": gained, "lost": lost,
-                         "n": len(table), "p": float(p)})
+                         "n": len(table), "p": 1.0 if test is None else float(test.pvalue)})
     return {"cochran_q": {"statistic": float(q.statistic), "df": int(q.df), "p": float(q.pvalue), "n": len(table)},
             "mcnemar": _with_holm(mcnemars)}

@@ -82,10 +82,10 @@ def gee(answers: Answers) -> dict:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         fit = model.fit(cov_type="bias_reduced")
-    if said or not np.isfinite(fit.bse).all():
+    if fit is None or said or not np.isfinite(fit.bse).all():
         return _no_model(answers, "the estimating equations did not converge on these answers")
     return _result(answers, "odds_ratio", names, fit.params, fit.bse) | {
-        "correlation": float(model.cov_struct.dep_params)}
+        "correlation": float(np.asarray(model.cov_struct.dep_params))}
 
 
 def log_rt(answers: Answers) -> dict:

@@ -32,7 +32,7 @@ _LEFT_FROM = 75
 
 def accuracy_figure(summary: dict) -> Figure:
     """Accuracy: participants as dots, their mean with its 95% t interval, and the best constant answer where known."""
-    constant = np.mean([one["accuracy"]["best_constant"] for one in summary["conditions"]])
+    constant = float(np.mean([one["accuracy"]["best_constant"] for one in summary["conditions"]]))
     figure, axes = _sheet(summary, "Correct answers, %", (
         _people_note(summary), f"Dashed: the best constant answer ({number(constant)}%)."))
     for row, one in enumerate(summary["conditions"]):
@@ -165,14 +165,14 @@ def _grid(summary: dict, columns: int, notes: Sequence[str], note_colours: Seque
 def _dots(axes, row: float, values: Sequence[float]) -> None:
     """Participants' values in the lower part of a row; values close to each other are stacked, so that none hides
     another."""
-    values = np.sort(np.asarray(values, float))
-    if not len(values):
+    ordered = np.sort(np.asarray(values, float))
+    if not len(ordered):
         return
-    width = max(np.ptp(values), abs(values).max()) * _BIN or 1.0
-    _, counts = np.unique(np.round(values / width), return_counts=True)
+    width = max(np.ptp(ordered), abs(ordered).max()) * _BIN or 1.0
+    _, counts = np.unique(np.round(ordered / width), return_counts=True)
     offsets = np.concatenate([np.arange(count) - (count - 1) / 2 for count in counts])
     step = min(0.045, 2 * _SPREAD / max(counts.max() - 1, 1))
-    axes.scatter(values, row + _DOTS + step * offsets, s=9, color=_PEOPLE, alpha=0.75, linewidths=0, zorder=2,
+    axes.scatter(ordered, row + _DOTS + step * offsets, s=9, color=_PEOPLE, alpha=0.75, linewidths=0, zorder=2,
                  clip_on=False)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -23,7 +23,8 @@ def skill_for(accuracy: float, spread: float) -> float:
     all answers: the inverse of E[expit(skill + spread z)], by Gauss-Hermite quadrature."""
     nodes, weights = roots_hermitenorm(40)
     weights = weights / weights.sum()
-    return float(brentq(lambda skill: weights @ expit(skill + spread * nodes) - accuracy, -20, 20))
+    root: Any = brentq(lambda skill: weights @ expit(skill + spread * nodes) - accuracy, -20, 20)
+    return float(root)
 
 
 def paper_skill() -> dict[str, float]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO, cast
 
 from demo.errors import NotSaved
 from demo.files import replacing
@@ -109,7 +109,7 @@ class _Bundle:
     def file(self, name: str) -> Iterator[TextIO]:
         digest = hashlib.sha256()
         with self.archive.open(name, "w") as raw:
-            text = TextIOWrapper(_Hashed(raw, digest), encoding="utf-8", newline="")
+            text = TextIOWrapper(cast(IO[bytes], _Hashed(raw, digest)), encoding="utf-8", newline="")
             yield text
             text.flush()
             text.detach()

@@ -33,9 +33,11 @@ class Target(Protocol):
 
     def push(self, file: Path) -> None:
         """Put a file there under its own name, over an older copy."""
+        ...
 
     def pull(self, file: Path) -> bool:
         """Fetch the copy with this file's name to it; False where there is none."""
+        ...
 
 
 class FolderTarget:

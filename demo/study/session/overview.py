@@ -66,7 +66,7 @@ def overview(store: Store) -> Overview:
             study["mode"], counted, study["locked_utc"],
             {status: sum(counts.get(status, 0) for counts in found.values()) for status in STATUSES}, table,
             {condition: answers.get(condition, (0, 0)) for condition in config.conditions},
-            *(_events(db, kind, counted) for kind in ("stale_tab", "image_failed")), store.now())
+            _events(db, "stale_tab", counted), _events(db, "image_failed", counted), store.now())
 
 
 def people(store: Store) -> list[dict]:

@@ -36,8 +36,8 @@ def current(store: Store, db: sqlite3.Connection, person: sqlite3.Row) -> dict:
     if shut_out(db, person):
         return closed()
     where = {"progress": _progress(db, config, up), **preview}
-    if open_gate(db, config, person) is not None:
-        screen = _gate(config, up)
+    screen = _gate(config, up)
+    if screen is not None and open_gate(db, config, person) is not None:
         text = {"instructions": config.texts.instructions, "rest": config.texts.rest, "ready": config.texts.ready}
         return {"screen": screen, "text": text[screen], "gate": up["idx"], **where}
     step = trials.step_up(db, config, up)
@@ -62,8 +62,9 @@ def shut_out(db: sqlite3.Connection, person: sqlite3.Row) -> bool:
 def open_gate(db: sqlite3.Connection, config: StudyConfig, person: sqlite3.Row) -> int | None:
     """idx of the trial before which a page without a pair has still to be passed; None where none has."""
     up = trials.trial(db, person["pid"], trials.next_index(db, person["pid"]))
-    waits = up is not None and person["gate"] < up["idx"] and _gate(config, up) is not None
-    return up["idx"] if waits else None
+    if up is None or person["gate"] >= up["idx"] or _gate(config, up) is None:
+        return None
+    return up["idx"]
 
 
 def _gate(config: StudyConfig, up: sqlite3.Row) -> str | None:

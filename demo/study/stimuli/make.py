@@ -121,8 +121,9 @@ def _planned(sets: dict[str, list[Candidate]], training: list[Candidate], pool: 
     needed = config.attention_per_block * len(config.conditions)
     if len(checks) < needed:
         raise BadStudy(f"The gallery has no photos left for {needed} attention checks: take a larger gallery.")
-    return planned + [_Planned(f"{ATTENTION}{number:02d}", ATTENTION, (Look(photo, "none", 0),) * 2, "none")
-                      for number, photo in enumerate(checks[:needed], start=1)]
+    seen = [Look(photo, "none", 0) for photo in checks[:needed]]
+    return planned + [_Planned(f"{ATTENTION}{number:02d}", ATTENTION, (look, look), "none")
+                      for number, look in enumerate(seen, start=1)]
 
 
 def _one_each(photos: Iterable[Photo]) -> list[Photo]:

@@ -35,7 +35,7 @@ from demo.ui.parameters import event_value, photo_field
 from demo.ui.views.commands import compare_command
 from demo.ui.views.examples import EXAMPLES, FIRST
 from demo.ui.views.verdicts import Compared, compared_value, verdicts_value
-from demo.ui.widgets import changes, control, gallery_choices, style_choices
+from demo.ui.widgets import changes, control, entered, gallery_choices, style_choices
 from demo.verify import verify
 
 log = logging.getLogger("demo")
@@ -82,7 +82,7 @@ def compare_page(engine: Engine, blocks: gr.Blocks) -> None:
            "concurrency_id": HEAVY, "concurrency_limit": engine.settings.jobs, "api_visibility": "private",
            "show_progress": "minimal", "show_progress_on": [verdicts], "trigger_mode": "always_last"}
     for which, (photo, suffix) in enumerate(PHOTOS.items()):
-        form[f"occlude{suffix}"].input(style_choices, form[f"occlude{suffix}"], form[f"style{suffix}"], **QUICK)
+        entered(form[f"occlude{suffix}"])(style_choices, form[f"occlude{suffix}"], form[f"style{suffix}"], **QUICK)
         photos[photo].input(lambda chosen, which=which: _replaced(chosen, which, 0), faces, faces,
                             **QUICK).then(**run)
     gr.on([changes(part) for part in form.values()], **run)
@@ -98,7 +98,7 @@ def compare_page(engine: Engine, blocks: gr.Blocks) -> None:
                           preprocess=False)
 
 
-def _lay_out(engine: Engine, choices: Choices) -> tuple[dict[str, Component], dict[str, Component]]:
+def _lay_out(engine: Engine, choices: Choices) -> tuple[dict[str, PhotoInput], dict[str, Component]]:
     """Both photos, and a control for every choice."""
     photos, form = {}, {}
     for name, suffix in PHOTOS.items():
@@ -137,9 +137,10 @@ class CompareHandlers:
         identifier = self.engine.identifier(
             values["gallery"], values["backbone"],
             lambda done, total, path: progress((done, total), desc=f"Indexing {values['gallery']}", unit="photos"))
-        asked = [preparation_of(self.choices, values, face, suffix)
-                 for face, suffix in zip(faces, PHOTOS.values(), strict=True)]
-        return Compared(verify(*photos, identifier, *asked))
+        first, second = photos
+        one, other = (preparation_of(self.choices, values, face, suffix)
+                      for face, suffix in zip(faces, PHOTOS.values(), strict=True))
+        return Compared(verify(first, second, identifier, one, other))
 
     def run(self, first, second, faces, *choices, progress=gr.Progress()):  # noqa: B008
         """The form → what the page shows."""

@@ -100,7 +100,7 @@ def _explained(name: str, result: ExplanationResult) -> dict[str, np.ndarray]:
     return {f"{name}_{way}": rows.astype(np.float32) for way, rows in zip(("forward", "backward"), both, strict=True)}
 
 
-def _npz(arrays: dict[str, np.ndarray]) -> bytes:
+def _npz(arrays: dict[str, Any]) -> bytes:
     file = BytesIO()
     np.savez_compressed(file, **arrays)
     return file.getvalue()

@@ -17,7 +17,7 @@ from demo.ui.components import ExampleStrip, PhotoInput
 from demo.ui.engine import Engine
 from demo.ui.views.board import photo_thumb
 from demo.ui.views.examples import EXAMPLES, FIRST
-from demo.ui.widgets import changes, control, gallery_choices, pairs, style_choices
+from demo.ui.widgets import changes, control, entered, gallery_choices, pairs, style_choices
 
 #: Choices with a place of their own; all others are method settings.
 PLACED = ("occlude", "style", "gallery", "backbone", "stage2")
@@ -93,13 +93,14 @@ class Form:
         """What the choices do to each other."""
         alter, style, backbone, stage2, grid, weighting = (
             self.controls[word] for word in ("occlude", "style", "backbone", "stage2", "grid", "weighting"))
-        alter.input(lambda chosen: (style_choices(chosen), gr.Button(visible=chosen != UNSET)), alter,
-                    [style, self.shuffle], **quick)
-        backbone.input(lambda name, chosen: _reranking_choices(engine.info(name), chosen), [backbone, stage2], stage2,
-                       **quick)
-        backbone.input(lambda name: _grid_choices(engine, name), backbone, grid, **quick).then(
+        entered(alter)(lambda chosen: (style_choices(chosen), gr.Button(visible=chosen != UNSET)), alter,
+                       [style, self.shuffle], **quick)
+        entered(backbone)(lambda name, chosen: _reranking_choices(engine.info(name), chosen), [backbone, stage2],
+                          stage2, **quick)
+        entered(backbone)(lambda name: _grid_choices(engine, name), backbone, grid, **quick).then(
             lambda *chosen: _weighting_choices(engine, *chosen), [backbone, grid, weighting], weighting, **quick)
-        grid.input(lambda *chosen: _weighting_choices(engine, *chosen), [backbone, grid, weighting], weighting, **quick)
+        entered(grid)(lambda *chosen: _weighting_choices(engine, *chosen), [backbone, grid, weighting], weighting,
+                      **quick)
 
 
 def _reranking_choices(backbone: BackboneInfo, chosen: str) -> gr.Radio:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 from demo.backbones import BackboneInfo, grid_name
@@ -11,7 +13,7 @@ from demo.ui.components import ArchiveInput
 from demo.ui.engine import Engine
 
 PAGE = 48
-PRIVATE = {"api_visibility": "private"}
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
 
 def galleries_page(engine: Engine, page: gr.Blocks) -> None:
@@ -81,7 +83,7 @@ class GalleryHandlers:
 
     def __init__(self, engine: Engine):
         self.engine = engine
-        self._stopped: set[str] = set()
+        self._stopped: set[str | None] = set()
 
     def refresh(self, chosen: str | None):
         """The table, and the choices with what was chosen kept where it still exists."""

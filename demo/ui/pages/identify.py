@@ -139,7 +139,8 @@ class IdentifyHandlers:
         known = EXAMPLES.get(example)
         try:
             result = self.compute(photo, values, face, known.truth if known and not face else None, progress)
-            value = board_value(result) | {"link": link_of(self.choices, values, self.standard, example)}
+            value: dict[str, Any] = board_value(result)
+            value["link"] = link_of(self.choices, values, self.standard, example)
             first = inspector_value(result, value["selected"])
         except DemoError as error:
             shown = getattr(error, "photo", None)  # of a face that was lost, the altered photo

@@ -88,7 +88,7 @@ class ResultHandlers:
 
     def __init__(self, engine: Engine):
         self.engine = engine
-        self._stopped: set[str] = set()
+        self._stopped: set[str | None] = set()
 
     @cached_property
     def document(self) -> Document | None:
@@ -103,7 +103,7 @@ class ResultHandlers:
     def open_link(self, request: gr.Request) -> tuple[str, str]:
         """A visitor arrives: the section that the link names, or the first."""
         name = dict(request.query_params).get("section", ITEMS) if request else ITEMS
-        name = name if name in dict(map(reversed, self.sections())) else ITEMS
+        name = name if name in {word for _, word in self.sections()} else ITEMS
         return name, self.show(name)
 
     def show(self, name: str) -> str:

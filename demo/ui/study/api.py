@@ -33,10 +33,10 @@ _MOST = 2**31
 
 
 class _Device(BaseModel):
-    viewport_w: int | None = Field(None, ge=0, le=100_000)
-    viewport_h: int | None = Field(None, ge=0, le=100_000)
-    dpr: float | None = Field(None, ge=0, le=100, allow_inf_nan=False)
-    tz_offset: int | None = Field(None, ge=-1440, le=1440)
+    viewport_w: int | None = Field(default=None, ge=0, le=100_000)
+    viewport_h: int | None = Field(default=None, ge=0, le=100_000)
+    dpr: float | None = Field(default=None, ge=0, le=100, allow_inf_nan=False)
+    tz_offset: int | None = Field(default=None, ge=-1440, le=1440)
 
 
 class _Enrol(BaseModel):

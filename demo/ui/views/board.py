@@ -107,16 +107,19 @@ def board_value(result: Result) -> dict:
             continue
         visible = match.row in shown
         ranked = result.stages.get(found.matching.method, {}).get(match.row)
-        picture = pictured.thumbnail(result.pair(ranked)) if pictured and visible and ranked else None
+        picture = None
+        if pictured and visible and ranked:
+            thumbnail = pictured.thumbnail(result.pair(ranked))
+            picture = None if thumbnail is None else {
+                "src": picture_url(thumbnail),
+                "alt": f"{pictured.title} picture: {pictured.thumbnail_alt.format(name=match.identity)}"}
         candidates.append({
             "row": match.row, "name": match.identity, "path": match.path, "rank": match.rank, "first": match.cosine,
             "second": {stage: matches[match.row].patch for stage, matches in result.stages.items()
                        if match.row in matches},
             "correct": None if found.truth is None else match.identity == found.truth,
             "thumb": _jpeg(result.crop(match.row)) if visible else None,
-            "picture": None if picture is None else {
-                "src": picture_url(picture), "alt": f"{pictured.title} picture: "
-                                                    f"{pictured.thumbnail_alt.format(name=match.identity)}"},
+            "picture": picture,
         })
     height, width = found.query.crop.shape[:2]
     return {
@@ -219,7 +222,7 @@ def _shrunk(photo: np.ndarray) -> np.ndarray:
 def picture_url(picture: np.ndarray) -> str:
     """A picture as a data address, without loss; packed lightly, for speed."""
     _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 2])
-    return "data:image/png;base64," + base64.b64encode(data).decode()
+    return "data:image/png;base64," + base64.b64encode(data.tobytes()).decode()
 
 
 def heat_url(picture: np.ndarray) -> str:
@@ -232,4 +235,4 @@ def _jpeg(picture: np.ndarray, quality: int = 90, further: Sequence[int] = ()) -
     """A photo, where small losses do not matter."""
     _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR),
                            [cv2.IMWRITE_JPEG_QUALITY, quality, *further])
-    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()

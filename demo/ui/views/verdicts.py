@@ -46,7 +46,7 @@ def _row(judged: Judgement) -> dict:
     reason = next(iter(explains(judged.method).values()), [*EXPLANATIONS.values()][-1])
     return {
         "method": judged.method, "title": judged.title, "distance": judged.distance, "verdict": judged.verdict,
-        "words": WORDS.get(judged.verdict, "no threshold"), "view": reason.view,
+        "words": "no threshold" if judged.verdict is None else WORDS[judged.verdict], "view": reason.view,
         "threshold": line and {"value": line.value, "lower": line.lower, "upper": line.upper,
                                "error": 100 * line.error},
     }
