@@ -1,10 +1,13 @@
 """The command line, called in this process with its real defaults."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from conftest import QUERIES, real_photos
+from conftest import QUERIES, ROOT, real_photos
 from PIL import Image
 
 from demo.cli import main
@@ -30,6 +33,16 @@ def test_identify_json_has_the_documented_shape(capsys):
     assert set(data["stage2"][0]) == {"rank", "identity", "path", "cosine", "emd", "combined"}
     for match in data["stage2"]:
         assert match["combined"] == pytest.approx(0.7 * match["emd"] + 0.3 * match["cosine"], abs=1e-6)
+
+
+def test_a_reader_that_has_enough_causes_no_traceback():
+    """As "weights list | head -1": the pipe is shut before anything is written."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-m", "demo", "weights", "list"], stdout=write, stderr=subprocess.PIPE,
+                          text=True, cwd=ROOT, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_identify_writes_a_table_and_figures(capsys, tmp_path):

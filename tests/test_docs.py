@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import pytest
 from conftest import QUERIES, ROOT
 from markdown_it import MarkdownIt
+from test_rooms import ROOMS
 
 from demo import cli
 from demo.explain import EXPLANATIONS
@@ -199,10 +200,10 @@ def test_every_setting_is_documented():
         assert f"`DEMO_{field.upper()}`" in hosting
 
 
-def test_the_map_shows_every_room():
-    drawn = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("\ndemo/\n")[1].split("```")[0]
-    rooms = {folder.parent.name for folder in (ROOT / "demo").glob("*/__init__.py")}
-    assert rooms <= set(re.findall(r"(\w+)/", drawn))
+def test_the_map_shows_every_room_in_the_order_that_holds():
+    drawn = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("\ndemo/\n")[1].split("\nassets/")[0]
+    shown = re.findall(r"(?<=[ ]{2})(\w+)(?:/|\.py)(?=\s)", "\n  ".join(drawn.splitlines()))
+    assert shown == [room for room in ROOMS[::-1] if not room.startswith("_")]
 
 
 def test_the_readme_begins_as_promised():

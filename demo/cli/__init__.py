@@ -7,6 +7,7 @@ cannot be used; the last line says why.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -32,10 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first = arguments[0] if arguments else ""
     try:
         parsed = _parser(first).parse_args(arguments)  # reads the settings, which may be wrong too
-        return parsed.run(parsed) or 0
+        status = parsed.run(parsed) or 0
+        sys.stdout.flush()
+        return status
     except (DemoError, Refused) as error:
         print(f"{first}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read the answer, "head" for instance, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that nothing is written at the exit either
+        return 141
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
