@@ -92,6 +92,6 @@ def thin_plate(source: np.ndarray, target: np.ndarray, smoothing: float = 1e-3):
     def spline(points: np.ndarray) -> np.ndarray:
         points = (np.asarray(points, float) - centre) / size
         basis = np.concatenate([kernel(points, knots), np.ones((len(points), 1)), points], axis=1)
-        return np.einsum("mk,kd->md", basis, weights)
+        return np.einsum("mk,kd->md", basis, np.asarray(weights))
 
     return spline

@@ -142,7 +142,7 @@ def _same_pairs(answers: Answers) -> dict:
     table = table[list(answers.conditions)].to_numpy(int)
     if (table == table[:, :1]).all():
         return {"cochran_q": _untested(len(table), "no answer changed between conditions"), "mcnemar": []}
-    q = cochrans_q(table)
+    q: Any = cochrans_q(table)
     mcnemars = []
     for a, b in combinations(range(table.shape[1]), 2):
         gained = int(((table[:, a] == 0) & (table[:, b] == 1)).sum())
