@@ -1,4 +1,4 @@
-"""Which candidates a study shows: balanced, matched for difficulty, and with enough wrong decisions (docs/method.md)."""
+"""Which candidates a study shows: balanced, matched for difficulty, with enough wrong decisions (docs/method.md)."""
 
 from __future__ import annotations
 
