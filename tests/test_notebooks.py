@@ -12,6 +12,7 @@ from io import BytesIO, StringIO
 import pytest
 from conftest import BUNDLED, ROOT
 from PIL import Image
+from test_docs import anchors
 
 NOTEBOOKS = sorted((ROOT / "docs").glob("*.ipynb"))
 PEOPLE = sorted(BUNDLED.glob("person-*"))
@@ -89,6 +90,15 @@ def test_what_is_stored_is_small_and_tells_nothing_of_a_machine(cells, request):
     for cell in cells:
         for text in [source(cell), *(stored(cell, "text") if cell["cell_type"] == "code" else [])]:
             assert not re.search(r"(^|[\s\"'(])/(home|Users|tmp|work|root)/|[A-Z]:\\", text)
+
+
+def test_links_lead_somewhere(cells):
+    told = "".join(source(cell) for cell in cells if cell["cell_type"] == "markdown")
+    links = re.findall(r"\]\(([^)#]+)#?([^)]*)\)", told)
+    assert links
+    for target, anchor in links:
+        goal = ROOT / "docs" / target
+        assert goal.is_file() and (not anchor or anchor in anchors(goal)), f"{target}#{anchor} is not there"
 
 
 def test_a_reader_finds_every_output_in_order(cells):
