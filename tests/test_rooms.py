@@ -13,10 +13,11 @@ PACKAGE = ROOT / "demo"
 #: Every folder and file of the package, from the bottom up. Each imports only from those before it.
 ROOMS = (
     "errors", "fields", "places", "files", "drawing", "weights",
-    "faces", "backbones", "matching", "crossimage", "checkpoints", "methods",
+    "faces", "backbones", "matching", "crossimage", "checkpoints", "convert",
+    "methods",
     "gallery", "attack", "query", "calibration", "explain", "identify", "verify",
     "figures", "robustness", "evaluation",
-    "settings", "study", "convert",
+    "settings", "study",
     "ui", "benchmarks", "cli", "__main__",
 )
 #: Those that read the settings of the process; all others are given what they need.

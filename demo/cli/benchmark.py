@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from importlib import import_module
 
 from demo.cli.arguments import positive
@@ -15,9 +16,11 @@ def add(commands) -> None:
     benchmark.add_argument("what", nargs="?", choices=BENCHMARKS, default="identify")
     benchmark.add_argument("--repeats", type=positive, default=15, help="runs per measurement (default 15)")
     benchmark.add_argument("--json", action="store_true")
+    benchmark.add_argument("more", nargs=argparse.REMAINDER, metavar="...",
+                           help="arguments of that benchmark: 'benchmark detectors --help' lists them")
     benchmark.set_defaults(run=_benchmark)
 
 
 def _benchmark(parsed) -> None:
     benchmark = import_module(f"demo.benchmarks.{parsed.what}")
-    benchmark.main(["--repeats", str(parsed.repeats), *(["--json"] if parsed.json else [])])
+    benchmark.main(["--repeats", str(parsed.repeats), *(["--json"] if parsed.json else []), *parsed.more])
