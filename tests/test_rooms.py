@@ -13,7 +13,7 @@ PACKAGE = ROOT / "demo"
 #: Every folder and file of the package, from the bottom up. Each imports only from those before it.
 ROOMS = (
     "errors", "fields", "places", "files", "drawing", "weights",
-    "faces", "backbones", "matching", "crossimage", "checkpoints", "convert",
+    "faces", "backbones", "visibility", "matching", "crossimage", "checkpoints", "convert",
     "methods",
     "gallery", "attack", "query", "calibration", "explain", "identify", "verify",
     "figures", "robustness", "evaluation",

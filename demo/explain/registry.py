@@ -17,12 +17,14 @@ from demo.explain.pair import Pair
 from demo.explain.relevance import RelevanceExplanation
 from demo.explain.results import Result
 from demo.explain.rollout import RolloutExplanation
+from demo.explain.visible import VisibleExplanation
 from demo.explain.weights import WeightsExplanation
 
 #: Word → explanation, in the order that pages show.
 EXPLANATIONS: dict[str, Explanation] = {one.word: one for one in (
     FlowExplanation(), LinesExplanation(), WeightsExplanation(), AttentionExplanation(), RolloutExplanation(),
-    RelevanceExplanation(), CorrelationExplanation(), H2LCorrelationExplanation(), NumbersExplanation())}
+    RelevanceExplanation(), CorrelationExplanation(), H2LCorrelationExplanation(), VisibleExplanation(),
+    NumbersExplanation())}
 
 
 @dataclass(frozen=True)

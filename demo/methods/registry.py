@@ -8,6 +8,7 @@ from pathlib import Path
 from demo.backbones import Backbone
 from demo.crossimage import CrossImageModel
 from demo.errors import BadSetting
+from demo.methods.alike import Alike
 from demo.methods.base import AnyBackbone, Faces, Method
 from demo.methods.cosine import Cosine
 from demo.methods.cross import CrossMethod
@@ -18,7 +19,7 @@ from demo.methods.h2l import H2L
 from demo.methods.v import V
 
 #: Word → method, in the order that menus and tables show. The first is Stage 1.
-METHODS: dict[str, type[Method]] = {method.word: method for method in (Cosine, Emd, H2L, H2, H1, V)}
+METHODS: dict[str, type[Method]] = {method.word: method for method in (Cosine, Emd, H2L, H2, H1, V, Alike)}
 #: Stage 1: ranks the whole gallery.
 STAGE1 = Cosine
 #: What re-ranks unless something else is asked for.

@@ -1,0 +1,11 @@
+"""What of an aligned face can be seen: an estimate per patch, and what covering it does to a backbone's features.
+
+Both are learned from occlusions that are drawn, whose place is known, so nobody has to label anything.
+"""
+
+from demo.visibility.estimate import KINDS, NOTHING, Cover, Visibility
+from demo.visibility.learn import learn_visibility
+from demo.visibility.store import read_visibility, save_visibility, shipped_visibility
+
+__all__ = ["KINDS", "NOTHING", "Cover", "Visibility", "learn_visibility", "read_visibility", "save_visibility",
+           "shipped_visibility"]
