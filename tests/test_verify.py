@@ -16,7 +16,7 @@ from demo.explain import pair_figure, to_png
 from demo.figures import verified_pair
 from demo.gallery import Gallery
 from demo.identify import Identifier
-from demo.methods import METHODS
+from demo.methods import ready
 from demo.query import Preparation
 from demo.ui.pages.downloads import COMPARISON
 from demo.ui.views.commands import compare_command
@@ -25,8 +25,8 @@ from demo.verify import agreement, verify
 
 PHOTO = QUERIES / "person-032" / "04.jpg"
 MASK = Preparation(alteration="mask", style="surgical-blue")
-#: Methods that judge pairs, in their order.
-JUDGING = [word for word, method in METHODS.items() if method.verifies]
+#: Methods that judge pairs on the default backbone, in their order.
+JUDGING = [word for word, method in ready("dlib").items() if method.verifies]
 
 
 @pytest.fixture(scope="module")
