@@ -177,8 +177,9 @@ def styles_of(alter: str) -> dict[str, str]:
 def rerankings(backbone: AnyBackbone) -> dict[str, str]:
     """Ways to re-rank, word → title: the methods that judge pairs too, the default beside the first of those that are
     trained, none, and what else is ready for a backbone."""
-    usual = {word: one.short for word, one in RERANKING.items() if one.verifies or not one.trained}
     further = {word: one.short for word, one in ready(backbone, among=RERANKING).items()}
+    usual = {word: one.short for word, one in RERANKING.items()
+             if (one.verifies if one.trained else word in further)}  # trained ones say how to get their weights
     return {**usual, BOTH: "Both", NONE: "Stage 1 only", **further}
 
 
