@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -108,14 +109,17 @@ class Alike(Method):
         """learned: what is known of covers on this backbone; default: what comes with the app, WeightsMissing where
         there is nothing."""
         super().__init__(backbone, gallery)
-        self._path = None if learned else shipped_visibility(backbone.name, backbone.info.folder)
-        self.learned = learned or read_visibility(self._path, backbone)
+        self._path: Path | None = None
+        if learned is None:
+            self._path = shipped_visibility(backbone.name, backbone.info.folder)
+            learned = read_visibility(self._path, backbone)
+        self.learned = learned
 
     @classmethod
     def unavailable(cls, backbone: AnyBackbone, gallery: Faces | None = None) -> str | None:
         info = backbone.info if isinstance(backbone, Backbone) else backbone
         try:
-            shipped_visibility(*((info,) if isinstance(info, str) else (info.name, info.folder)))
+            shipped_visibility(info) if isinstance(info, str) else shipped_visibility(info.name, info.folder)
         except WeightsMissing as error:
             return str(error)
         return None

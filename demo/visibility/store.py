@@ -54,7 +54,7 @@ def read_visibility(path: Path, backbone: Backbone) -> Visibility:
     except BadSetting:
         grid = None
     shapes = grid and _shapes(backbone, grid, tensors)
-    if not shapes or {name: tuple(one.shape) for name, one in tensors.items()} != shapes or not all(
+    if not grid or not shapes or {name: tuple(one.shape) for name, one in tensors.items()} != shapes or not all(
             bool(torch.isfinite(one).all()) for one in tensors.values()):
         raise BadWeights(f"{path.name} does not fit the {backbone.name} backbone: {_AGAIN}")
     return Visibility(**tensors, grid=grid, backbone=backbone.name, backbone_sha256=backbone.weights_sha256)
