@@ -14,7 +14,7 @@ from conftest import BUNDLED
 from demo.convert import SOURCES
 from demo.convert import centerface as converted
 from demo.errors import BadWeights
-from demo.faces import alter, centerface, detect_faces, geometry, load_photo
+from demo.faces import alter, detect_faces, geometry, load_photo
 from demo.faces.centerface import CenterFace, faces_of
 from demo.places import ASSETS
 from demo.weights import FILES, find, sha256
@@ -252,21 +252,6 @@ def test_small_faces_in_large_photos_and_tight_crops(photo, face):
     left, top, right, bottom = (round(side) for side in face.box)
     (tight,) = detect_faces(np.ascontiguousarray(photo[top + 8:bottom - 8, left + 8:right - 8]), "centerface")
     assert np.linalg.norm(tight.five + (left + 8, top + 8) - face.five, axis=1).mean() < 0.12 * eye_distance(face)
-
-
-def test_a_closer_look_is_steadier(photo, face):
-    """Points of a photo and of a turned, reduced copy: nearer to each other than those of the first look."""
-    matrix = cv2.getRotationMatrix2D((128, 128), 17, 0.73)
-    turned = cv2.warpAffine(photo, matrix, (256, 256), borderMode=cv2.BORDER_REPLICATE)
-    (raw,), (raw_turned,) = (centerface.detect(one)[2] for one in (photo, turned))
-    looked, looked_turned = (centerface.look_closer(one, [points])[0]
-                             for one, points in ((photo, raw), (turned, raw_turned)))
-    errors = [np.linalg.norm(geometry.apply(matrix, one) - other, axis=1).mean()
-              for one, other in ((raw, raw_turned), (looked, looked_turned))]
-    assert errors[1] < errors[0] and errors[1] < 0.06 * 0.73 * eye_distance(face)
-    far = [raw + (0, 1000)]  # nothing to be seen there: points stay
-    assert np.array_equal(centerface.look_closer(photo, far)[0], far[0])
-    assert centerface.look_closer(photo, []) == []
 
 
 def test_threads_do_not_disturb_each_other(photo, face):

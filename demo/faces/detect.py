@@ -19,7 +19,7 @@ import dlib as _dlib
 import numpy as np
 
 from demo.errors import BadSetting, NoFace
-from demo.faces import centerface, geometry, mtcnn
+from demo.faces import centerface, geometry, marks, mtcnn
 from demo.faces.face import Face
 from demo.weights import dlib_model
 
@@ -103,8 +103,8 @@ def _find_centerface(photo: np.ndarray, folder: Path | None) -> list[Detection]:
 
 
 def _refine_centerface(picture: np.ndarray, found: list[Detection], folder: Path | None) -> list[Detection]:
-    marked = [one.five_points for one in found if one.five_points is not None]  # it marks every face
-    points = centerface.look_closer(picture, marked, folder)
+    pointed = [one.five_points for one in found if one.five_points is not None]  # it marks every face
+    points = marks.look_closer(picture, pointed, folder)
     return [replace(one, five_points=five) for one, five in zip(found, points, strict=True)]
 
 
@@ -147,7 +147,7 @@ def detect_faces(photo: np.ndarray, detector: str = "hog", *, folder: Path | Non
         if chosen.refine and found:
             found = chosen.refine(picture, found, folder)
         if found:
-            return sorted((_fit(picture, one, folder, to_photo) for one in found), key=lambda face: -face.area)
+            return sorted((fit_landmarks(picture, one, folder, to_photo) for one in found), key=lambda face: -face.area)
     return []
 
 
@@ -170,7 +170,7 @@ def landmark_face(photo: np.ndarray, box: Box, *, score: float = 1.0, folder: Pa
     height, width = photo.shape[:2]
     if not (right - left >= 8 and bottom - top >= 8 and right > 0 and bottom > 0 and left < width and top < height):
         raise BadSetting("The box of the face must lie on the photo and be at least 8 pixels wide and high.")
-    return _fit(photo, Detection((left, top, right, bottom), score), folder)
+    return fit_landmarks(photo, Detection((left, top, right, bottom), score), folder)
 
 
 def aligned_face(photo: np.ndarray, *, folder: Path | None = None) -> Face:
@@ -241,7 +241,7 @@ def _fit_frame(found: Detection) -> Box:
     return (*(middle - half).tolist(), *(middle + half).tolist())
 
 
-def _fit(picture: np.ndarray, found: Detection, folder: Path | None, back: np.ndarray | None = None) -> Face:
+def fit_landmarks(picture: np.ndarray, found: Detection, folder: Path | None, back: np.ndarray | None = None) -> Face:
     """The face of a detection: landmarks are fitted on the part of the picture round it.
 
     back: 2x3 map from the picture to the photo in whose coordinates the face is wanted, if that is another one.
