@@ -145,7 +145,7 @@ def query_pictures(query: Query) -> dict:
     return {
         "original": _jpeg(_shrunk(query.photo)), "faces": faces, "face": query.preparation.face,
         "altered": _jpeg(_shrunk(altered.photo)) if altered else None,
-        "alteredTitle": altered_label(query) if altered else None,
+        "alteredTitle": altered_label(query) if altered else None, "seen": query.told,
     }
 
 
