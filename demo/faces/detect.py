@@ -121,6 +121,8 @@ def _find_mtcnn(photo: np.ndarray, folder: Path | None) -> list[Detection]:
     return _pointed(*mtcnn.detect(photo, folder))
 
 
+#: The detector that is used unless another is asked for: it finds masked faces, and lies beside the program.
+DEFAULT_DETECTOR = "centerface"
 #: Every detector by name.
 DETECTORS = {
     "centerface": Detector("CenterFace: masked, turned and small faces, marks five points", (640, 1280, 2560),
@@ -131,7 +133,7 @@ DETECTORS = {
 }
 
 
-def detect_faces(photo: np.ndarray, detector: str = "hog", *, folder: Path | None = None) -> list[Face]:
+def detect_faces(photo: np.ndarray, detector: str = DEFAULT_DETECTOR, *, folder: Path | None = None) -> list[Face]:
     """All faces of a uint8 (H, W, 3) RGB photo, largest box first; an empty list where there is none.
 
     Several tries, each only if the one before found nothing: the photo (reduced, if it is large), the photo at
@@ -162,7 +164,8 @@ def detect_faces(photo: np.ndarray, detector: str = "hog", *, folder: Path | Non
     return []
 
 
-def find_face(photo: np.ndarray, *, index: int = 0, detector: str = "hog", folder: Path | None = None) -> Face:
+def find_face(photo: np.ndarray, *, index: int = 0, detector: str = DEFAULT_DETECTOR,
+              folder: Path | None = None) -> Face:
     """The face with this place in ``detect_faces`` (0 = the largest). Raises NoFace where there is none."""
     faces = detect_faces(photo, detector, folder=folder)
     if not faces:
