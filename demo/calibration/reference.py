@@ -29,7 +29,7 @@ _POINTS = 400
 @dataclass(frozen=True)
 class SourceInfo:
     """Photos of one kind. name: for people. index: hash of the index that was measured. others: strangers that each
-    query met. soft: softened first. sharpness: only a twentieth of its unaltered photos are softer."""
+    query met. soft: softened first. sharpness: kind of alteration → what only a hundredth of its photos stay below."""
 
     name: str
     index: str
@@ -37,7 +37,7 @@ class SourceInfo:
     photos: int
     others: int
     soft: bool
-    sharpness: float
+    sharpness: dict[str, float]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from demo.calibration.keys import KINDS, PAIRS, PLAIN, STRANGERS, array_key, named
+from demo.calibration.quality import sharpness
 from demo.calibration.reference import Reference
 from demo.calibration.strangers import Strangers
 from demo.calibration.threshold import Threshold, careful_threshold, set_threshold
@@ -36,11 +37,12 @@ ENOUGH = 30
 
 @dataclass(frozen=True)
 class Unfit:
-    """There is no measurement for the settings in use. reason: one sentence. asked: the alteration that was not
-    measured, if that is why."""
+    """There is no measurement for the settings or the photo in use. reason: one sentence. asked: the alteration that
+    was not measured, if that is why. photo: it is the photo that is unlike any that was measured."""
 
     reason: str
     asked: str | None = None
+    photo: bool = False
 
 
 class Calibration:
@@ -74,15 +76,18 @@ class Calibration:
         with safe_open(self.file, "np") as opened:
             return [opened.get_tensor(key) for key in keys]
 
-    def strangers(self, method: Method, matching: Matching, alteration: str | None,
-                  alpha: float | None) -> Strangers | Unfit:
+    def strangers(self, method: Method, matching: Matching, alteration: str | None, alpha: float | None,
+                  crop: np.ndarray | None = None) -> Strangers | Unfit:
         """The yardstick for the best match of a ranking. method: the one that re-ranked (STAGE1 for Stage 1 alone).
-        alpha: its share in Eq. 5.1, None for Stage 1 alone. alteration: of the query, made or worn.
+        alpha: its share in Eq. 5.1, None for Stage 1 alone. alteration: of the query, made or worn. crop: its aligned
+        face; one that is softer than all that was measured is Unfit.
 
         Of a gallery with ENOUGH people who have two photos its own; else that of other people, for as many photos as
         the gallery has; where there is none for the settings, its own after all.
         """
         kind, share = alteration or PLAIN, 0.0 if alpha is None else alpha
+        if crop is not None and (unlike := _unlike(method, (crop,), (kind,), ("This photo",))):
+            return unlike
         unfit = self._unfit(STRANGERS, method, matching, (kind,))
         if unfit is None and self.enough:
             return self._own_strangers(method, kind, share)
@@ -124,14 +129,17 @@ class Calibration:
             f"than {ENOUGH} people with two photos; of {_listed(reference)} the most careful.",
             max(known, key=lambda values: float(np.quantile(values, 0.95))))
 
-    def threshold(self, method: Method, first: str | None, second: str | None) -> Threshold | Unfit:
+    def threshold(self, method: Method, first: str | None, second: str | None,
+                  crops: Sequence[np.ndarray] = ()) -> Threshold | Unfit:
         """The threshold of a method at its default options for two photos. first, second: how they were altered, or
-        what they wear.
+        what they wear. crops: their aligned faces; with one that is softer than all that was measured it is Unfit.
 
         It holds for photos of every kind that was measured, other people's and, with ENOUGH people who have two photos,
         the gallery's own: "same" is said where it would be of all kinds, and "different" likewise. Where nothing is
         known of other people the gallery's own is taken.
         """
+        if unlike := _unlike(method, crops, (first or PLAIN, second or PLAIN), ("The first photo", "The second photo")):
+            return unlike
         kinds = _ordered(first, second)
         own = self.own_threshold(method, first, second)
         if isinstance(own, Unfit) and own.asked is not None:
@@ -188,6 +196,17 @@ class Calibration:
             return None
         return (f"{method.short} was measured as \u201c{measured}\u201d, and \u201c{used}\u201d is in use: distances "
                 "of one say nothing about the other.")
+
+
+def _unlike(method: Method, crops: Sequence[np.ndarray], kinds: Sequence[str], names: Sequence[str]) -> Unfit | None:
+    """Why nothing is said of aligned faces that are softer than those of every source, altered alike; or None."""
+    sources = Reference.shipped(method.backbone).sources.values()
+    for crop, kind, name in zip(crops, kinds, names, strict=False):
+        least = min((one.sharpness[kind] for one in sources if kind in one.sharpness), default=0.0)
+        if (sharp := sharpness(crop)) < least:
+            return Unfit(f"{name} is softer (sharpness {sharp:.2f}) than those that were measured (from {least:.2f} "
+                         "on), and distances of such faces mislead: take a larger or sharper one.", photo=True)
+    return None
 
 
 def _ordered(first: str | None, second: str | None) -> tuple[str, str]:
