@@ -100,7 +100,7 @@ def verify(first, second, identifier: Identifier, first_preparation: Preparation
     for word, method in identifier.ready(verifies=True).items():
         with clock.step(word):
             distance = float(method.pairs(one, other)[0])
-        line = calibration.threshold(method, first_preparation.alteration, second_preparation.alteration)
+        line = calibration.threshold(method, queries[0].measured_as, queries[1].measured_as)
         judgements.append(Judgement(word, distance, line, clock.steps[word]))
     bare = Pair((queries[0].crop, queries[1].crop), (one, other), identifier.method, Matching(),
                 ("First photo", "Second photo"), ("first photo", "second photo"))

@@ -7,6 +7,7 @@ import logging
 import secrets
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 import gradio as gr
 
@@ -83,6 +84,12 @@ def _lay_out_trial(does: ResultHandlers) -> None:
     stop.click(does.stop, **QUICK)
 
 
+def shipped_results() -> dict[str, Any]:
+    """What was measured for the report that comes with the app; empty where none does."""
+    file = SHIPPED / RESULTS
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
 class ResultHandlers:
     """What the page does, without its components."""
 
@@ -93,8 +100,8 @@ class ResultHandlers:
     @cached_property
     def document(self) -> Document | None:
         """The shipped report, or None where there is none."""
-        file = SHIPPED / RESULTS
-        return Document(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+        results = shipped_results()
+        return Document(results) if results else None
 
     def sections(self) -> list[tuple[str, str]]:
         sections = self.document.results["sections"] if self.document else []
