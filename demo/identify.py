@@ -262,7 +262,7 @@ class Identifier:
         matching = found.matching
         method = self.method(matching.method if matching.reranks else STAGE1.word)
         return Calibration(self.gallery).strangers(
-            method, matching, found.query.measured_as, matching.alpha if matching.reranks else None)
+            method, matching, found.query.measured_as, matching.alpha if matching.reranks else None, found.query.crop)
 
     def provenance(self) -> dict:
         """What the numbers were made with."""
