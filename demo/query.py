@@ -17,6 +17,7 @@ from demo.attack import ATTACKS, adversarial
 from demo.backbones import Backbone, Features
 from demo.errors import BadSetting, NoFace
 from demo.faces import (
+    DEFAULT_DETECTOR,
     DETECTORS,
     DRAWN,
     NO_FACE,
@@ -58,7 +59,7 @@ class Preparation:
     style: str | None = option(None, kind=str, title="Style", each=True, of="alteration",
                                help="Style of the alteration.", unset="drawn by the seed")
     detector: str = option(
-        "hog", title="Face detector", called="detector", help="Which face detector looks for faces.",
+        DEFAULT_DETECTOR, title="Face detector", called="detector", help="Which face detector looks for faces.",
         choices=lambda: {name: one.title for name, one in DETECTORS.items()})
     face: int = option(0, title="Face", help="Which face of the photo, 1 = the largest.", low=0, each=True,
                        parse=lambda text: int(text) - 1, show=lambda face: str(face + 1))

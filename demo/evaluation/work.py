@@ -112,7 +112,9 @@ class Work:
         gallery = self.ranker.gallery
         if photo.row is not None and as_stored(asked, gallery.manifest.detector):
             with clock.step("index"):
-                return gallery.whole([photo.row])
+                wanted = {matching.grid for matching in self.settings} & set(self.ranker.identifier.backbone.info.grids)
+                return replace(gallery.features([photo.row]), maps={
+                    grid: gallery.features([photo.row], grid).patches for grid in wanted - {gallery.grids[0]}})
         return self.store.features(photo.file, asked, clock, gallery)
 
     def _key(self, photo: QueryPhoto, asked: Preparation) -> str:
