@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -215,6 +215,17 @@ class Identifier:
             candidates = self._candidates(method, rows, matching)
         with clock.step(method.word):
             return method.distances(features, candidates, matching.of(method.word), matching.grid)
+
+    def measures(self, features: Features, rows: Sequence[int], matching: Matching,
+                 clock: Clock) -> Callable[[Matching], torch.Tensor]:
+        """Setting → the distances that ``measure`` gives under it, of settings that have the method and the grid of
+        ``matching``: what those share is computed once."""
+        method = self.method(matching.method)
+        with clock.step("patches"):
+            candidates = self._candidates(method, rows, matching)
+        with clock.step(method.word):
+            under = method.under(features, candidates, matching.grid)
+        return lambda wanted: under(wanted.of(method.word))
 
     def _candidates(self, method: Method, rows: Sequence[int], matching: Matching) -> Any:
         whole = self._whole(method)

@@ -143,10 +143,11 @@ def model_of(parsed, stage2_weights: Path | None, kind: str) -> tuple[Backbone, 
     return model.backbone, model
 
 
-def identifier_of(parsed, stage2_weights: Path | None = None, photos: Sequence[Photo] | None = None) -> Identifier:
+def identifier_of(parsed, stage2_weights: Path | None = None, photos: Sequence[Photo] | None = None,
+                  known: Path | None = None) -> Identifier:
     """The backbone and gallery asked for; with ``stage2_weights`` the model of that file, on its backbone. photos:
-    those of --gallery, where they do not lie in one folder per person."""
+    those of --gallery, where they do not lie in one folder per person. known: an index with some of them."""
     backbone, model = model_of(parsed, stage2_weights, getattr(parsed, "stage2", NONE))
     gallery = open_or_build(parsed.gallery, backbone, settings().cache, detector=parsed.detector,
-                            limits=settings().limits, progress=photo_progress("Indexing"), photos=photos)
+                            limits=settings().limits, progress=photo_progress("Indexing"), photos=photos, known=known)
     return Identifier(backbone, gallery, model)

@@ -12,13 +12,12 @@ from typing import Any
 import gradio as gr
 
 from demo.errors import DemoError
-from demo.evaluation import Evaluation, evaluate, leave_one_out, query_set
+from demo.evaluation import Evaluation, evaluate, leave_one_out, query_set, spread
 from demo.evaluation.report import Document
 from demo.evaluation.report.content import METRICS
 from demo.evaluation.report.document import INTRODUCTION, Code, Grid, Heading, Text
 from demo.evaluation.report.html_page import PARTS, parts
 from demo.evaluation.report.markdown import PLOTS
-from demo.evaluation.report.source import spread
 from demo.evaluation.report.write import RESULTS
 from demo.faces import DRAWN
 from demo.gallery import list_photos
