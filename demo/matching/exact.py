@@ -11,7 +11,10 @@ One problem has P supplies (the query's patches), Q demands (the candidate's pat
    allows is pushed along it; when the tree breaks, the potentials are raised and a new tree is grown.
 
 Flow only ever uses tight arcs while no reduced cost is negative, so once all mass is sent the plan is optimal for
-the rounded costs, and within one step of the range of the true costs: 2^-39 for 64 patches, 2^-33 for 256.
+the rounded costs, and within one step of the range of the true costs: 2^-39 up to 64 patches, 2^-33 for 256.
+
+``exact.cu`` is the same algorithm for CUDA, with the same rounding and the same order of every choice, so that both
+give the same plan to the last bit: what is changed here is changed there.
 
 For speed a column's label is one 64-bit key, ``distance | row it was reached from | column``, with the distance in
 the high bits: one minimum over a row of keys gives the nearest column, its distance and its predecessor at once.
@@ -34,6 +37,8 @@ _CLOSED = 1 << 60
 _INFINITY = (1 << 63) - 1
 #: Costs closer than this are equal: dividing by their difference would overflow.
 _SAME = 1e-280
+#: Steps of the costs: 2^39 in all, which the graphics card's kernel keeps in five bytes.
+_COST_BITS = 39
 #: Cost entries (pairs x P x Q) below which starting threads costs more than it saves.
 _WORTH_THREADS = 1 << 16
 
@@ -76,7 +81,7 @@ def _to_keys(cost, rows, columns, bits):
             low = min(low, np.float64(cost[i, j]))
             high = max(high, np.float64(cost[i, j]))
     # A path costs at most 8 * 2^bits times the largest cost, which keeps every key below _CLOSED.
-    scale = 2.0 ** (57 - 3 * bits) / (high - low) if high - low > _SAME else 0.0
+    scale = 2.0 ** min(57 - 3 * bits, _COST_BITS) / (high - low) if high - low > _SAME else 0.0
     unit = 1 << (2 * bits)
     keys = np.empty((rows.size, columns.size), np.int64)
     line = np.empty(cost.shape[1], np.int64)
@@ -246,13 +251,15 @@ def _solve_batch(cost, u, v, flow, total, residual, pushes):
         row_left = u[b].copy()
         column_left = v[b].copy()
         for c in range(columns.size):
-            for a in feeders[c, :feeder_count[c]]:
+            spent = 0.0
+            for a in np.sort(feeders[c, :feeder_count[c]]):  # in one order, for one sum on every device
                 i, j = rows[a], columns[c]
                 mass = sent[a, c] / units
                 flow[b, i, j] = mass
-                total[b] += mass * cost[b, i, j]
+                spent += mass * np.float64(cost[b, i, j])
                 row_left[i] -= mass
                 column_left[j] -= mass
+            total[b] += spent
         residual[b] = np.abs(row_left).sum() + np.abs(column_left).sum()
 
 
