@@ -209,7 +209,7 @@ def check_matching(bench: Bench, faces: Features) -> None:
     rows = torch.stack([torch.arange(1, 31), torch.arange(40, 70)])
     bench.part("EMD of many queries", lambda: agreement(
         torch.stack([emd(faces[n], faces[rows[n]]).distance for n in range(2)]),
-        emd_many(there[1].__class__.to(faces[:2], bench.device), faces.to(bench.device), rows.to(bench.device))))
+        emd_many(faces[:2].to(bench.device), faces.to(bench.device), rows.to(bench.device))))
 
 
 def check_gallery(bench: Bench) -> None:
@@ -385,11 +385,11 @@ def time_h2l(bench: Bench, faces: Features, rows: Tensor) -> None:
         return run(model, wide, False, "h2l published sizes")
 
     bench.part("H2L of the published sizes, untrained, query first", published)
-    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.set_float32_matmul_precision("high")
     try:
         bench.part("the same with TF32 (11 bits of each factor)", published)
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.set_float32_matmul_precision("highest")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -403,7 +403,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parsed = parser.parse_args(arguments)
     device = torch.device(parsed.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     count = parsed.faces or (FACES if device.type == "cuda" else 40)
-    torch.set_num_threads(max(1, torch.get_num_threads()))
     exact.warm_up()
     card = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     machine = f"{card}, torch {torch.__version__}, {torch.get_num_threads()} threads"

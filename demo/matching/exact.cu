@@ -2,7 +2,7 @@
 //
 // The same whole units and steps, the same order of every choice, hence the same plan to the last bit. What the
 // processor does in loops over columns, the 32 lanes do together: lane l holds the keys and potentials of the columns
-// l, l + 32, ... in registers. Costs (39 bits: a word and a byte each), masses and the arcs that carry flow lie in
+// l, l + 32, ... in registers. Costs (a word each), masses and the arcs that carry flow lie in
 // shared memory. The arcs are linked lists, one for each column; where they do not fit, ``pushes`` becomes -1 and the
 // problem is left to the processor.
 //
@@ -15,7 +15,7 @@ typedef long long Whole;
 #define CLOSED (1LL << 60)
 #define INFINITE 0x7fffffffffffffffLL
 #define SAME 1e-280
-#define COST_BITS 39
+#define COST_BITS 31
 #define NONE 0xffff
 
 __device__ __forceinline__ unsigned int least_word(unsigned int value) {
@@ -150,15 +150,14 @@ extern "C" __global__ void transport(const REAL* all_costs, const double* all_u,
     Arcs arcs;
     arcs.amount = demand + q;                         // (room,)
     Whole* told = arcs.amount + room;                 // (1,) from lane 0 to all
-    unsigned int* high = (unsigned int*)(told + 1);   // (n, m) costs, all but their last 8 bits
-    unsigned short* rows = (unsigned short*)(high + p * q);
+    unsigned int* steps = (unsigned int*)(told + 1);  // (n, m) costs
+    unsigned short* rows = (unsigned short*)(steps + p * q);
     unsigned short* columns = rows + p;
     unsigned short* via = columns + q;                // (p,) column through which a row was reached
     unsigned short* from = via + p;                   // (q,) row from which a column was reached
     arcs.head = from + q;
     arcs.next = arcs.head + q;
     arcs.row = arcs.next + room;
-    unsigned char* low = (unsigned char*)(arcs.row + room);  // (n, m) their last 8 bits
 
     // 1. Whole units of mass and whole steps of cost.
     const Whole units = (Whole)(p * q) * ((1LL << 50) / (p * q));
@@ -182,12 +181,10 @@ extern "C" __global__ void transport(const REAL* all_costs, const double* all_u,
     for (int a = 0; a < n; a++)
         for (int c = lane; c < m; c += 32) {
             double above = (double)cost[(int)rows[a] * q + columns[c]] - least_cost;
-            Whole steps = (Whole)(above * scale + 0.5);
-            high[a * m + c] = (unsigned int)(steps >> 8);
-            low[a * m + c] = (unsigned char)(steps & 255);
+            steps[a * m + c] = (unsigned int)(Whole)(above * scale + 0.5);
         }
     __syncwarp();
-#define COST(a, c) ((((Whole)high[(a) * m + (c)] << 8) | low[(a) * m + (c)]) << shift)
+#define COST(a, c) ((Whole)steps[(a) * m + (c)] << shift)
 
     // 2. Feasible potentials, and a first flow along the arcs that they make tight.
     for (int a = lane; a < n; a += 32) {

@@ -31,7 +31,7 @@ def room_for(rows: int, columns: int) -> int:
 def shared_bytes(rows: int, columns: int) -> int:
     """Shared memory of one problem, as ``exact.cu`` divides it up."""
     room = room_for(rows, columns)
-    return (8 * (3 * rows + columns + room + 1) + 5 * rows * columns + 2 * (2 * rows + 3 * columns + 2 * room))
+    return 8 * (3 * rows + columns + room + 1) + 4 * rows * columns + 2 * (2 * rows + 3 * columns + 2 * room)
 
 
 @cache
