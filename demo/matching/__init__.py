@@ -7,5 +7,5 @@ from demo.matching.transport import AUTO, SOLVERS, Plan, Solver, check_share, tr
 from demo.matching.weightings import WEIGHTINGS, Weighting, patch_weights, weighting_problems
 
 __all__ = ["AUTO", "SOLVERS", "WEIGHTINGS", "EMDResult", "PatchStatistics", "Plan", "Solver", "Weighting",
-           "adapted_alpha", "check_share", "emd", "emd_many", "ground_distance", "patch_weights", "transport", "warm_up",
-           "weighting_problems"]
+           "adapted_alpha", "check_share", "emd", "emd_many", "ground_distance", "patch_weights", "transport",
+           "warm_up", "weighting_problems"]

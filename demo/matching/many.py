@@ -23,8 +23,8 @@ def emd_many(queries: Features, faces: Features, rows: Tensor, method: str = "ap
     Raises BadSetting where choices or shapes do not fit.
     """
     if rows.ndim != 2 or len(rows) != len(queries):
-        raise BadSetting(f"The candidates must be a table with a row for each of the {len(queries)} queries, not of the "
-                         f"shape {tuple(rows.shape)}.")
+        raise BadSetting(f"The candidates must be a table with a row for each of the {len(queries)} queries, not of "
+                         f"the shape {tuple(rows.shape)}.")
     if queries.patches.shape[1:] != faces.patches.shape[1:]:
         raise BadSetting("The queries' and the candidates' patches differ in number or length: use one backbone and "
                          "grid for both.")

@@ -1,4 +1,4 @@
-// Runs a CUDA kernel of one-warp blocks on the processor, so that tests need no GPU: each lane is a coroutine that
+// A CUDA device for tests, on the processor: the driver's launch, for the kernel of one-warp blocks in KERNEL. Each lane is a coroutine that
 // rests at every warp-wide call until all 32 have come there. LANE_ORDER -1 lets the last lane go first: what
 // differs between the two orders is a race. Compile with -ffp-contract=off, as the kernel is.
 #include <math.h>
@@ -11,10 +11,13 @@
 #define __forceinline__ inline
 #define __shared__
 #define __align__(bytes)
+#ifndef __CUDA_ARCH__
 #define __CUDA_ARCH__ 900
+#endif
 
 static struct { int x; } threadIdx, blockIdx;
-alignas(16) unsigned char memory[1 << 20];
+static const unsigned MOST_SHARED = 227 << 10;
+alignas(16) unsigned char memory[MOST_SHARED + 1024];
 
 static const int STACK = 1 << 16;
 static ucontext_t lanes[32], scheduler;
@@ -52,11 +55,10 @@ static unsigned __reduce_min_sync(unsigned, unsigned value) {
 }
 
 template <class T> static T __shfl_sync(unsigned, T value, int lane) {
-    static_assert(sizeof(T) == 8, "");
-    uint64_t bits;
-    __builtin_memcpy(&bits, &value, 8);
+    uint64_t bits = 0;
+    __builtin_memcpy(&bits, &value, sizeof value);
     bits = exchange(bits)[lane];
-    __builtin_memcpy(&value, &bits, 8);
+    __builtin_memcpy(&value, &bits, sizeof value);
     return value;
 }
 
@@ -64,34 +66,29 @@ template <class T> static T __shfl_xor_sync(unsigned all, T value, int step) {
     return __shfl_sync(all, value, threadIdx.x ^ step);
 }
 
+static unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
 static int __popc(unsigned bits) { return __builtin_popcount(bits); }
 static int __ffs(unsigned bits) { return __builtin_ffs((int)bits); }
 static void atomicAdd(unsigned long long* place, unsigned long long value) { *place += value; }
 
 #include KERNEL
 
-static struct {
-    const REAL* cost;
-    const double *u, *v;
-    REAL* flow;
-    double *total, *residual;
-    long long* pushes;
-    int p, q, room;
-} given;
+static void** given;  // as a launch hands them over: the address of each argument
+
+template <class T> static T argument(int at) { return *(T*)given[at]; }
 
 static void lane() {
     int lane = threadIdx.x;
-    transport(given.cost, given.u, given.v, given.flow, given.total, given.residual, given.pushes, given.p, given.q,
-              given.room);
+    transport(argument<REAL*>(0), argument<double*>(1), argument<double*>(2), argument<REAL*>(3), argument<double*>(4),
+              argument<double*>(5), argument<Whole*>(6), argument<int>(7), argument<int>(8), argument<int>(9));
     done[lane] = true;
     swapcontext(&lanes[lane], &scheduler);
 }
 
-// All blocks, one after the other. Returns whether the lanes always came to the same calls.
-extern "C" int run(int blocks, const REAL* cost, const double* u, const double* v, REAL* flow, double* total,
-                   double* residual, long long* pushes, int p, int q, int room) {
-    given = {cost, u, v, flow, total, residual, pushes, p, q, room};
-    for (int block = 0; block < blocks; block++) {
+// All blocks, one after the other. Returns an error where the lanes came to different calls, or used more memory.
+static int run(unsigned blocks, unsigned shared) {
+    if (shared > MOST_SHARED) return 1;
+    for (unsigned block = 0; block < blocks; block++) {
         for (int at = 0; at < 32; at++) {
             getcontext(&lanes[at]);
             lanes[at].uc_stack.ss_sp = stacks[at];
@@ -111,9 +108,26 @@ extern "C" int run(int blocks, const REAL* cost, const double* u, const double* 
                 ended += done[threadIdx.x];
             }
             for (int at = 1; at < 32; at++)
-                if (turn[at] != turn[0]) return 0;
-            if (ended && ended < 32) return 0;
+                if (turn[at] != turn[0]) return 2;
+            if (ended && ended < 32) return 3;
         }
+        for (size_t at = shared; at < sizeof memory; at++)
+            if (memory[at] != 0xa5) return 4;
     }
-    return 1;
+    return 0;
+}
+
+// The driver's functions that a launch needs, with the driver's types.
+extern "C" {
+int cuCtxGetCurrent(void** context) { return *context = memory, 0; }
+int cuModuleLoadData(void** module, const void*) { return *module = memory, 0; }
+int cuModuleGetFunction(void** function, void* module, const char*) { return *function = module, module != memory; }
+int cuFuncSetAttribute(void* function, int attribute, int) { return function != memory || attribute != 8; }
+int cuGetErrorString(int, const char** text) { return *text = "the lanes disagree, or memory is misused", 0; }
+int cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned, unsigned,
+                   unsigned shared, void* stream, void** arguments, void** extra) {
+    if (function != memory || y != 1 || z != 1 || threads != 32 || stream || extra) return 5;
+    given = arguments;
+    return run(x, shared);
+}
 }
