@@ -98,6 +98,16 @@ def test_every_number_of_columns(device, patches):
     compare(*tensors(cost, masses(rng, 2, patches), masses(rng, 2, cost.shape[2], zeros=0.2), torch.float32))
 
 
+@pytest.mark.parametrize("patches", [5, 12, 24])
+def test_ties_of_every_kind(device, patches):
+    """Few different costs and masses: trees break in every way, and what hangs together has several ways up."""
+    rng = np.random.default_rng(patches)
+    cost = rng.integers(0, rng.integers(2, 6, (60, 1, 1)), (60, patches, patches)).astype(float)
+    u, v = rng.integers(0, 4, (2, 60, patches)) + np.eye(patches)[0]
+    pushes = compare(*tensors(cost, u, v))
+    assert (pushes > 0).any()
+
+
 def test_strides_and_empty_batches(device):
     cost, u, v = tensors(*PROBLEMS["random"])
     compare(cost.transpose(1, 2), v, u)

@@ -19,8 +19,8 @@ from demo.matching.nvrtc import Kernel, KernelUnavailable
 SOURCE = Path(__file__).with_name("exact.cu")
 #: Threads of a block: one warp, and one problem.
 WARP = 32
-#: Columns that a lane may keep in registers.
-MOST_COLUMNS = 8
+#: Most patches of an image: rows and columns are kept in a byte each.
+MOST_PATCHES = 256
 
 
 def room_for(rows: int, columns: int) -> int:
@@ -31,7 +31,7 @@ def room_for(rows: int, columns: int) -> int:
 def shared_bytes(rows: int, columns: int) -> int:
     """Shared memory of one problem, as ``exact.cu`` divides it up."""
     room = room_for(rows, columns)
-    return 8 * (3 * rows + columns + room + 1) + 4 * rows * columns + 2 * (2 * rows + 3 * columns + 2 * room)
+    return 8 * (3 * rows + columns + room) + 4 * (rows * columns + room + rows) + 2 * (2 * rows + 2 * columns + room)
 
 
 @cache
@@ -39,7 +39,7 @@ def _kernel(device: int, real: str, rows: int, columns: int) -> Kernel | str:
     """The kernel for problems of a size, or one sentence why there is none."""
     shared = shared_bytes(rows, columns)
     most = torch.cuda.get_device_properties(device).shared_memory_per_block_optin
-    if shared > most or columns > WARP * MOST_COLUMNS:
+    if shared > most or max(rows, columns) > MOST_PATCHES:
         return f"Problems of {rows} x {columns} patches do not fit into this device's shared memory."
     try:
         return Kernel(SOURCE.read_text(encoding="utf-8"), "transport",
