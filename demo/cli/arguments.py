@@ -17,7 +17,7 @@ from demo.errors import BadSetting
 from demo.fields import changed, fields_of
 from demo.gallery import Photo, open_or_build
 from demo.identify import Identifier
-from demo.methods import METHODS, NONE, Matching
+from demo.methods import METHODS, NONE, Matching, usual
 from demo.presets import PRESETS, RECOMMENDED, preset
 from demo.query import Preparation
 from demo.settings import settings
@@ -108,7 +108,10 @@ def matching_of(parsed: argparse.Namespace) -> Matching:
     values: dict[str, Any] = {}
     for options in (Matching, *(method.Options for method in METHODS.values())):
         values |= given(parsed, options)
-    matching = preset(getattr(parsed, "preset", RECOMMENDED)).matching.having(**values)
+    wanted = getattr(parsed, "preset", RECOMMENDED)
+    if wanted == RECOMMENDED and hasattr(parsed, "backbone"):
+        values = {"method": usual(parsed.backbone or settings().backbone).word} | values
+    matching = preset(wanted).matching.having(**values)
     matching.check()
     return matching
 

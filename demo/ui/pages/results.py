@@ -21,7 +21,7 @@ from demo.evaluation.report.markdown import PLOTS
 from demo.evaluation.report.write import RESULTS
 from demo.faces import DRAWN
 from demo.gallery import list_photos
-from demo.methods import DEFAULT, METHODS
+from demo.methods import METHODS, usual
 from demo.places import ASSETS
 from demo.query import Preparation, asked
 from demo.ui.choices import BOTH, UNSET, rerankings
@@ -69,7 +69,8 @@ def _lay_out_trial(does: ResultHandlers) -> None:
                                      label="Alter the queries", elem_id="measure-alteration")
             offered = rerankings(engine.info(settings.backbone))
             offered.pop(BOTH)
-            stage2 = gr.Dropdown(pairs(offered), value=DEFAULT.word, label="Re-ranking", elem_id="measure-stage2")
+            stage2 = gr.Dropdown(pairs(offered), value=usual(settings.backbone).word, label="Re-ranking",
+                                 elem_id="measure-stage2")
             count = gr.Slider(5, MOST, 10, step=5, label="Number of queries", elem_id="measure-count")
             with gr.Row():
                 go = gr.Button("Measure", variant="primary", elem_id="measure")
