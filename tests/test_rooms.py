@@ -17,7 +17,7 @@ ROOMS = (
     "methods",
     "gallery", "attack", "query", "calibration", "explain", "identify", "verdict", "verify",
     "figures", "robustness", "evaluation",
-    "settings", "study",
+    "settings", "presets", "study",
     "ui", "benchmarks", "cli", "__main__",
 )
 #: Those that read the settings of the process; all others are given what they need.

@@ -44,22 +44,25 @@ class _Row:
 def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None = None, *,
                   name: str | None = None, detector: str = DEFAULT_DETECTOR, limits: Limits = Limits(),
                   progress: Progress | None = None, photos: Sequence[Photo] | None = None,
-                  grids: Sequence[Grid] | None = None) -> Path:
+                  grids: Sequence[Grid] | None = None, known: Path | None = None) -> Path:
     """Index the photos of ``folder`` (one sub-folder per identity) for ``backbone``; returns the index folder.
 
     out: folder of indexes; this backbone's goes to ``out/<backbone>`` (default: ``folder/.index``).
     limits: of the photos. photos: those to index, with paths relative to the folder, where it has another layout.
     grids: of the backbone, whose patches are kept (default: all), its first among them; others are computed when they
     are asked for.
-    A photo whose content is already in an index made with the same weights and detector is not computed
-    again. Photos that cannot be used are listed with reasons; BadGallery if none can. An index that was
-    there before stays whole until the new one is written.
+    A photo whose content is already in an index made with the same weights and detector is not computed again; known
+    may be the folder of another index that is looked into, too. Photos that cannot be used are listed with reasons;
+    BadGallery if none can. An index that was there before stays whole until the new one is written.
     """
     folder = Path(folder)
     photos = list_photos(folder) if photos is None else photos
     target = Path(out if out is not None else folder / INDEX_FOLDER) / backbone.name
     kept_grids = _kept(backbone, grids)
     rows, failures = _known_rows(target, backbone, detector, kept_grids)
+    if known is not None and any(photo.sha256 not in rows and photo.sha256 not in failures for photo in photos):
+        more, failed = _known_rows(known, backbone, detector, kept_grids)
+        rows, failures = more | rows, failed | failures
     unseen = {photo.sha256: photo for photo in photos
               if photo.sha256 not in rows and photo.sha256 not in failures}
     done = len(photos) - len(unseen)

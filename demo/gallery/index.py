@@ -60,10 +60,10 @@ class Gallery:
     def build(cls, folder: str | Path, backbone: Backbone, out: str | Path | None = None, *,
               name: str | None = None, detector: str = DEFAULT_DETECTOR, limits: Limits = Limits(),
               progress: Progress | None = None, photos: Sequence[Photo] | None = None,
-              grids: Sequence[Grid] | None = None) -> Gallery:
+              grids: Sequence[Grid] | None = None, known: Path | None = None) -> Gallery:
         """Index a folder of identities and open the result; see ``demo.gallery.build.build_index``."""
         return cls(build_index(folder, backbone, out, name=name, detector=detector, limits=limits, progress=progress,
-                               photos=photos, grids=grids), backbone.device, limits, backbone)
+                               photos=photos, grids=grids, known=known), backbone.device, limits, backbone)
 
     @classmethod
     def open(cls, path: str | Path, backbone: Backbone | str | None = None,
@@ -186,8 +186,9 @@ class Gallery:
 
 def open_or_build(folder: str | Path, backbone: Backbone, cache: str | Path | None = None, *,
                   detector: str = DEFAULT_DETECTOR, limits: Limits = Limits(), progress: Progress | None = None,
-                  photos: Sequence[Photo] | None = None) -> Gallery:
-    """The gallery of a folder, made if need be. limits, photos: as for ``demo.gallery.build.build_index``.
+                  photos: Sequence[Photo] | None = None, known: Path | None = None) -> Gallery:
+    """The gallery of a folder, made if need be. limits, photos: as for ``demo.gallery.build.build_index``. known: an
+    index, or a folder that has one, of which photos that are in it too are taken.
 
     An index that is there for this backbone and its weights is opened as it is. Otherwise the folder's photos
     are indexed under ``cache`` (default: the user's cache folder), never inside the folder, and an index already
@@ -202,4 +203,7 @@ def open_or_build(folder: str | Path, backbone: Backbone, cache: str | Path | No
     else:
         place = "\n".join([place, *(f"{photo.path},{photo.identity}" for photo in photos)])
     out = Path(cache or user_cache()) / sha1(place.encode()).hexdigest()[:16]
-    return Gallery.build(folder, backbone, out, detector=detector, limits=limits, progress=progress, photos=photos)
+    known = None if known is None else find_index(known, backbone.name)
+    return Gallery.build(folder, backbone, out, detector=detector, limits=limits, progress=progress, photos=photos,
+                         known=known,
+                         grids=None if known is None else Manifest.read(known).grids)

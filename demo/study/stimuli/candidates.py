@@ -113,7 +113,7 @@ def measure(identifier: Identifier, *, queries: Path | None = None, seed: int = 
 
 
 def _query_photos(folder: Path, gallery) -> list[Photo]:
-    """Photos of the gallery's people in another folder, each with its largest face."""
+    """Photos of the gallery's people in another folder, each with its most prominent face."""
     found = []
     for photo in list_photos(folder):
         try:

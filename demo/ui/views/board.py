@@ -7,14 +7,12 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 
 from demo.explain import Pair, patch_grid, shared_scale
-from demo.faces import load_photo
 from demo.figures import altered_label, pair_of, pictured_by, slot_of
 from demo.identify import Identification, Identifier, Match
 from demo.methods import METHODS, rerank
@@ -155,9 +153,8 @@ def photo_value(photo: np.ndarray) -> str:
     return _jpeg(_shrunk(photo))
 
 
-def photo_thumb(file: Path, side: int = 120) -> str:
-    """A small square of a photo file."""
-    photo = load_photo(file)
+def photo_thumb(photo: np.ndarray, side: int = 120) -> str:
+    """A small square of a photo."""
     height, width = photo.shape[:2]
     edge = min(height, width)
     top, left = (height - edge) // 2, (width - edge) // 2
