@@ -34,7 +34,7 @@ from demo.methods import METHODS, Matching, load_method, ready
 from demo.places import ASSETS
 from demo.verify import agreement, verify
 
-PEOPLE = ("person-001", "person-002", "person-003", "person-004", "person-005")
+PEOPLE = ("person-001", "person-002", "person-003", "person-004", "person-006")
 
 
 @pytest.mark.parametrize("total", [1, 4, 10, 11, 37, 500])

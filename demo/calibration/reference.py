@@ -143,7 +143,7 @@ def _nearest_of(distances: np.ndarray, counts: np.ndarray, total: int, count: in
         order = np.argsort(own)
         within[row] = np.concatenate([[0], np.cumsum(counts[order])])[np.searchsorted(own[order], at, side="right")]
     reached = (1 - (1 - np.minimum(within / total, 1)) ** count).mean(0)
-    return np.interp((np.arange(_POINTS) + 0.5) / _POINTS, reached, at)
+    return at[np.minimum(np.searchsorted(reached, (np.arange(_POINTS) + 0.5) / _POINTS), len(at) - 1)]
 
 
 def reference_file(backbone: Backbone) -> str:
