@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,9 +23,11 @@ from demo.errors import BadSetting
 from demo.fields import fields_of
 from demo.gallery import Gallery
 from demo.matching import EMDResult
-from demo.methods import METHODS, NONE, STAGE1, Matching, Measured, Method, load_method, ready, rerank
+from demo.methods import METHODS, NONE, STAGE1, Matching, Measured, Method, load_method, ready, rerank, usual
 from demo.query import Clock, Preparation, Query, asked, prepare_query
 
+#: Instead of a method: what is usual for the backbone.
+USUAL = "usual"
 #: Galleries up to this size are prepared for a method once; of larger ones only the candidates, each time.
 PREPARED_ROWS = 2000
 
@@ -152,15 +154,16 @@ class Identifier:
         self._methods: dict[str, Method] = {}
         self._prepared: dict[str, Any] = {}
 
-    def identify(self, photo, *, stage2: str | None = Matching().method, truth: str | None = None,
+    def identify(self, photo, *, stage2: str | None = USUAL, truth: str | None = None,
                  **settings) -> Identification:
         """Identify the person in a photo (anything ``load_photo`` takes).
 
-        stage2: the word of a method that re-ranks; None and "none" are Stage 1 only. truth: the identity, where known,
-        only passed on. settings: by name, of ``demo.query.Preparation``, ``demo.methods.Matching`` and the methods'
-        options. Raises BadPhoto, NoFace or BadSetting.
+        stage2: the word of a method that re-ranks, by default what is usual for the backbone; None and "none" are Stage
+        1 only. truth: the identity, where known, only passed on. settings: by name, of ``demo.query.Preparation``,
+        ``demo.methods.Matching`` and the methods' options. Raises BadPhoto, NoFace or BadSetting.
         """
-        return self.answer(photo, *asked(stage2=stage2 or NONE, **settings), truth=truth)
+        word = usual(self.backbone, self.gallery).word if stage2 == USUAL else stage2 or NONE
+        return self.answer(photo, *asked(stage2=word, **settings), truth=truth)
 
     def answer(self, photo, preparation: Preparation, matching: Matching, *, truth: str | None = None
                ) -> Identification:
@@ -216,6 +219,17 @@ class Identifier:
         with clock.step(method.word):
             return method.distances(features, candidates, matching.of(method.word), matching.grid)
 
+    def measures(self, features: Features, rows: Sequence[int], matching: Matching,
+                 clock: Clock) -> Callable[[Matching], torch.Tensor]:
+        """Setting → the distances that ``measure`` gives under it, of settings that have the method and the grid of
+        ``matching``: what those share is computed once."""
+        method = self.method(matching.method)
+        with clock.step("patches"):
+            candidates = self._candidates(method, rows, matching)
+        with clock.step(method.word):
+            under = method.under(features, candidates, matching.grid)
+        return lambda wanted: under(wanted.of(method.word))
+
     def _candidates(self, method: Method, rows: Sequence[int], matching: Matching) -> Any:
         whole = self._whole(method)
         if whole is None:
@@ -262,7 +276,7 @@ class Identifier:
         matching = found.matching
         method = self.method(matching.method if matching.reranks else STAGE1.word)
         return Calibration(self.gallery).strangers(
-            method, matching, found.query.measured_as, matching.alpha if matching.reranks else None)
+            method, matching, found.query.measured_as, matching.alpha if matching.reranks else None, found.query.crop)
 
     def provenance(self) -> dict:
         """What the numbers were made with."""

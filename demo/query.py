@@ -17,6 +17,7 @@ from demo.attack import ATTACKS, adversarial
 from demo.backbones import Backbone, Features
 from demo.errors import BadSetting, NoFace
 from demo.faces import (
+    DEFAULT_DETECTOR,
     DETECTORS,
     DRAWN,
     NO_FACE,
@@ -48,7 +49,7 @@ class Preparation:
     """What happens to a photo before it is compared. ``check`` raises BadSetting.
 
     alteration: how it is altered first, if at all, a word of ALTERATIONS. style: of the alteration, None = drawn by
-    the seed. detector: which face detector. face: which face of the photo, 0 = the largest. aligned: the photo is an
+    the seed. detector: which face detector. face: which face of the photo, 0 = the most prominent. aligned: the photo is an
     aligned crop already, so no face is looked for. seed: of what an alteration draws by chance.
     """
 
@@ -60,9 +61,9 @@ class Preparation:
     style: str | None = option(None, kind=str, title="Style", each=True, of="alteration",
                                help="Style of the alteration.", unset="drawn by the seed")
     detector: str = option(
-        "hog", title="Face detector", called="detector", help="Which face detector looks for faces.",
+        DEFAULT_DETECTOR, title="Face detector", called="detector", help="Which face detector looks for faces.",
         choices=lambda: {name: one.title for name, one in DETECTORS.items()})
-    face: int = option(0, title="Face", help="Which face of the photo, 1 = the largest.", low=0, each=True,
+    face: int = option(0, title="Face", help="Which face of the photo, 1 = the most prominent: large, and near the middle.", low=0, each=True,
                        parse=lambda text: int(text) - 1, show=lambda face: str(face + 1))
     aligned: bool = option(False, title="The photo is already an aligned face",
                            help="Photos are aligned crops: look for no face.")
@@ -89,7 +90,7 @@ def asked(**settings: Any) -> tuple[Preparation, Matching]:
 class Query:
     """The query on its way from photo to features.
 
-    photo: as decoded, uint8 (H, W, 3). faces: all that were found in it, largest first; face: the chosen one.
+    photo: as decoded, uint8 (H, W, 3). faces: all that were found in it, most prominent first; face: the chosen one.
     alteration: what was done to it, if anything, with the face as found in a perturbed photo.
     crop: the aligned (altered) face, uint8 (h, w, 3). cover: (h, w) share of each crop pixel that the
     alteration covers. features: batch of one. preparation: what was asked for. seen: what is seen to cover the face,

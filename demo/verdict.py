@@ -30,7 +30,7 @@ def verdict_of(found: Identification) -> Verdict:
     word = strangers.verdict(best.distance)
     text = {PLAUSIBLE: f"Nearer than strangers come: {best.identity} is a plausible match.",
             UNCERTAIN: "Uncertain: some strangers come as near as this.",
-            NOBODY: "Farther than strangers are: half of them, or more, come nearer than this."}[word]
+            NOBODY: "Farther than people are who are in the gallery, all but a twentieth of them."}[word]
     near, far = strangers.limits
     return Verdict(word, text, (
         f"{strangers.source} Nine in ten of those nearest strangers lie between {low:.3f} and {high:.3f}; "
@@ -64,6 +64,9 @@ def ordinal(number: int) -> str:
 
 def _uncompared(unfit: Unfit | None) -> Verdict:
     """Where how near strangers come is not known."""
+    if unfit is not None and unfit.photo:
+        return Verdict(None, "Not compared with strangers: this photo is softer than any that was measured.",
+                       unfit.reason)
     if unfit is None or unfit.asked is None:
         told = "Not compared with strangers: how near they come was not measured for these settings."
         return Verdict(None, told, unfit.reason if unfit else told)

@@ -6,18 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: What is said of a best match: at most a twentieth of the nearest strangers is nearer; half of them, or more, are;
-#: something between.
+from demo.calibration.threshold import OWN_FAIL
+
+#: What is said of a best match: nearer than all but a twentieth of the nearest strangers come; farther than all but a
+#: twentieth of the people who are there; something between.
 PLAUSIBLE, UNCERTAIN, NOBODY = "plausible", "uncertain", "nobody"
-_PLAUSIBLE_SHARE, _NOBODY_SHARE = 0.05, 0.5
+_PLAUSIBLE_SHARE = 0.05
 
 
 @dataclass(frozen=True)
 class Strangers:
-    """Distances of the nearest stranger, one per sampled photo, sorted: (n,). source: how they were measured."""
+    """Distances of the nearest stranger, one per sampled photo, sorted: (n,). source: how they were measured. known:
+    (m,) distances of people who are there, to a photo of their own; empty where too few have two photos."""
 
     distances: np.ndarray
     source: str
+    known: np.ndarray
 
     @property
     def range(self) -> tuple[float, float]:
@@ -31,12 +35,26 @@ class Strangers:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Up to the first distance a match is plausible; beyond the second it is probably nobody of the gallery."""
-        count = len(self.distances)
-        return (float(self.distances[int(_PLAUSIBLE_SHARE * count)]),
-                float(self.distances[max(0, int(np.ceil(_NOBODY_SHARE * count)) - 1)]))
+        """Up to the first distance a match is plausible; beyond the second it is probably nobody of the gallery.
+
+        Of n strangers the k-th nearest with k = 0.05 (n + 1), so that of strangers drawn like them 5 % at most come as
+        near in the mean (fewer than 19 allow nothing); of the people who are there the same from the other end. Where
+        the one is farther than the other, what lies between them is uncertain too. Without known people the second is
+        the median of the strangers.
+        """
+        near = _order_statistic(self.distances, _PLAUSIBLE_SHARE)
+        far = (-_order_statistic(np.sort(-self.known), OWN_FAIL) if len(self.known)
+               else float(np.median(self.distances)))
+        return min(near, far), max(near, far)
 
     def verdict(self, distance: float) -> str:
         """PLAUSIBLE, UNCERTAIN or NOBODY."""
         near, far = self.limits
         return PLAUSIBLE if distance <= near else NOBODY if distance > far else UNCERTAIN
+
+
+def _order_statistic(values: np.ndarray, share: float) -> float:
+    """Of sorted values the one that at most this share of further values drawn like them lies below or at, in the
+    mean; -inf where there are too few."""
+    place = int(share * (len(values) + 1))
+    return float(values[place - 1]) if place else -np.inf

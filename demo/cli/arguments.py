@@ -17,7 +17,7 @@ from demo.errors import BadSetting
 from demo.fields import changed, fields_of
 from demo.gallery import Photo, open_or_build
 from demo.identify import Identifier
-from demo.methods import METHODS, NONE, Matching
+from demo.methods import METHODS, NONE, Matching, usual
 from demo.presets import PRESETS, RECOMMENDED, preset
 from demo.query import Preparation
 from demo.settings import settings
@@ -58,7 +58,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def add_preparation(parser: argparse.ArgumentParser, several: bool = False, *, alter: bool = True) -> None:
-    """What happens to a photo. several: of many photos, of which the largest face is taken. alter: whether it may be
+    """What happens to a photo. several: of many photos, of which the most prominent face is taken. alter: whether it may be
     altered. The detector goes with the backbone, since a gallery is built with it too."""
     out = {"detector"} | ({"face"} if several else set()) | (set() if alter else {"alteration", "style"})
     add_fields(parser, [one for one in fields_of(Preparation) if one.name not in out])
@@ -108,7 +108,10 @@ def matching_of(parsed: argparse.Namespace) -> Matching:
     values: dict[str, Any] = {}
     for options in (Matching, *(method.Options for method in METHODS.values())):
         values |= given(parsed, options)
-    matching = preset(getattr(parsed, "preset", RECOMMENDED)).matching.having(**values)
+    wanted = getattr(parsed, "preset", RECOMMENDED)
+    if wanted == RECOMMENDED and hasattr(parsed, "backbone"):
+        values = {"method": usual(parsed.backbone or settings().backbone).word} | values
+    matching = preset(wanted).matching.having(**values)
     matching.check()
     return matching
 
@@ -143,10 +146,11 @@ def model_of(parsed, stage2_weights: Path | None, kind: str) -> tuple[Backbone, 
     return model.backbone, model
 
 
-def identifier_of(parsed, stage2_weights: Path | None = None, photos: Sequence[Photo] | None = None) -> Identifier:
+def identifier_of(parsed, stage2_weights: Path | None = None, photos: Sequence[Photo] | None = None,
+                  known: Path | None = None) -> Identifier:
     """The backbone and gallery asked for; with ``stage2_weights`` the model of that file, on its backbone. photos:
-    those of --gallery, where they do not lie in one folder per person."""
+    those of --gallery, where they do not lie in one folder per person. known: an index with some of them."""
     backbone, model = model_of(parsed, stage2_weights, getattr(parsed, "stage2", NONE))
     gallery = open_or_build(parsed.gallery, backbone, settings().cache, detector=parsed.detector,
-                            limits=settings().limits, progress=photo_progress("Indexing"), photos=photos)
+                            limits=settings().limits, progress=photo_progress("Indexing"), photos=photos, known=known)
     return Identifier(backbone, gallery, model)

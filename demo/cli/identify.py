@@ -36,7 +36,7 @@ def _identify(parsed) -> None:
         return
     faces = len(found.query.faces)
     if faces > 1:
-        print(f"The photo shows {faces} faces; this is number {preparation.face + 1}, counted from the largest.")
+        print(f"The photo shows {faces} faces; this is number {preparation.face + 1}, counted from the most prominent.")
     if found.query.alteration and found.query.alteration.note:
         print(f"Altered by {found.query.alteration.note}.")
     if found.query.told:

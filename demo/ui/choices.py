@@ -12,7 +12,7 @@ from demo.backbones import BackboneInfo, grid_name
 from demo.errors import BadSetting
 from demo.explain import COLORMAPS
 from demo.fields import Field, fields_of, option
-from demo.methods import DEFAULT, METHODS, NONE, RERANKING, Matching, Method, ready
+from demo.methods import METHODS, NONE, RERANKING, Matching, Method, ready, usual
 from demo.methods.base import AnyBackbone
 from demo.methods.emd import PAPER_ALPHA
 from demo.presets import PRESETS, preset
@@ -210,12 +210,6 @@ def rerankings_told(backbone: AnyBackbone) -> str:
     """What their short names stand for."""
     return " ".join(f"{one.short}: {one.title.removesuffix(f' ({one.short})')}."
                     for word, one in RERANKING.items() if word in rerankings(backbone))
-
-
-def usual(backbone: AnyBackbone) -> type[Method]:
-    """What re-ranks with a backbone unless something else is asked for: the default, where it can be used."""
-    can = ready(backbone, among=RERANKING)
-    return next(iter({**({DEFAULT.word: DEFAULT} if DEFAULT.word in can else {}), **can}.values()), DEFAULT)
 
 
 def beside(backbone: AnyBackbone) -> type[Method]:

@@ -12,17 +12,16 @@ from typing import Any
 import gradio as gr
 
 from demo.errors import DemoError
-from demo.evaluation import Evaluation, evaluate, leave_one_out, query_set
+from demo.evaluation import Evaluation, evaluate, leave_one_out, query_set, spread
 from demo.evaluation.report import Document
 from demo.evaluation.report.content import METRICS
 from demo.evaluation.report.document import INTRODUCTION, Code, Grid, Heading, Text
 from demo.evaluation.report.html_page import PARTS, parts
 from demo.evaluation.report.markdown import PLOTS
-from demo.evaluation.report.source import spread
 from demo.evaluation.report.write import RESULTS
 from demo.faces import DRAWN
 from demo.gallery import list_photos
-from demo.methods import DEFAULT, METHODS
+from demo.methods import METHODS, usual
 from demo.places import ASSETS
 from demo.query import Preparation, asked
 from demo.ui.choices import BOTH, UNSET, rerankings
@@ -70,7 +69,8 @@ def _lay_out_trial(does: ResultHandlers, page: gr.Blocks) -> None:
                                      label="Alter the queries", elem_id="measure-alteration")
             offered = rerankings(engine.info(settings.backbone))
             offered.pop(BOTH)
-            stage2 = gr.Dropdown(pairs(offered), value=DEFAULT.word, label="Re-ranking", elem_id="measure-stage2")
+            stage2 = gr.Dropdown(pairs(offered), value=usual(settings.backbone).word, label="Re-ranking",
+                                 elem_id="measure-stage2")
             count = gr.Slider(5, MOST, 10, step=5, label="Number of queries", elem_id="measure-count")
             with gr.Row():
                 go = gr.Button("Measure", variant="primary", elem_id="measure")
