@@ -13,31 +13,6 @@ from demo.ui.views.examples import EXAMPLES, FIRST
 
 pytestmark = pytest.mark.browser
 PHOTO = QUERIES / "person-002" / "04.jpg"
-SLOW = 20_000
-
-
-@pytest.fixture
-def visit(browser, app_url):
-    """Open a page as a new visitor; fails on script errors and on requests to other hosts."""
-    contexts, problems = [], []
-
-    def open_page(path="/", *, size=(1280, 1000)):
-        context = browser.new_context(locale="en-US", reduced_motion="reduce", accept_downloads=True,
-                                      viewport={"width": size[0], "height": size[1]})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(SLOW)
-        page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
-        page.on("request", lambda request: problems.append(f"request to {request.url}")
-                if urlparse(request.url).scheme in ("http", "https", "ws", "wss")
-                and urlparse(request.url).hostname not in ("127.0.0.1", "localhost") else None)
-        page.goto(app_url.rstrip("/") + path)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert problems == []
 
 
 def sentence(page, words: str):

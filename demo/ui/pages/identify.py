@@ -72,7 +72,7 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
     does = IdentifyHandlers(engine)
     with gr.Row(equal_height=False):
         with gr.Column(scale=0, min_width=330, elem_classes="inputs"):
-            form = Form.lay_out(engine, does.choices)
+            form = Form.lay_out(engine, does.choices, HEAVY, QUICK)
         with gr.Column(scale=1, min_width=330):
             shown = Board(elem_id="board", label="Result")
             inspector = Inspector(elem_id="inspector", label="Inspector")
@@ -102,6 +102,8 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
         entered(form.preset)(does.choose_preset, [form.preset, *form.components], [form.preset, *form.components],
                              **QUICK).then(**run),
     ]
+    if form.own is not None:
+        started.append(form.own.success(**run))
     gr.on(form.triggers, does.preset, form.components, form.preset, **QUICK)
     form.stop.click(None, cancels=started, **QUICK)
     shown.inspect(does.inspect, result, inspector, concurrency_id="inspect", concurrency_limit=4,
