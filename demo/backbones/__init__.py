@@ -79,6 +79,8 @@ def networks() -> dict[str, type[nn.Module]]:
 
 def pick_device(device: str = "auto") -> torch.device:
     """"auto" → CUDA where there is one, else the CPU. BadSetting for an unknown or absent device."""
+    # Convolutions with all bits of their factors, as on a processor: else embeddings differ in the fourth digit.
+    torch.backends.cudnn.allow_tf32 = False
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -42,7 +42,7 @@ class _Views:
 def learn_visibility(files: Sequence[Path], backbone: Backbone, *, grid: Grid | None = None,
                      detector: str = DEFAULT_DETECTOR, seed: int = 0, limits: Limits = Limits(),
                      progress: Progress | None = None) -> Visibility:
-    """Learn from photos of bare faces, the largest of each: same photos and seed, same result.
+    """Learn from photos of bare faces, the most prominent of each: same photos and seed, same result.
 
     grid: of the patches, default the backbone's first. detector: looks for the faces. limits: of the photos. Photos
     without a usable face are left out; BadGallery where fewer than FEWEST are left.

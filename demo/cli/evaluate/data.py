@@ -61,10 +61,10 @@ def add_folders(parser) -> None:
     parser.add_argument("--queries", type=Path, metavar="Q", help="folder of query photos (default: leave one out)")
 
 
-def folder_queries(parsed, identifier: Identifier) -> list[QueryPhoto]:
-    """The queries that ``add_folders`` asks for."""
+def folder_queries(parsed, identifier: Identifier, *, exclude_source: bool = True) -> list[QueryPhoto]:
+    """The queries that ``add_folders`` asks for. exclude_source: as ``query_set`` has it."""
     if parsed.queries:
-        return query_set(list_photos(parsed.queries), identifier.gallery)
+        return query_set(list_photos(parsed.queries), identifier.gallery, exclude_source=exclude_source)
     return leave_one_out(identifier.gallery)
 
 
