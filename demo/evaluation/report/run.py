@@ -73,8 +73,9 @@ def kept_beside(old: dict, new: dict) -> dict:
         item["ours"] = {**before["ours"], **item["ours"]}
         item["of"] = item["of"] or before["of"]
     commands = dict.fromkeys([*old["command"].splitlines(), *new["command"].splitlines()])
-    return {**new, "command": "\n".join(commands), "data": [one for one in old["data"] if one["name"] not in names]
-            + new["data"], "sections": [sections[name] for name in SECTIONS if name in sections]}
+    data = [one for one in old["data"] if one["name"] not in names] + new["data"]
+    return {**old, **new, "command": "\n".join(commands), "data": data,
+            "sections": [sections[name] for name in SECTIONS if name in sections]}
 
 
 def _row(paper: Mapping) -> tuple:
