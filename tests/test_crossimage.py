@@ -279,7 +279,7 @@ def faces(count: int, seed: int, channels: int = 512) -> Features:
 
 @pytest.mark.parametrize("kind", ["H2L", "H2", "H1"])
 def test_reranking_from_prepared_candidates_gives_what_compare_gives(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr(rerank, "_BATCH", 2)
+    monkeypatch.setattr(rerank, "_BATCH", {"cpu": 2})
     model = load_h2l(write(tmp_path / "best.pth", published_state(kind, heads=2)), device="cpu")
     query, gallery = faces(1, 1), faces(5, 2)
     many = Features(query.embedding.repeat(5, 1), query.patches.repeat(5, 1, 1), (8, 8))

@@ -68,14 +68,14 @@ def test_what_was_not_measured_is_not_judged(found):
     assert unfit.as_json()["verdict"] == {"says": None, "reason": "Measured otherwise."}
 
 
-def test_page_text_and_json_say_the_same(identifier, capsys):
+def test_page_text_and_json_say_the_same(shown, capsys):
     stranger = ROOT / "assets" / "strangers" / "person-050"
     for photo in (PHOTO, *sorted(stranger.glob("*.jpg"))[:2]):
-        found = identifier.identify(photo)
-        told, shown = found.as_json(1)["verdict"], board_value(Result(found, identifier))
+        found = shown.identify(photo)
+        told, shown = found.as_json(1)["verdict"], board_value(Result(found, shown))
         assert told["says"] == shown["verdict"]["kind"] == verdict_of(found).word
         assert told["distance"] == found.ranking[0].distance
-        expected = identifier.strangers(found)
+        expected = shown.strangers(found)
         nearer = sum(one < told["distance"] for one in expected.distances) / len(expected.distances)
         assert told["nearer_strangers"] == nearer
         assert shown["sentence"] == headline(found)
