@@ -9,7 +9,7 @@ const wordOf = (value, shown) => (shown.explanations.includes(chosen[shown.name]
 
 const bar = ({ picture, text }) => el("img", { class: "bar", src: picture, alt: text });
 const told = () => el("p", { class: "told", role: "status", "aria-live": "polite" },
-  "Point at a patch, or choose one with the arrow keys, to see what it exchanges with the other face.");
+  NOTHING);
 const hint = (text) => (text ? el("p", { class: "hint" }, text) : null);
 
 // Both faces of a panel, with what lies between them.
@@ -64,6 +64,7 @@ const BODIES = {
 };
 
 // Another α for the first ranking: the board re-orders.
+let tried = {}; // answer and ranking → the α that the board shows
 const live = (value) => {
   if (!value.live) return null;
   const { stage, title, alpha, first, second } = value.live;
@@ -71,12 +72,15 @@ const live = (value) => {
   const say = (a) => {
     said.textContent = `α = ${a.toFixed(2)}: ${fixed(a)} × ${fixed(second)} + ${fixed(1 - a)} × ${fixed(first)} = ${fixed(a * second + (1 - a) * first)}`;
   };
-  say(alpha);
+  const key = `${value.result} ${stage}`;
+  const start = tried[key] ?? alpha; // as it was left, whatever was looked at meanwhile
+  say(start);
   const slider = el("input", {
-    type: "range", min: 0, max: 1, step: 0.01, value: alpha, "aria-label": `α, share of the ${title} distance`,
+    type: "range", min: 0, max: 1, step: 0.01, value: start, "aria-label": `α, share of the ${title} distance`,
     oninput: (event) => {
       const a = Number(event.target.value);
       say(a);
+      tried = { [key]: a };
       document.dispatchEvent(new CustomEvent("board-alpha", { detail: { stage, alpha: a, result: value.result } }));
     },
   });
@@ -148,5 +152,24 @@ document.addEventListener("inspector-view", (event) => {
   render();
   element.scrollIntoView({ block: "nearest" });
 });
-watch("value", render);
+// Another candidate is on its way: say so until it is there, and bring it into view then.
+let awaited = false;
+document.addEventListener("inspector-opening", (event) => {
+  const heading = element.querySelector("h3");
+  if (!heading) return;
+  awaited = true;
+  heading.textContent = `Opening ${event.detail} …`;
+  element.querySelector(".inspector-root").setAttribute("aria-busy", "true");
+});
+let seen = null; // which candidate of which answer is shown
+watch("value", () => {
+  const now = props.value ? `${props.value.result} ${props.value.row}` : null;
+  if (now !== seen) patch = null; // a patch was chosen on another face
+  seen = now;
+  element.querySelector(".inspector-root")?.removeAttribute("aria-busy");
+  render();
+  const heading = element.querySelector("h3"), top = heading?.getBoundingClientRect().top ?? 0;
+  if (awaited && (top < 0 || top > 0.6 * innerHeight)) heading.scrollIntoView({ block: "start" });
+  awaited = false;
+});
 render();

@@ -13,6 +13,8 @@ from demo.ui.components import ArchiveInput
 from demo.ui.engine import Engine
 
 PAGE = 48
+#: Indexing has a line of its own, so that nobody who looks for a face waits behind it.
+LINE = "index"
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
 
@@ -73,7 +75,7 @@ def _editing(does: GalleryHandlers, chosen: gr.Dropdown) -> tuple:
         sure = gr.Textbox(label="Type its name to delete its photos and indexes", elem_id="delete-name")
         delete = gr.Button("Delete", variant="stop", elem_id="delete")
     said = gr.Markdown(elem_id="gallery-said")
-    heavy = {"concurrency_id": "identify", "show_progress_on": [said], **PRIVATE}
+    heavy = {"concurrency_id": LINE, "concurrency_limit": 1, "show_progress_on": [said], **PRIVATE}
     events = (build.click(does.build, [chosen, backbone], said, **heavy),
               add.click(does.add, [name, archive], [said, chosen], **heavy),
               delete.click(does.delete, [chosen, sure], [said, chosen], **heavy))
@@ -128,14 +130,22 @@ class GalleryHandlers:
         """Index with progress; Stop takes effect between photos."""
         self._stopped.discard(request.session_hash)
 
-        def tell(done: int, total: int, path: str) -> None:
+        def pause(kept: str) -> None:
             if request.session_hash in self._stopped:
-                raise DemoError("Stopped. What was indexed so far is kept.")
+                raise DemoError(f"Stopped. {kept}")
+            self.engine.give_way()
+
+        def tell(done: int, total: int, path: str) -> None:
+            pause("What was indexed so far is kept.")
             progress((done, total), desc=f"Indexing {path}")
 
+        def measured(jobs):
+            for job in progress.tqdm(jobs, desc="Measuring how near strangers come"):
+                pause("The photos are indexed; how near strangers come was not measured again.")
+                yield job
+
         try:
-            built = self.engine.build(name, backbone, tell,
-                                      lambda jobs: progress.tqdm(jobs, desc="Measuring how near strangers come"))
+            built = self.engine.build(name, backbone, tell, measured)
         except DemoError as error:
             raise gr.Error(str(error), print_exception=False) from None
         return f"{name} is indexed for {backbone}: {len(built)} photos, {len(built.manifest.failures)} left out."
