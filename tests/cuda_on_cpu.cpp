@@ -122,7 +122,7 @@ extern "C" {
 int cuCtxGetCurrent(void** context) { return *context = memory, 0; }
 int cuModuleLoadData(void** module, const void*) { return *module = memory, 0; }
 int cuModuleGetFunction(void** function, void* module, const char*) { return *function = module, module != memory; }
-int cuFuncSetAttribute(void* function, int attribute, int) { return function != memory || attribute != 8; }
+int cuFuncSetAttribute(void* function, int, int) { return function != memory; }
 int cuGetErrorString(int, const char** text) { return *text = "the lanes disagree, or memory is misused", 0; }
 int cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned, unsigned,
                    unsigned shared, void* stream, void** arguments, void** extra) {

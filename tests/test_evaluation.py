@@ -262,8 +262,8 @@ def test_every_query_is_written_with_its_ranks(small, tmp_path):
     by_ranking = defaultdict(list)
     for row in used:
         by_ranking[row["ranking"]].append(row)
-    scores = {"Stage 1": found.stage1, "Stage 2, apc, finest": found.stage2[settings[0]],
-              "Stage 2, h2l": found.stage2[settings[1]]}
+    scores = {"Stage 1": found.stage1, "Stage 2, apc, finest, k 3": found.stage2[settings[0]],
+              "Stage 2, h2l, k 3": found.stage2[settings[1]]}
     assert by_ranking.keys() == scores.keys()
     for name, expected in scores.items():
         own = by_ranking[name]
@@ -273,7 +273,7 @@ def test_every_query_is_written_with_its_ranks(small, tmp_path):
             assert np.mean([float(row[column]) for row in own]) == pytest.approx(mean, abs=1e-5)
         for number, query in enumerate(queries):
             features = stored(small.gallery, number)
-            matching = Matching(method="none") if name == "Stage 1" else settings[name.endswith("h2l")]
+            matching = Matching(method="none") if name == "Stage 1" else settings["h2l" in name]
             ranking = small.rank(SimpleNamespace(features=features), matching, exclude=query.exclude).ranking
             first = next(rank for rank, match in enumerate(ranking, 1) if match.identity == query.identity)
             assert int(own[number]["first_right"]) == first
@@ -449,10 +449,13 @@ def test_evaluate_takes_several_weightings(capsys, people, tmp_path, monkeypatch
     assert rows("--weighting", "apc", "cc", "--grid", "4x4", "8x8") == [
         "Stage 2, apc, 4x4", "Stage 2, apc, 8x8", "Stage 2, cc, 8x8"]
     assert rows("--stage2", "h2l", "--weighting", "all", "--grid", "all") == ["Stage 2, h2l"]
+    assert rows("--alpha", "0", "0.7", "--k", "2", "--k", "100", "--grid", "8x8") == [
+        "Stage 2, apc, 8x8, α 0, k 2", "Stage 2, apc, 8x8, α 0", "Stage 2, apc, 8x8, α 0.7, k 2",
+        "Stage 2, apc, 8x8, α 0.7"]
     assert rows("--stage2", "none", "--weighting", "all") == []
     for wrong, said in ((["--weighting", "apc", "cc", "--grid", "4x4"], "128"), (["--grid", "3x3"], "3x3"),
                         (["--per-query", str(tmp_path / "no" / "q.csv")], "cannot be written"),
-                        (["--weighting", "guess"], "choose from apc")):
+                        (["--weighting", "guess"], "choose from apc"), (["--k", "all"], "cannot be")):
         assert main([*common, *wrong]) == 2
         assert said in capsys.readouterr().err.splitlines()[-1]
 

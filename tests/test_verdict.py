@@ -26,14 +26,26 @@ def judged(found, distances):
 
 @pytest.mark.parametrize("count", [1, 7, 20, 100])
 def test_the_limits_are_where_the_shares_are_reached(count):
-    """Counted one by one: at most a twentieth of the strangers nearer, or half and more."""
+    """Counted one by one: at most a twentieth of the strangers nearer (or none of fewer than 20), or half and more."""
     strangers = Strangers(np.sort(np.random.default_rng(count).random(count)), "")
     near, far = strangers.limits
     for distance in [*strangers.distances, *(strangers.distances + 1e-9), -1.0, 2.0, near, far]:
-        nearer = sum(one < distance for one in strangers.distances) / count
-        says = "plausible" if nearer <= 0.05 else "nobody" if nearer >= 0.5 else "uncertain"
+        reached = sum(one <= distance - 1e-12 for one in strangers.distances)
+        says = "plausible" if reached < max(1, int(0.05 * (count + 1))) else (
+            "nobody" if reached >= count / 2 else "uncertain")
         assert strangers.verdict(distance) == says
         assert (distance <= near) == (says == "plausible") and (distance > far) == (says == "nobody")
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_people_who_are_there_say_what_is_too_far(apart):
+    """Of 99 the 95th distance; where nobody comes as far as the nearest strangers, the gap is uncertain."""
+    known = np.linspace(0, 1, 99)
+    strangers = Strangers(np.linspace(1.5, 2.5, 99) if apart else np.linspace(0.5, 1.5, 99), "", known)
+    far, near = known[94], strangers.distances[4]
+    assert strangers.limits == (min(near, far), max(near, far))
+    assert strangers.verdict(known[94] - 1e-9) == ("plausible" if apart else "uncertain")
+    assert strangers.verdict(2.6) == "nobody" and (strangers.verdict(1.2) == "uncertain") == apart
 
 
 def test_the_headline_never_says_more_than_the_calibration(found):

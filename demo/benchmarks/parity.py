@@ -22,7 +22,7 @@ from demo.errors import WeightsMissing
 from demo.faces.templates import TEMPLATES
 from demo.gallery import Gallery
 from demo.matching import WEIGHTINGS, emd, emd_many, exact_cuda, ground_distance, transport
-from demo.methods.registry import METHODS
+from demo.methods.alike import Alike
 from demo.places import GALLERIES
 from demo.settings import settings
 
@@ -212,7 +212,7 @@ def check_backbones(bench: Bench) -> None:
 def check_alike(bench: Bench) -> None:
     """Visibility and the method that uses it, on crops through the bundled MobileFaceNet."""
     def measure() -> Outcome:
-        methods = [METHODS["alike"](load_backbone("mobilefacenet", device=str(device)))
+        methods = [Alike(load_backbone("mobilefacenet", device=str(device)))
                    for device in ("cpu", bench.device)]
         width, height = methods[0].backbone.input_size
         rng = np.random.default_rng(0)
@@ -263,6 +263,6 @@ def check_h2l(bench: Bench) -> None:
 
 #: Every check, by what it is about.
 CHECKS: dict[str, Callable[[Bench], None]] = {
-    "transport": check_transport, "matching": check_matching, "gallery": check_gallery, "h2l": check_h2l,
-    "alike": check_alike, "backbones": check_backbones,
+    "transport": check_transport, "matching": check_matching, "gallery": check_gallery, "pairs of faces": check_h2l,
+    "covers": check_alike, "backbones": check_backbones,
 }

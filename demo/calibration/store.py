@@ -125,8 +125,9 @@ class Calibration:
         altered = f", altered in the same way ({named(kind)})" if kind != PLAIN else ""
         return Strangers(
             min(nearest, key=lambda values: Strangers(values, "", values).limits[0]),
-            f"Measured on other people{altered}, as if {count} photos of them were the gallery, since it has fewer "
-            f"than {ENOUGH} people with two photos; of {_listed(reference)} the most careful.",
+            f"Measured on other people{altered}, as if {count} photos of them were the gallery, since "
+            f"{'it was not measured itself' if self.enough else f'it has fewer than {ENOUGH} people with two photos'}; "
+            f"of {_listed(reference)} the most careful.",
             max(known, key=lambda values: float(np.quantile(values, 0.95))))
 
     def threshold(self, method: Method, first: str | None, second: str | None,

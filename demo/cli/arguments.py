@@ -58,8 +58,8 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def add_preparation(parser: argparse.ArgumentParser, several: bool = False, *, alter: bool = True) -> None:
-    """What happens to a photo. several: of many photos, of which the most prominent face is taken. alter: whether it may be
-    altered. The detector goes with the backbone, since a gallery is built with it too."""
+    """What happens to a photo. several: of many photos, of which the most prominent face is taken. alter: whether it
+    may be altered. The detector goes with the backbone, since a gallery is built with it too."""
     out = {"detector"} | ({"face"} if several else set()) | (set() if alter else {"alteration", "style"})
     add_fields(parser, [one for one in fields_of(Preparation) if one.name not in out])
 

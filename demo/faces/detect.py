@@ -146,8 +146,8 @@ DETECTORS = {
 
 
 def detect_faces(photo: np.ndarray, detector: str = DEFAULT_DETECTOR, *, folder: Path | None = None) -> list[Face]:
-    """All faces of a uint8 (H, W, 3) RGB photo, the most prominent first (see ``prominence``); an empty list where there
-    is none.
+    """All faces of a uint8 (H, W, 3) RGB photo, the most prominent first (see ``prominence``); an empty list where
+    there is none.
 
     Several tries, each only if the one before found nothing: the photo (reduced, if it is large), the photo at
     twice that size, and again where the detector can, the photo with a border, for tight crops, and the photo as a

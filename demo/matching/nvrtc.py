@@ -13,8 +13,9 @@ from threading import Lock
 import torch
 from torch import Tensor
 
-#: CUfunction_attribute: the most dynamic shared memory that a block may ask for.
-_MOST_SHARED = 8
+#: CUfunction_attribute: the most dynamic shared memory that a block may ask for, and the percentage of a
+#: multiprocessor's memory that is kept for it rather than as a cache.
+_MOST_SHARED, _CARVEOUT = 8, 9
 _lock = Lock()
 
 
@@ -32,7 +33,8 @@ class Kernel:
         module, self._function = ctypes.c_void_p(), ctypes.c_void_p()
         self._check(self._driver.cuModuleLoadData(ctypes.byref(module), code))
         self._check(self._driver.cuModuleGetFunction(ctypes.byref(self._function), module, name.encode()))
-        self._check(self._driver.cuFuncSetAttribute(self._function, _MOST_SHARED, ctypes.c_int(shared)))
+        for attribute, value in ((_MOST_SHARED, shared), (_CARVEOUT, 100)):
+            self._check(self._driver.cuFuncSetAttribute(self._function, attribute, ctypes.c_int(value)))
 
     def __call__(self, blocks: int, threads: int, *arguments: Tensor | int) -> None:
         """Start ``blocks`` blocks on the current stream; tensors are handed over as pointers, numbers as C ints."""
