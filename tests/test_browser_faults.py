@@ -15,9 +15,10 @@ import pytest
 from conftest import BUNDLED, QUERIES, ROOT
 from PIL import Image
 
-from demo.errors import BadSetting
+from demo.errors import BadGallery, BadSetting
 from demo.faces import DETECTORS, PERTURBATIONS
 from demo.figures import board
+from demo.gallery import list_photos
 from demo.query import asked
 from demo.settings import Settings
 from demo.ui.choices import ANY_STYLE, identify_choices, rerankings, standard, usual_style, values_from_link
@@ -26,6 +27,7 @@ from demo.ui.pages.compare import CompareHandlers
 from demo.ui.pages.downloads import IDENTIFICATION
 from demo.ui.pages.galleries import GalleryHandlers
 from demo.ui.pages.identify import IdentifyHandlers
+from demo.ui.problems import for_visitors
 from demo.ui.views.board import Result, details_text
 from demo.ui.views.examples import EXAMPLES
 from demo.ui.widgets import style_choices
@@ -99,12 +101,12 @@ def test_opening_a_candidate_is_shown_at_once_and_brought_into_view(page):
     seen = page.evaluate("""() => new Promise((done) => {
         const cell = [...document.querySelectorAll('#board tbody tr')][2].querySelector('td:last-child .cell');
         cell.click();
-        const heading = document.querySelector('#inspector h3');
+        const heading = document.querySelector('#inspector h2');
         done([heading.textContent, document.querySelector('#inspector .inspector-root').getAttribute('aria-busy')]);
     })""")
     assert re.match(r"Opening person-\d+ …", seen[0]) and seen[1] == "true"
     page.locator("#inspector .inspector-root:not([aria-busy])").wait_for()
-    page.wait_for_function("document.querySelector('#inspector h3').getBoundingClientRect().bottom <= innerHeight")
+    page.wait_for_function("document.querySelector('#inspector h2').getBoundingClientRect().bottom <= innerHeight")
 
 
 @pytest.mark.browser
@@ -113,18 +115,18 @@ def test_what_did_not_change_is_not_run_again(page):
     third = page.locator("#board tbody tr").nth(2).locator(".cell").last
     third.click()
     page.locator("#inspector .inspector-root:not([aria-busy])").wait_for()
-    title = page.locator("#inspector h3").inner_text()
+    title = page.locator("#inspector h2").inner_text()
     page.locator("#settings button").first.click()
     page.locator("#weighting input").click()
-    page.locator("#inspector h3").click()
+    page.locator("#inspector h2").click()
     page.locator("#seed input").press("Enter")
     page.wait_for_timeout(1500)
-    assert third.get_attribute("aria-pressed") == "true" and page.locator("#inspector h3").inner_text() == title
+    assert third.get_attribute("aria-pressed") == "true" and page.locator("#inspector h2").inner_text() == title
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("field", "keys", "words"), [
-    ("#k input[type=range]", ["ArrowLeft"], "k=95"), ("#k input[type=number]", ["Control+a", "4", "0", "Tab"], "k=40"),
+    ("#share input[type=range]", ["ArrowLeft"], "share=0.95"), ("#k input", ["Control+a", "4", "0", "Tab"], "k=40"),
     ("#alpha input", ["Control+a", "0", ".", "2", "Enter"], "alpha=0.2"),
     ("#seed input", ["Control+a", "9", "Tab"], "seed=9")])
 def test_settings_are_applied_from_the_keyboard(page, field, keys, words):
@@ -341,3 +343,99 @@ def test_indexing_makes_way_for_answers(own):
     thread.join(5)
     assert done and done[0] >= end
     own.give_way()  # nobody waits: at once
+
+
+def test_visitors_read_no_paths_of_the_server(tmp_path):
+    """Whatever names a folder of the host: a backbone whose weights are missing, a gallery without a usable photo."""
+    own = Settings(weights=tmp_path / "w", cache=tmp_path / "c", galleries=tmp_path / "g")
+    for info in Engine(own).backbones():
+        assert str(tmp_path) not in for_visitors(info.why_not, own)
+    with pytest.raises(BadGallery) as refused:
+        list_photos(own.galleries / "people")
+    assert for_visitors(refused.value, own) == "people is not a folder."
+    assert for_visitors(f"put it into {own.weights}.", own) == "put it into the host's folder of weights."
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("path", ["/", "/compare", "/galleries", "/results", "/about"])
+def test_pages_name_no_path_and_skip_no_heading(visit, path):
+    page = visit(path)
+    page.get_by_role("heading", level=1).first.wait_for()
+    if path in ("/", "/compare"):
+        page.locator("#inspector .overview").wait_for()
+    if path == "/results":
+        page.locator("#report table").first.wait_for()
+    levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4,h5')].map((one) => Number(one.tagName[1]))")
+    steps = zip(levels, levels[1:], strict=False)
+    assert levels[0] == 1 and all(after <= before + 1 for before, after in steps), levels
+    text = page.locator("body").inner_text()
+    assert "/root" not in text and str(ROOT) not in text and "/home/" not in text
+
+
+def test_a_photo_that_cannot_be_shown_is_named(own):
+    (own.folder("few") / "person-001" / "broken.jpg").write_bytes(b"no picture")
+    shown = GalleryHandlers(own).sheet("few", 1)
+    assert shown.count("<img ") == 9 and "broken.jpg cannot be shown" in shown and "<button" not in shown
+
+
+@pytest.mark.browser
+def test_the_note_on_brightness_follows_the_brightness(page):
+    inspector = page.locator("#inspector")
+    assert "The brighter a patch" in inspector.locator("section.flow .hint").inner_text()
+    inspector.get_by_role("tab", name="Flow").click()
+    inspector.get_by_text("Brightness shows mass").click()
+    assert "brighter" not in inspector.locator(".hint").last.inner_text()
+    inspector.get_by_role("tab", name="Side by side").click()
+    assert "brighter" not in inspector.locator("section.flow .hint").inner_text()
+
+
+#: Colours → the ratio that WCAG 2.1 defines.
+_CONTRAST = """(node) => {
+  const channel = (c) => { c /= 255; return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
+  const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+  const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
+  let back = node;
+  while (back && numbers(getComputedStyle(back).backgroundColor)[3] === 0) back = back.parentElement;
+  const colours = [getComputedStyle(node).color, getComputedStyle(back).backgroundColor];
+  const pair = colours.map((one) => light(numbers(one))).sort((one, other) => one - other);
+  return (pair[1] + 0.05) / (pair[0] + 0.05);
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_code_and_delete_can_be_read(visit, theme):
+    page = visit(f"/{BOTH}&__theme={theme}")
+    page.locator("#board .sentence").wait_for()
+    page.get_by_text("Timings, versions and the command line").click()
+    line = page.locator(".cm-line").first
+    line.wait_for()
+    for span in [line, *line.locator("span").all()]:
+        assert span.evaluate(_CONTRAST) >= 4.5
+    page = visit(f"/galleries?__theme={theme}")
+    page.get_by_text("Delete the shown gallery").click()
+    assert page.locator("#delete").evaluate(_CONTRAST) >= 4.5
+
+
+@pytest.mark.browser
+def test_what_stands_below_each_other_begins_at_one_line(page):
+    """12 pixels off before."""
+    for parts in ((".app-header h1", "#photo", ".examples", "#own", "#go"),
+                  ("#board .query", "#board .sentence", "#board .cell", "#inspector h2", "#downloads button")):
+        lefts = [page.locator(part).first.bounding_box()["x"] for part in parts]
+        assert max(lefts) - min(lefts) <= 4, dict(zip(parts, lefts, strict=True))
+
+
+@pytest.mark.browser
+def test_the_text_of_a_menu_ends_before_its_arrow_and_focus_is_seen(page):
+    inside = page.locator("#style input").evaluate("""(input) => {
+        const box = input.closest('.wrap') ?? input.parentElement, arrow = box.querySelector('svg');
+        return input.getBoundingClientRect().right - parseFloat(getComputedStyle(input).paddingRight)
+            - (arrow ? arrow.getBoundingClientRect().left : 1e9);
+    }""")
+    assert inside <= 0
+    radio = page.locator("#occlude input").nth(1)
+    radio.focus()
+    page.keyboard.press("ArrowDown")
+    outline = "(one) => getComputedStyle(one.closest('label')).outlineStyle"
+    assert page.locator("#occlude input:focus").evaluate(outline) == "solid"

@@ -138,8 +138,8 @@ def test_an_endpoint_reads_what_it_is_sent(engine):
 def test_a_control_tells_when_it_has_changed(engine):
     choices = identify_choices(engine)
     with gr.Blocks():
-        for word, events in (("k", ["input", "release"]), ("seed", ["submit", "blur"]), ("alpha", ["submit", "blur"]),
-                             ("adaptive", ["input"]), ("grid", ["input"])):
+        for word, events in (("k", ["submit", "blur"]), ("seed", ["submit", "blur"]), ("alpha", ["submit", "blur"]),
+                             ("share", ["input", "release"]), ("adaptive", ["input"]), ("grid", ["input"])):
             made = control(choices[word])
             assert changes(made) == [getattr(made, event) for event in events]
 

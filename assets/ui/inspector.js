@@ -21,7 +21,7 @@ const faces = (value, word) => {
 const rebuilt = (value, found) =>
   el("figure", { class: "face" }, el("div", { class: "frame" }, el("img", {
     src: dimmed ? found.picture : found.bright,
-    alt: `The ${value.query.called} rebuilt: at each patch, the patch of ${value.name} that receives most of its mass; brighter means more mass`,
+    alt: `The ${value.query.called} rebuilt: at each patch, the patch of ${value.name} that receives most of its mass${dimmed ? "; brighter means more mass" : ""}`,
   })), el("figcaption", {}, `${value.query.title} rebuilt from the ${value.candidate.called}`));
 
 // A choice between the entries of a list; none where there is but one.
@@ -53,7 +53,7 @@ const BODIES = {
   flow: (value, shown, word, found) => [faces(value, word),
     el("label", { class: "toggle" }, el("input", {
       type: "checkbox", checked: dimmed, onchange: (event) => { dimmed = event.target.checked; render(); },
-    }), "Brightness shows mass"), choices(value, shown, found), told(), hint(found.hint)],
+    }), "Brightness shows mass"), choices(value, shown, found), told(), hint(found.hint + (dimmed ? " The brighter, the more mass." : ""))],
   lines: (value, shown, word, found) => [
     el("img", { class: "wide", src: found.picture, alt: `The ${found.count} strongest flows drawn as lines from the ${value.query.called} to ${value.name}` }),
     choices(value, shown, found), hint(`The ${found.count} strongest flows carry ${share(found.share)} of the mass.`)],
@@ -95,7 +95,7 @@ const body = (value, shown) => {
   }
   const words = shown.explanations;
   return el("div", {}, el("div", { class: "maps" }, words.map((word) => el("section", {},
-    el("h4", {}, value.explanations[word].title), faces(value, word), bar(panelOf(value, word).bar)))), told(),
+    el("h3", {}, value.explanations[word].title), faces(value, word), bar(panelOf(value, word).bar)))), told(),
   [...new Set(words.map((word) => value.explanations[word].hint))].map(hint));
 };
 
@@ -110,9 +110,9 @@ const overviewOf = (value, shown) => {
 const all = (value) => el("div", {}, told(), el("div", { class: "overview" }, value.views.map((shown) => {
   const word = overviewOf(value, shown), panel = word && panelOf(value, word);
   if (!panel) return null;
-  return el("section", { class: shown.name }, el("h4", {}, el("button", {
+  return el("section", { class: shown.name }, el("h3", {}, el("button", {
     type: "button", title: `Open the view ${shown.title}`, onclick: () => open(shown.name),
-  }, shown.title)), el("p", { class: "hint" }, value.explanations[word].note), faces(value, word), panel.bar ? bar(panel.bar) : null);
+  }, shown.title)), el("p", { class: "hint" }, value.explanations[word].note, panel.kind === "flow" && dimmed ? " The brighter a patch, the more it carries." : ""), faces(value, word), panel.bar ? bar(panel.bar) : null);
 })));
 
 const open = (name) => {
@@ -143,7 +143,7 @@ const render = () => {
       type: "button", role: "tab", id: `view-${name}`, "aria-selected": String(name === view),
       "aria-controls": "inspector-panel", tabindex: name === view ? 0 : -1, onclick: () => open(name),
     }, title)));
-  target.append(el("h3", {}, value.title), tabs, panel);
+  target.append(el("h2", {}, value.title), tabs, panel);
   if (element.querySelector(".told")) paint(value);
 };
 // Another part of the page asks for a view.
@@ -155,7 +155,7 @@ document.addEventListener("inspector-view", (event) => {
 // Another candidate is on its way: say so until it is there, and bring it into view then.
 let awaited = false;
 document.addEventListener("inspector-opening", (event) => {
-  const heading = element.querySelector("h3");
+  const heading = element.querySelector("h2");
   if (!heading) return;
   awaited = true;
   heading.textContent = `Opening ${event.detail} …`;
@@ -168,7 +168,7 @@ watch("value", () => {
   seen = now;
   element.querySelector(".inspector-root")?.removeAttribute("aria-busy");
   render();
-  const heading = element.querySelector("h3"), top = heading?.getBoundingClientRect().top ?? 0;
+  const heading = element.querySelector("h2"), top = heading?.getBoundingClientRect().top ?? 0;
   if (awaited && (top < 0 || top > 0.6 * innerHeight)) heading.scrollIntoView({ block: "start" });
   awaited = false;
 });

@@ -23,9 +23,11 @@ def control(choice: Choice, *, offered: Mapping[str, str] | None = None, every: 
         return (gr.Radio if every else gr.Dropdown)(pairs(choices), value=one.default, **told)
     if one.kind is bool:
         return gr.Checkbox(one.default, **told)
-    if one.kind in (int, float) and one.default is not None and one.low is not None and one.high is not None:
-        return gr.Slider(one.low, one.high, one.default, step=one.step or (1 if one.kind is int else None), **told)
+    if one.kind is float and one.default is not None and one.low is not None and one.high is not None:
+        return gr.Slider(one.low, one.high, one.default, step=one.step, **told)
     if one.kind in (int, float):
+        if one.kind is int and one.low is not None and one.high is not None:
+            told["info"] = f"{one.low} to {one.high}. {told['info'] or ''}".strip()
         return gr.Number(one.default, precision=0 if one.kind is int else None, **told)  # ``check`` tells the range
     return gr.Textbox(one.default, max_lines=1, **told)
 

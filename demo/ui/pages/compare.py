@@ -34,6 +34,7 @@ from demo.ui.engine import Engine
 from demo.ui.pages.downloads import COMPARISON, DownloadRow, compared_png
 from demo.ui.pages.identify import FACE, HEAVY, QUICK
 from demo.ui.parameters import event_value, photo_field
+from demo.ui.problems import for_visitors
 from demo.ui.views.commands import compare_command
 from demo.ui.views.examples import EXAMPLES, FIRST
 from demo.ui.views.verdicts import Compared, compared_value, verdicts_value
@@ -161,7 +162,7 @@ class CompareHandlers:
             value = verdicts_value(compared.found) | {"link": link_of(self.choices, values, self.start)}
             views = compared_value(compared.found)
         except DemoError as error:
-            return _problem(str(error))
+            return _problem(for_visitors(error, self.engine.settings))
         except Exception:
             code = secrets.token_hex(3)
             log.exception("comparison failed, code %s", code)

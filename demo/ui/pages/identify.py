@@ -45,6 +45,7 @@ from demo.ui.pages.downloads import IDENTIFICATION, DownloadRow, figure_png
 from demo.ui.pages.form import Form, preset_shown, shown_choices, strip_value
 from demo.ui.pages.results import shipped_results
 from demo.ui.parameters import event_value, photo_field
+from demo.ui.problems import for_visitors
 from demo.ui.views.board import TOP, Result, board_value, details_text, photo_value
 from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST, Example
@@ -170,7 +171,9 @@ class IdentifyHandlers:
             first = inspector_value(result, value["selected"])
         except DemoError as error:
             shown = getattr(error, "photo", None)  # of a face that was lost, the altered photo
-            return _problem(_told(str(error), photo if shown is None else shown, self.engine.settings.limits))
+            settings = self.engine.settings
+            text = for_visitors(error, settings)
+            return _problem(_told(text, photo if shown is None else shown, settings.limits))
         except Exception:
             code = secrets.token_hex(3)
             log.exception("identification failed, code %s", code)
