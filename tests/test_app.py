@@ -64,10 +64,10 @@ def test_computing_events_share_one_line(app):
     assert lines("build", "add", "search") == {"index"}  # nobody who looks for a face waits behind it
 
 
-def test_the_endpoint_answers_as_the_command_line_does(client, identifier):
+def test_the_endpoint_answers_as_the_command_line_does(client, shown):
     answer, figure = client.predict(photo=handle_file(PHOTO), occlude="mask", style="surgical-blue", seed=3,
                                     api_name="/identify")
-    expected = identifier.identify(PHOTO, occlusion="mask", style="surgical-blue", seed=3, grid=(8, 8)).as_json(5)
+    expected = shown.identify(PHOTO, occlusion="mask", style="surgical-blue", seed=3).as_json(5)
     for key in ("stage1", "stage2", "query"):
         assert json.loads(answer)[key] == json.loads(json.dumps(expected[key])), key
     picture = Image.open(figure["path"] if isinstance(figure, dict) else figure)
@@ -85,11 +85,11 @@ def test_the_endpoint_explains_errors_in_a_sentence(client, tmp_path):
         client.predict(photo=handle_file(wall), api_name="/identify")
 
 
-def test_the_compare_endpoint_answers_as_the_command_line_does(client, identifier):
+def test_the_compare_endpoint_answers_as_the_command_line_does(client, shown):
     other = QUERIES / "person-004" / "04.jpg"
     answer, figure = client.predict(first=handle_file(PHOTO), second=handle_file(other), occlude="sunglasses", seed=2,
                                     api_name="/compare")
-    expected = verify(PHOTO, other, identifier, Preparation(alteration="sunglasses", seed=2),
+    expected = verify(PHOTO, other, shown, Preparation(alteration="sunglasses", seed=2),
                       Preparation(seed=2)).as_json()
     for key in ("first", "second"):
         assert json.loads(answer)[key] == expected[key]
@@ -340,14 +340,14 @@ def test_galleries_page_adds_and_deletes(tmp_path, people):
         session_hash = "visitor"
 
     said, _ = page.add("Team photos", str(archive), Request())
-    assert "8 photos" in said and own.state("Team photos").indexed == {"dlib": 8}
+    assert "8 photos" in said and own.state("Team photos").indexed == {"mobilefacenet": 8}
     assert page.sheet("Team photos", 1).count("<img ") == 8
     with pytest.raises(Exception, match="Type Team photos"):
         page.delete("Team photos", "team")
 
 
 def test_further_models_are_offered_where_their_weights_are(tmp_path):
-    own = Engine(Settings(weights=tmp_path))
+    own = Engine(Settings(weights=tmp_path, backbone="dlib"))
     before = set(rerankings(own.info("dlib")))
     (tmp_path / "v-dlib.safetensors").write_bytes(b"")
     assert {"emd", "h2l", "both", "none"} <= before
