@@ -7,7 +7,7 @@ import pytest
 from conftest import QUERIES
 from safetensors.numpy import load_file, save_file
 
-from demo.calibration import KINDS, Calibration, Strangers, Threshold, Unfit, calibrate, set_threshold
+from demo.calibration import KINDS, Calibration, Reference, Strangers, Threshold, Unfit, calibrate, set_threshold
 from demo.calibration.store import FILE, VERSIONS
 from demo.gallery import Gallery
 from demo.identify import Identifier
@@ -44,13 +44,16 @@ def test_equal_error_rate_against_brute_force(seed):
 def test_the_bundled_gallery_has_a_threshold_for_everything(identifier):
     calibration = Calibration(identifier.gallery)
     for method in identifier.ready(verifies=True).values():
-        lines = {(one, two): calibration.threshold(method, one, two)
+        lines = {(one, two): calibration.own_threshold(method, one, two)
                  for one in (None, *KINDS[1:]) for two in (None, *KINDS[1:])}
         for line in lines.values():
             assert isinstance(line, Threshold) and line.genuine >= 100 and line.strangers == 500
         assert lines["mask", None] == lines[None, "mask"]
         assert lines[None, None].error < lines["mask", None].error
         assert lines[None, None].error < 0.15 and "both unaltered" in lines[None, None].source
+        told, own = calibration.threshold(method, "mask", None), lines["mask", None]  # of other people's photos too
+        assert told.genuine > own.genuine and told.strangers > own.strangers
+        assert "most careful" in told.source and "synthetic-people" in told.source
 
 
 def test_the_bundled_gallery_has_strangers_for_every_method_that_judges(identifier):
@@ -90,6 +93,12 @@ def test_an_answer_without_a_yardstick_says_why(identifier):
     assert isinstance(told, Unfit) and told.asked == "blur"
 
 
+@pytest.fixture
+def alone(monkeypatch):
+    """Nothing is known of other people."""
+    monkeypatch.setattr(Reference, "shipped", classmethod(lambda cls, backbone: cls(backbone, {}, {})))
+
+
 @pytest.fixture(scope="module")
 def small(backbone, tmp_path_factory):
     """Four people with two photos each, calibrated."""
@@ -103,14 +112,15 @@ def small(backbone, tmp_path_factory):
         for photo in ("01.jpg", "02.jpg"):
             shutil.copy(BUNDLED / person / photo, folder / person / photo)
     gallery = Gallery.build(folder, backbone)
-    assert isinstance(Calibration(gallery).threshold(Identifier(backbone, gallery).method("emd"), None, None), Unfit)
+    emd = Identifier(backbone, gallery).method("emd")
+    assert isinstance(Calibration(gallery).own_threshold(emd, None, None), Unfit)
     done = []
     calibrate(gallery, backbone, lambda jobs: (done.append(job) or job for job in jobs))
     assert len(done) == 4 * 8 + 1 + 1 + 10
     return Identifier(backbone, gallery)
 
 
-def test_strangers_are_the_nearest_of_other_people(small):
+def test_strangers_are_the_nearest_of_other_people(small, alone):
     calibration, cosine, emd = Calibration(small.gallery), small.method("cosine"), small.method("emd")
     plain = calibration.strangers(cosine, Matching(method="emd"), None, None)
     embeddings = small.gallery.embeddings.numpy().astype(float)
@@ -132,11 +142,11 @@ def test_pairs_are_measured_by_every_method_as_it_verifies(small):
         expected = [float(method.pairs(faces[a], faces[b])[0]) for a in range(8) for b in range(8)
                     if a != b and a // 2 == b // 2]
         np.testing.assert_allclose(genuine, expected, atol=1e-5)
-    unfit = Calibration(small.gallery).threshold(small.method("emd"), None, None)
+    unfit = Calibration(small.gallery).own_threshold(small.method("emd"), None, None)
     assert isinstance(unfit, Unfit) and "too few" in unfit.reason
 
 
-def test_an_older_version_of_a_section_is_not_read(small, tmp_path):
+def test_an_older_version_of_a_section_is_not_read(small, alone):
     file = small.gallery.folder / FILE
     kept, arrays = file.read_bytes(), load_file(file)
     try:
