@@ -11,13 +11,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from demo.backbones import Backbone, BackboneInfo, load_backbone, pick_device
+from demo.backbones import Backbone, BackboneInfo, Grid, grid_name, load_backbone, parse_grid, pick_device
 from demo.backbones.arcface import INFO as FACE_CNN
 from demo.backbones.arcface import TEMPLATE as FACE_TEMPLATE
 from demo.backbones.arcface import ResNetFace18, to_gray
 from demo.backbones.published import signed
 from demo.crossimage.model import CrossImageModel
-from demo.crossimage.networks import NETWORKS, OneImage, Sizes, TwoImages, V
+from demo.crossimage.networks import NETWORKS, Network, OneImage, Sizes, TwoImages, V
 from demo.errors import BadWeights, WeightsMissing
 from demo.faces import Template
 from demo.faces.templates import COSFACE_POINTS, five_point
@@ -64,11 +64,14 @@ def shipped(kind: str, backbone: str, folder: Path | None = None) -> Path:
                          "with 'python -m demo train-h2l', or give a published checkpoint.")
 
 
-def save_model(path: Path, kind: str, network: OneImage | TwoImages, backbone: Backbone, *, alpha: float) -> None:
-    """Write a network of our mode as safetensors, half precision, with all that ``load_h2l`` needs to know."""
+def save_model(path: Path, kind: str, network: Network, backbone: Backbone, *, alpha: float,
+               grid: Grid | None = None) -> None:
+    """Write a network of our mode as safetensors, half precision, with all that ``load_h2l`` needs to know. grid: of
+    the backbone's patches that it takes, default the backbone's first."""
     tensors = {key: value.half().cpu().contiguous() for key, value in network.state_dict().items()}
     described = {"kind": kind, "sizes": json.dumps(asdict(network.sizes)), "backbone": backbone.name,
-                 "backbone_sha256": backbone.weights_sha256, "alpha": str(alpha)}
+                 "backbone_sha256": backbone.weights_sha256, "alpha": str(alpha),
+                 "grid": grid_name(grid or backbone.info.grids[0])}
     write_whole(path, save(tensors, metadata=described))
 
 
@@ -90,10 +93,12 @@ def _load_own(path: Path, state: State, described: dict[str, str], device: str,
         raise BadWeights(f"{path.name} was trained on other weights of the {described['backbone']} backbone: use "
                          f"those, or train it again.")
     network = own_network(state, described, path.name)
-    return CrossImageModel(described["kind"], network, backbone, alpha=float(described["alpha"]), sha256=sha256(path))
+    grid = parse_grid(described["grid"]) if "grid" in described else None  # files of before have the first
+    return CrossImageModel(described["kind"], network, backbone, alpha=float(described["alpha"]), sha256=sha256(path),
+                           grid=grid)
 
 
-def own_network(state: State, described: dict[str, str], filename: str) -> OneImage | TwoImages:
+def own_network(state: State, described: dict[str, str], filename: str) -> Network:
     """The network of a file that ``save_model`` wrote (see ``description``); BadWeights says what does not fit."""
     try:
         with torch.device("meta"):
