@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from safetensors.torch import save_file
 
+from demo.backbones import load_backbone
 from demo.crossimage import load_h2l, save_model
-from demo.crossimage.crops import DRAWN, face_crops
+from demo.crossimage.crops import DRAWN, CropSet, face_crops
+from demo.crossimage.distil import Distilling, distil
 from demo.crossimage.jitter import CROP_SIDE, ERASED, erase, jitter, windows
-from demo.crossimage.networks import Sizes
+from demo.crossimage.networks import Sizes, pixel_patches
 from demo.crossimage.recipe import alpha_scores, cached_crops, train_model
 from demo.crossimage.start import initialise
 from demo.crossimage.train import NETWORKS, Batches, Training, _loss, train
@@ -245,3 +248,29 @@ def test_a_file_for_other_backbone_weights_is_refused(backbone, tmp_path):
 
     with pytest.raises(BadWeights, match="other weights"):
         load_h2l(tmp_path / "h2l.safetensors", backbone=Other())
+
+
+def test_v_learns_what_the_backbone_says_and_its_file_loads_as_a_published_one(tmp_path):
+    mobilefacenet = load_backbone("mobilefacenet", device="cpu")
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.randint(256, (8, 7, 7, 3), generator=generator).repeat_interleave(16, 1).repeat_interleave(16, 2)
+    pictures = coarse.byte().repeat_interleave(2, 0)
+    pictures[1::2, 60:] = 90
+    crops = CropSet(pictures, torch.arange(8).repeat_interleave(2), torch.arange(8).repeat_interleave(2),
+                    torch.tensor([0, 1] * 8))
+    sizes = Sizes(depth=1, heads=1, dim=192, dim_head=64, hidden=64, patches=196, channels=192)
+    options = Distilling(steps=25, batch=16)
+    network, losses = distil(crops, mobilefacenet, sizes=sizes, training=options)
+    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.02
+    again, _ = distil(crops, mobilefacenet, sizes=sizes, training=options)
+    assert all(torch.equal(a, b) for a, b in zip(network.state_dict().values(), again.state_dict().values(),
+                                                 strict=True))
+    save_file({key: value.contiguous() for key, value in network.state_dict().items()}, tmp_path / "v.safetensors")
+    model = load_h2l(tmp_path / "v.safetensors", device="cpu")
+    found = model.backbone.extract(pictures[:4].numpy())
+    assert model.kind == "V" and found.embedding.shape == (4, 192)
+    with torch.no_grad():
+        torch.testing.assert_close(found.embedding, network.encode(pixel_patches(pictures[:4]))[0])
+        row, column, x, y = 3, 5, 2, 6  # of a patch, row by row, colours last
+        pixel = pixel_patches(pictures)[0, row * 14 + column].view(8, 8, 3)[y, x]
+    assert torch.equal(pixel, pictures[0, row * 8 + y, column * 8 + x].float())

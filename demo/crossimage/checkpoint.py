@@ -17,7 +17,7 @@ from demo.backbones.arcface import TEMPLATE as FACE_TEMPLATE
 from demo.backbones.arcface import ResNetFace18, to_gray
 from demo.backbones.published import signed
 from demo.crossimage.model import CrossImageModel
-from demo.crossimage.networks import NETWORKS, Network, OneImage, Sizes, TwoImages, V
+from demo.crossimage.networks import NETWORKS, PATCH, Network, OneImage, Sizes, TwoImages, V, pixel_patches
 from demo.errors import BadWeights, WeightsMissing
 from demo.faces import Template
 from demo.faces.templates import COSFACE_POINTS, five_point
@@ -29,7 +29,7 @@ from demo.weights.checkpoint import State, fit, misfits
 #: Share of the model's distance in Eq. 5.1 with published weights.
 PAPER_ALPHA = 0.7
 _DIM_HEAD = 64
-_V_PATCH, _V_SIDE = 8, 112
+_V_SIDE = 112
 _LAYER = "transformer.layers."
 
 
@@ -121,7 +121,8 @@ def _load_published(path: Path, state: State, device: torch.device, backbone: Ba
         raise BadWeights(f"{path.name} works on its own face CNN alone, not on this {backbone.name} backbone: let the "
                          "file choose the backbone.")
     if isinstance(network, V):
-        backbone = _PixelBackbone(_V_INFO, _V_TEMPLATE, _PixelPatches(network), digest, device)
+        info = replace(_V_INFO, dim=network.sizes.dim)
+        backbone = _PixelBackbone(info, _V_TEMPLATE, _PixelPatches(network), digest, device)
     else:
         info = replace(FACE_CNN, name=f"{kind.lower()}-cnn", title=f"Face CNN of Model {kind}")
         backbone = backbone or _FaceCnn(info, FACE_TEMPLATE, network.face_model, digest, device)
@@ -168,8 +169,8 @@ def build_published(kind: str, state: State) -> OneImage | TwoImages:
     except (KeyError, ValueError, IndexError):
         sizes = Sizes()  # what is missing is named when the tensors are fitted
     if kind == "V":
-        count = (_V_SIDE // _V_PATCH) ** 2
-        sizes = replace(sizes, patches=count, channels=3 * _V_PATCH**2)
+        count = (_V_SIDE // PATCH) ** 2
+        sizes = replace(sizes, patches=count, channels=3 * PATCH**2)
     if kind == "H2L":
         sizes = replace(sizes, output=len(state.get("fc1.weight", state.get("fc.weight", torch.empty(512, 0)))))
     with torch.device("meta"):
@@ -209,10 +210,9 @@ class _PixelPatches(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> tuple[Tensor, dict[tuple[int, int], Tensor]]:
-        side = x.shape[2] // _V_PATCH
-        cells = x.unflatten(3, (side, _V_PATCH)).unflatten(2, (side, _V_PATCH))  # B, c, row, y, column, x
-        patches = cells.permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
-        return self.network.encode(patches.flatten(2).transpose(1, 2))[0], {(side, side): patches}
+        side = x.shape[2] // PATCH
+        patches = pixel_patches(x.permute(0, 2, 3, 1))
+        return self.network.encode(patches)[0], {(side, side): patches.transpose(1, 2).unflatten(2, (side, side))}
 
 
 class _PixelBackbone(Backbone):
@@ -225,6 +225,6 @@ class _PixelBackbone(Backbone):
 _V_TEMPLATE = Template("vit", (_V_SIDE, _V_SIDE), "Five points, 112 x 112", five_point(COSFACE_POINTS + [8, 0]))
 _V_INFO = BackboneInfo(
     name="v-pixels", title="ViT on pixels", licence="No licence stated by its authors",
-    grids=((_V_SIDE // _V_PATCH, _V_SIDE // _V_PATCH),), dim=512, channels=(3 * _V_PATCH**2,),
+    grids=((_V_SIDE // PATCH, _V_SIDE // PATCH),), dim=512, channels=(3 * PATCH**2,),
     input_size=(_V_SIDE, _V_SIDE),
 )

@@ -19,6 +19,8 @@ from demo.crossimage.transformer import Transformer, random_token
 TOKEN_LENGTH = 8.0
 #: Training compares candidates by this many times the cosine.
 LOGIT_SCALE = 16.0
+#: Side of V's patches in pixels.
+PATCH = 8
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,12 @@ class V(OneImage):
 
     def tokens(self, patches: Tensor) -> Tensor:
         return self.patch_to_embedding(patches)
+
+
+def pixel_patches(pictures: Tensor) -> Tensor:
+    """(B, h, w, 3) pictures → (B, P, 192) float pixels of their patches of 8 x 8, as V takes them."""
+    cells = pictures.float().unflatten(2, (-1, PATCH)).unflatten(1, (-1, PATCH))  # B, row, y, column, x, colour
+    return cells.transpose(2, 3).flatten(3).flatten(1, 2)
 
 
 class TwoImages(_Network):

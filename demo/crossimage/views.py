@@ -94,7 +94,8 @@ def make_views(crops: CropSet, backbone: Backbone, *, grid: Grid | None = None, 
                 pictures = crop.pictures.to(backbone.device)
                 if number:
                     pictures = _view(pictures, made, generator)
-                found = backbone.extract((pictures.flip(2) if mirrored else pictures).cpu().numpy()).at(grid)
+                found = backbone.extract((pictures.flip(2) if mirrored else pictures).cpu().numpy(),
+                                         batch=_BATCH).at(grid)
                 parts.append(ViewSet(found.embedding, found.patches.half(), 2 * crop.person + mirrored, crop.photo,
                                      kind))
                 done += len(some)
