@@ -14,7 +14,7 @@ from conftest import BUNDLED
 from demo.convert import SOURCES
 from demo.convert import centerface as converted
 from demo.errors import BadWeights
-from demo.faces import alter, detect_faces, geometry, load_photo
+from demo.faces import alter, centerface, detect_faces, geometry, load_photo
 from demo.faces.centerface import CenterFace, faces_of
 from demo.places import ASSETS
 from demo.weights import FILES, find, sha256
@@ -252,6 +252,19 @@ def test_small_faces_in_large_photos_and_tight_crops(photo, face):
     left, top, right, bottom = (round(side) for side in face.box)
     (tight,) = detect_faces(np.ascontiguousarray(photo[top + 8:bottom - 8, left + 8:right - 8]), "centerface")
     assert np.linalg.norm(tight.five + (left + 8, top + 8) - face.five, axis=1).mean() < 0.12 * eye_distance(face)
+
+
+def test_an_unsure_face_counts_only_where_it_fills_the_photo(photo, monkeypatch):
+    """The network's own maps made fainter: nothing passes the usual bar, and then size decides."""
+    best = centerface.detect(photo)[1][0]
+    by = float(np.log(best / (1 - best)) - np.log(0.25 / 0.75))  # so that the surest cell has a probability of 0.25
+    monkeypatch.setattr(CenterFace, "read", lambda network, x: (
+        (network.heat(x) - by).sigmoid(), network.size(x), network.offset(x), network.points(x)))
+    assert len(centerface.detect(photo)[0]) == 0
+    boxes, scores, _ = centerface.filling(photo)
+    assert len(boxes) == 1 and scores[0] == pytest.approx(0.25, abs=0.01)
+    small = cv2.copyMakeBorder(photo, 200, 200, 200, 200, cv2.BORDER_REPLICATE)
+    assert len(centerface.filling(small)[0]) == 0
 
 
 def test_threads_do_not_disturb_each_other(photo, face):

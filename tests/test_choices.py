@@ -28,7 +28,7 @@ from demo.ui.views.commands import reproduce
 from demo.ui.widgets import changes, control
 
 IDENTIFY = ["photo", "occlude", "style", "seed", "gallery", "backbone", "stage2", "weighting", "grid", "alpha",
-            "adaptive", "share", "k", "solver", "detector", "aligned", "colours", "face", "top"]
+            "adaptive", "share", "k", "solver", "detector", "aligned", "colours", "face", "top", "preset"]
 COMPARE = ["first", "occlude", "style", "second", "occlude_second", "gallery", "backbone", "detector", "aligned",
            "seed", "style_second", "face", "face_second"]
 
@@ -91,7 +91,7 @@ def test_a_new_option_is_one_field(engine, further):
 
 def test_a_new_option_has_a_control_among_the_method_settings(engine, further):
     with gr.Blocks():
-        form = Form.lay_out(engine, identify_choices(engine))
+        form = Form.lay_out(engine, identify_choices(engine), "line", {})
     kinds = {word: type(form.controls[word]) for word in CHOSEN}
     assert kinds == {"power": gr.Slider, "rounds": gr.Number, "shape": gr.Dropdown, "bound": gr.Number,
                      "mode": gr.Dropdown, "careful": gr.Checkbox}

@@ -12,8 +12,9 @@ from demo.backbones import Features
 from demo.crossimage.model import CrossImageModel, pair_outputs
 from demo.crossimage.networks import Half
 
-#: Pairs that go through the network together.
-_BATCH = 64
+#: Pairs that go through the network together, by the kind of device: what a processor's caches and what a graphics
+#: card's units hold.
+_BATCH = {"cpu": 64, "cuda": 4096}
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,25 @@ class CrossReranker:
         if asked.embedding is not None:
             assert candidates.embedding is not None  # one network prepared both
             return 1 - F.cosine_similarity(asked.embedding, candidates.embedding)
-        parts = [self._similarity(asked, candidates[start:start + _BATCH])
-                 for start in range(0, len(candidates), _BATCH)]
+        parts = [self._similarity(asked, candidates[start:start + self._batch])
+                 for start in range(0, len(candidates), self._batch)]
         return 1 - torch.cat(parts)
+
+    @torch.inference_mode()
+    def distances_many(self, queries: Prepared, faces: Prepared, rows: Tensor) -> Tensor:
+        """(N, k) distances of N prepared queries to ``faces[rows[n]]``, those of ``distances``. rows: (N, k) integers.
+        Pairs of several queries go through the network together."""
+        if queries.embedding is not None:
+            assert faces.embedding is not None
+            return 1 - F.cosine_similarity(queries.embedding[:, None], faces.embedding[rows], dim=2)
+        asked = torch.arange(len(rows), device=rows.device)[:, None].expand_as(rows).flatten()
+        pairs = zip(asked.split(self._batch), rows.flatten().split(self._batch), strict=True)
+        parts = [self._similarity(queries[ours], faces[theirs]) for ours, theirs in pairs]
+        return (1 - torch.cat(parts)).view(rows.shape)
+
+    @property
+    def _batch(self) -> int:
+        return _BATCH.get(self.model.backbone.device.type, _BATCH["cpu"])
 
     def _similarity(self, query: Prepared, candidates: Prepared) -> Tensor:
         network = self.model.network

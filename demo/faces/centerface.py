@@ -21,8 +21,10 @@ from demo.weights import find, load_network
 
 #: One cell of the heat map is so many pixels wide; the sides of the picture must be multiples of the coarsest stride.
 CELL, STRIDE = 4, 32
-#: Least probability of a face, and of one in a picture that has no surer one.
-SURE, THRESHOLD = 0.4, 0.3
+#: Least probability of a face, of one in a picture that has no surer one, and of one that fills the picture.
+SURE, THRESHOLD, FILLING = 0.4, 0.3, 0.2
+#: A face fills the picture where its box is so much of the shorter side.
+FILLED = 0.4
 #: Share of their union that the boxes of two faces may have in common.
 OVERLAP = 0.3
 #: Width of the maps that are added up.
@@ -114,23 +116,34 @@ def tensor(pictures: np.ndarray) -> Tensor:
 
 
 @torch.inference_mode()
-def detect(photo: np.ndarray, folder: Path | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def detect(photo: np.ndarray, folder: Path | None = None, least: float = THRESHOLD
+           ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Faces of a uint8 (H, W, 3) RGB photo: boxes (N, 4), probabilities (N,), points (N, 5, 2), best first.
 
     Boxes are left, top, right, bottom; points are the eyes (the picture's left one first), nose tip and mouth
-    corners; pixel centres are whole numbers from 0. Raises WeightsMissing without the weights file.
+    corners; pixel centres are whole numbers from 0. least: probability of a face where there is no surer one. Raises
+    WeightsMissing without the weights file.
     """
     height, width = photo.shape[:2]
     picture = cv2.copyMakeBorder(photo, 0, -height % STRIDE, 0, -width % STRIDE, cv2.BORDER_CONSTANT)
-    return faces_of(*(one[0].numpy() for one in network(folder)(tensor(picture[None]))))
+    return faces_of(*(one[0].numpy() for one in network(folder)(tensor(picture[None]))), least=least)
 
 
-def faces_of(heat: np.ndarray, *maps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def filling(photo: np.ndarray, folder: Path | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``detect`` for a photo in which nothing was found: a less probable face counts as well if it fills the photo, as
+    in a tight crop, in which there is little else for the network to go by."""
+    boxes, scores, points = detect(photo, folder, FILLING)
+    large = (boxes[:, 2:] - boxes[:, :2]).min(1) >= FILLED * min(photo.shape[:2])
+    return boxes[large], scores[large], points[large]
+
+
+def faces_of(heat: np.ndarray, *maps: np.ndarray, least: float = THRESHOLD
+             ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Boxes, probabilities and points (see ``detect``) from the network's four maps of one picture.
 
     Of boxes that share more than OVERLAP of their union the most probable is kept.
     """
-    rows, cols = np.nonzero(heat[0] > (SURE if heat.max() > SURE else THRESHOLD))
+    rows, cols = np.nonzero(heat[0] > (SURE if heat.max() > SURE else least))
     scores = heat[0, rows, cols]
     boxes, points = at_cells(rows, cols, *maps)
     keep = suppress(boxes, scores, OVERLAP)

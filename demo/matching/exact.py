@@ -8,10 +8,13 @@ One problem has P supplies (the query's patches), Q demands (the candidate's pat
    much mass as possible is sent greedily along the tight arcs (cost - x - y == 0).
 3. Each supply still unspent grows a shortest-path tree (Dijkstra on the reduced costs, from the supply, forward
    along any arc and back along arcs that carry flow) until it meets an unfilled demand. As much as the path
-   allows is pushed along it; when the tree breaks, the potentials are raised and a new tree is grown.
+   allows is pushed along it; when the tree breaks, the potentials are raised and what still hangs together grows on.
 
 Flow only ever uses tight arcs while no reduced cost is negative, so once all mass is sent the plan is optimal for
-the rounded costs, and within one step of the range of the true costs: 2^-39 for 64 patches, 2^-33 for 256.
+the rounded costs, and within one step of the range of the true costs: 2^-31, about 5e-10.
+
+``exact.cu`` is the same algorithm for CUDA, with the same rounding and the same order of every choice, so that both
+give the same plan to the last bit: what is changed here is changed there.
 
 For speed a column's label is one 64-bit key, ``distance | row it was reached from | column``, with the distance in
 the high bits: one minimum over a row of keys gives the nearest column, its distance and its predecessor at once.
@@ -34,6 +37,8 @@ _CLOSED = 1 << 60
 _INFINITY = (1 << 63) - 1
 #: Costs closer than this are equal: dividing by their difference would overflow.
 _SAME = 1e-280
+#: Costs have 2^31 steps at most, so that one takes four bytes where memory is short, as on a graphics card.
+_COST_BITS = 31
 #: Cost entries (pairs x P x Q) below which starting threads costs more than it saves.
 _WORTH_THREADS = 1 << 16
 
@@ -76,7 +81,7 @@ def _to_keys(cost, rows, columns, bits):
             low = min(low, np.float64(cost[i, j]))
             high = max(high, np.float64(cost[i, j]))
     # A path costs at most 8 * 2^bits times the largest cost, which keeps every key below _CLOSED.
-    scale = 2.0 ** (57 - 3 * bits) / (high - low) if high - low > _SAME else 0.0
+    scale = 2.0 ** min(57 - 3 * bits, _COST_BITS) / (high - low) if high - low > _SAME else 0.0
     unit = 1 << (2 * bits)
     keys = np.empty((rows.size, columns.size), np.int64)
     line = np.empty(cost.shape[1], np.int64)
@@ -175,6 +180,46 @@ def _reach(i, base, cost, y, key):
 
 
 @numba.njit
+def _prune(count, joined, bits, cost, x, y, key, via, reached, flow, feeders, feeder_count):
+    """What is left of a broken tree, now that the potentials were raised and all in it is at distance 0.
+
+    A row stays whose arc still carries flow and whose column was reached from a row that stays; such columns stay,
+    closed. The others get new keys from the rows that stay. Returns how many rows do, and the least key.
+    """
+    mask = (1 << bits) - 1
+    kept = 1
+    reached[:] = _INFINITY
+    reached[joined[0]] = 0
+    for k in range(1, count):
+        i = joined[k]
+        if flow[i, via[i]] > 0 and reached[(key[via[i]] >> bits) & mask] == 0:
+            reached[i] = 0
+            joined[kept] = i
+            kept += 1
+    for j in range(key.size):
+        source = (key[j] >> bits) & mask
+        if key[j] >= _CLOSED and reached[source] == 0:
+            key[j] = _CLOSED + (source << bits) + j
+            y[j] -= 2 * _CLOSED
+        else:
+            key[j] = 2 * _CLOSED
+    for j in range(key.size):  # rows that lost their column and send to another one that stays, as with ties
+        if key[j] < 2 * _CLOSED:
+            for k in range(feeder_count[j]):
+                i = feeders[j, k]
+                if reached[i] == _INFINITY:
+                    reached[i] = 0
+                    via[i] = j
+                    joined[kept] = i
+                    kept += 1
+    least = _INFINITY
+    for k in range(kept):
+        i = joined[k]
+        least = _reach(i, (i << bits) - x[i], cost, y, key)
+    return kept, least
+
+
+@numba.njit
 def _ship(cost, supply, demand, bits):
     """Optimal flow of one problem whose supplies and demands are positive and have the same sum.
 
@@ -192,15 +237,23 @@ def _ship(cost, supply, demand, bits):
     key = np.empty(m, np.int64)  # label of each column in the present tree
     via = np.empty(n, np.int64)  # column through which each row was reached
     reached = np.empty(n, np.int64)  # distance at which it was
+    joined = np.empty(n, np.int64)  # the rows of the tree, in the order in which they joined
     _start(cost, supply, demand, x, y, flow, feeders, feeder_count)
     y -= np.arange(m)  # from here on cost - x - y carries the column's number in its low bits
     pushes = 0
     for source in range(n):
+        count = 0
         while supply[source] > 0:
-            key[:] = 2 * _CLOSED
-            reached[:] = _INFINITY
-            reached[source] = 0
-            least = _reach(source, (source << bits) - x[source], cost, y, key)
+            if count == 0:
+                key[:] = 2 * _CLOSED
+                reached[:] = _INFINITY
+                reached[source] = 0
+                joined[0] = source
+                count = 1
+                least = _reach(source, (source << bits) - x[source], cost, y, key)
+            else:
+                count, least = _prune(count, joined, bits, cost, x, y, key, via, reached, flow, feeders,
+                                      feeder_count)
             while True:
                 distance = (least >> shift) << shift
                 column = least & mask
@@ -218,6 +271,8 @@ def _ship(cost, supply, demand, bits):
                     if reached[i] == _INFINITY:
                         reached[i] = distance
                         via[i] = column
+                        joined[count] = i
+                        count += 1
                         least = _reach(i, distance - x[i] + (i << bits), cost, y, key)
                 if least == _INFINITY:  # no row joined
                     for j in range(m):
@@ -246,13 +301,15 @@ def _solve_batch(cost, u, v, flow, total, residual, pushes):
         row_left = u[b].copy()
         column_left = v[b].copy()
         for c in range(columns.size):
-            for a in feeders[c, :feeder_count[c]]:
+            spent = 0.0
+            for a in np.sort(feeders[c, :feeder_count[c]]):  # in one order, for one sum on every device
                 i, j = rows[a], columns[c]
                 mass = sent[a, c] / units
                 flow[b, i, j] = mass
-                total[b] += mass * cost[b, i, j]
+                spent += mass * np.float64(cost[b, i, j])
                 row_left[i] -= mass
                 column_left[j] -= mass
+            total[b] += spent
         residual[b] = np.abs(row_left).sum() + np.abs(column_left).sum()
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from demo.errors import BadSetting
-from demo.matching import exact
+from demo.matching import exact, exact_cuda
 from demo.matching.sinkhorn import sinkhorn, sinkhorn_as_published
 
 #: Costs beyond this overflow in the solvers' arithmetic.
@@ -51,6 +51,8 @@ class Solver:
 
 
 def _exact(cost: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, ...]:
+    if cost.is_cuda and (plans := exact_cuda.solve(cost, u, v)) is not None:
+        return plans
     arrays = exact.solve(cost.cpu().numpy(), u.cpu().numpy(), v.cpu().numpy())
     return tuple(torch.from_numpy(array).to(cost.device) for array in arrays)
 
@@ -58,12 +60,12 @@ def _exact(cost: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, ...]:
 SOLVERS: dict[str, Solver] = {
     "exact": Solver(
         "Exact",
-        "The true Earth Mover's Distance with a sparse flow, computed on the processor.",
+        "The true Earth Mover's Distance with a sparse flow; the same on every device.",
         _exact,
     ),
     "sinkhorn": Solver(
         "Sinkhorn",
-        "An entropic approximation with a smooth flow, run until each pair has converged; made for a GPU.",
+        "An entropic approximation with a smooth flow, run until each pair has converged.",
         sinkhorn,
     ),
     "authors": Solver(
@@ -75,6 +77,10 @@ SOLVERS: dict[str, Solver] = {
 }
 
 
+#: What "auto" stands for.
+AUTO = "exact"
+
+
 @torch.no_grad()
 def transport(cost: Tensor | np.ndarray, u: Tensor | np.ndarray, v: Tensor | np.ndarray, solver: str = "auto", *,
               share: float = 1.0, **options) -> Plan:
@@ -82,9 +88,9 @@ def transport(cost: Tensor | np.ndarray, u: Tensor | np.ndarray, v: Tensor | np.
 
     cost: (B, P, Q) finite. u: (B, P), v: (B, Q) non-negative masses; each row is scaled to sum to 1, so rows and
     columns of the flow meet them with equality.
-    solver: a name in SOLVERS, or "auto": exact on a CPU, Sinkhorn on a GPU.
+    solver: a name in SOLVERS, or "auto": exact, whatever the device, so that no ranking depends on it.
     share: of the mass that has to move, above 0 to 1; below 1 the cheapest share moves, no row or column gives or
-    takes more than its mass, and the rest stays where it is (partial transport, exact only: "auto" is exact then).
+    takes more than its mass, and the rest stays where it is (partial transport, exact only).
     options: parameters of that solver (``epsilon``, ``tolerance`` and ``max_iter`` of "sinkhorn").
     Raises BadSetting for shapes that do not fit, negative or non-finite numbers, a row without mass, an unknown
     solver or option, a share out of range or of another solver.
@@ -92,7 +98,7 @@ def transport(cost: Tensor | np.ndarray, u: Tensor | np.ndarray, v: Tensor | np.
     cost = _floating(cost)
     check_share(share, solver)
     if solver == "auto":
-        solver = "sinkhorn" if cost.is_cuda and share == 1 else "exact"
+        solver = AUTO
     if solver not in SOLVERS:
         raise BadSetting(f"Unknown solver {solver!r}: choose from auto, {', '.join(SOLVERS)}.")
     solve = SOLVERS[solver].solve
@@ -101,7 +107,7 @@ def transport(cost: Tensor | np.ndarray, u: Tensor | np.ndarray, v: Tensor | np.
         raise BadSetting(f"The {solver} solver has no option {option!r}; it has {', '.join(known) or 'none'}.")
     if cost.ndim != 3 or 0 in cost.shape[1:]:
         raise BadSetting(f"The cost must have the shape (pairs, patches, patches), not {tuple(cost.shape)}.")
-    if len(cost) and not bool(cost.abs().amax() <= _LARGEST_COST):
+    if len(cost) and not all(bool(end.abs() <= _LARGEST_COST) for end in cost.aminmax()):
         raise BadSetting("The cost between patches must be finite: check the features for NaN or infinity.")
     batch, rows, columns = cost.shape
     u = _masses(u, (batch, rows), cost.device, "query")
@@ -111,6 +117,14 @@ def transport(cost: Tensor | np.ndarray, u: Tensor | np.ndarray, v: Tensor | np.
     else:
         flow, total, residual, iterations = solve(cost, u, v, **options)
     return Plan(flow.to(cost.dtype), total.to(cost.dtype), solver, iterations, residual.to(cost.dtype))
+
+
+def warm_up(device: torch.device | str = "cpu", patches: int = 64) -> None:
+    """Compile the exact solver, or load what was compiled, so that no request has to wait for it (seconds). patches: of
+    a face, as they will come on a CUDA device."""
+    exact.warm_up()
+    if torch.device(device).type == "cuda":
+        exact_cuda.unavailable(torch.device(device), patches, patches)
 
 
 def check_share(share: float, solver: str) -> None:

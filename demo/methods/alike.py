@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -150,7 +151,7 @@ class Alike(Method):
         return AlikeFaces(unit, F.normalize(bare @ self.whitening, dim=1), self.learned.placed(features), cover)
 
     def warm_up(self) -> None:
-        warm_up()
+        warm_up(self.backbone.device, math.prod(self.learned.grid))
 
     def distances(self, query: Features, prepared: AlikeFaces, options=None, grid: Grid | None = None) -> Measured:
         evidence = self._compared(self.prepare(query), prepared)

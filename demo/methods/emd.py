@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +14,7 @@ from demo.backbones import Features, Grid, grid_name
 from demo.errors import BadSetting
 from demo.fields import option
 from demo.matching import (
+    AUTO,
     SOLVERS,
     WEIGHTINGS,
     EMDResult,
@@ -19,6 +22,7 @@ from demo.matching import (
     adapted_alpha,
     check_share,
     emd,
+    ground_distance,
     warm_up,
     weighting_problems,
 )
@@ -46,7 +50,7 @@ class EmdOptions:
         help="Below 1, patches that match worst, such as occluded ones, may stay unmatched.")
     solver: str = option(
         "auto", title="Transport solver", help="How transport is solved.", called="solver",
-        choices=lambda: {"auto": "Exact on a CPU, Sinkhorn on a GPU", **{name: s.title for name, s in SOLVERS.items()}})
+        choices=lambda: {"auto": "Automatic: exact", **{name: s.title for name, s in SOLVERS.items()}})
 
     def check_together(self) -> None:
         """Raise BadSetting for choices that do not go together."""
@@ -91,14 +95,24 @@ class Emd(Method):
         return features
 
     def warm_up(self) -> None:
-        if self.backbone.device.type == "cpu":
-            warm_up()
+        warm_up(self.backbone.device, math.prod(self.backbone.info.grids[0]))
 
     def distances(self, query: Features, prepared: Features, options: EmdOptions | None = None,
                   grid: Grid | None = None) -> Measured:
         chosen = options or EmdOptions()
         result = emd(query, prepared, chosen.weighting, chosen.solver, grid, chosen.share)
         return Measured(result.distance, result)
+
+    def under(self, query: Features, prepared: Features, grid: Grid | None = None
+              ) -> Callable[[EmdOptions | None], Tensor]:
+        query, prepared = query.at(grid), prepared.at(grid)
+        ground = ground_distance(query.patches, prepared.patches)
+
+        def distances(options: EmdOptions | None) -> Tensor:
+            chosen = options or EmdOptions()
+            return emd(query, prepared, chosen.weighting, chosen.solver, share=chosen.share, ground=ground).distance
+
+        return distances
 
     def pairs(self, first: Features, second: Features, options: EmdOptions | None = None,
               grid: Grid | None = None) -> Tensor:
@@ -124,9 +138,7 @@ class Emd(Method):
 
     def setting(self, options: EmdOptions | None = None, grid: Grid | None = None) -> str:
         chosen = options or EmdOptions()
-        solver = chosen.solver
-        if solver == "auto":
-            solver = "exact" if self.backbone.device.type == "cpu" or chosen.share < 1 else "sinkhorn"
+        solver = AUTO if chosen.solver == "auto" else chosen.solver
         words = [chosen.weighting, grid_name(grid or self.backbone.info.grids[0]), solver]
         return " ".join(words + ([f"share {chosen.share:g}"] if chosen.share < 1 else []))
 

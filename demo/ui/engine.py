@@ -67,21 +67,22 @@ class Engine:
 
     def gallery_names(self) -> list[str]:
         """Every gallery that holds photos of people, the default first."""
-        return sorted(self._folders(), key=lambda name: name != self.settings.gallery)
+        return list(self.folders())
 
-    def _folders(self) -> dict[str, Path]:
-        """Name → folder, of every gallery. One that was added does not hide one of the host's of the same name."""
+    def folders(self) -> dict[str, Path]:
+        """Name → folder, of every gallery, the default first. One that was added does not hide one of the host's of the
+        same name."""
         found: dict[str, Path] = {}
         for root in dict.fromkeys((self.settings.galleries, self.settings.added)):
             for folder in sorted(root.iterdir()) if root.is_dir() else ():
                 with suppress(BadGallery):
                     if not folder.name.startswith(".") and list_photos(folder):
                         found.setdefault(folder.name, folder)
-        return found
+        return {name: found[name] for name in sorted(found, key=lambda name: name != self.settings.gallery)}
 
     def folder(self, gallery: str) -> Path:
         """The photo folder of a gallery; BadGallery for a name that is not listed."""
-        folder = self._folders().get(gallery)
+        folder = self.folders().get(gallery)
         if folder is None:
             raise BadGallery(f"There is no gallery {gallery!r}.")
         return folder

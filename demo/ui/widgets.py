@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from demo.gallery import list_photos
 from demo.ui.choices import ANY_STYLE, Choice, styles_of
 from demo.ui.engine import Engine
 
@@ -56,5 +57,12 @@ def style_choices(alter: str, chosen: str | None = None) -> gr.Dropdown:
 
 def gallery_choices(engine: Engine) -> dict[str, str]:
     """Every gallery, name → what the menu shows."""
-    states = [engine.state(name) for name in engine.gallery_names()]
-    return {state.name: f"{state.name}: {state.photos} photos of {state.people} people" for state in states}
+    found = {name: list_photos(folder) for name, folder in engine.folders().items()}
+    return {name: f"{name}: {len(photos)} photos of {len({one.identity for one in photos})} people"
+            for name, photos in found.items()}
+
+
+def keep_fresh(menu: Any, engine: Engine, quick: dict) -> None:
+    """Let a menu of galleries show those that were added or deleted since the page was opened, once a visitor turns to
+    it. quick: how events that compute nothing run."""
+    menu.focus(lambda: gr.Dropdown(choices=pairs(gallery_choices(engine))), None, menu, **quick)

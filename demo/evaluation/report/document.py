@@ -139,19 +139,24 @@ class Document:
 def _published(paper: list[Mapping]) -> Grid:
     """The papers' numbers, beside ours where the same data set was measured."""
     metrics = list(dict.fromkeys(metric for one in paper for metric in one["values"]))
-    backbones: set[str] = {one["our_backbone"] for one in paper if one["our_backbone"]}
+    backbones = list(dict.fromkeys(name for one in paper for name in one["ours"]))
     titles = {info.name: info.title for info in available()}
-    ours = [f"ours ({', '.join(titles.get(name, name) for name in sorted(backbones))})"] if backbones else []
+    shown = [metric for metric in metrics if any(metric in ours for one in paper for ours in one["ours"].values())]
     rows = tuple((
         one["item"], f"{one['data']}, {one['alteration']}", " ".join(filter(None, (one["backbone"], one["method"]))),
         *(_paper_cell(one["values"].get(metric)) for metric in metrics),
-        *([" / ".join(_paper_cell(value) for value in one["ours"].values()) or "-"] if ours else []))
+        *(" / ".join(_cell(value) for value in one["ours"].get(name, {}).values()) or "-" for name in backbones))
         for one in paper)
     note = "Percent; seconds for all queries, on the authors' GPU." if "seconds" in metrics else "Percent."
+    note += " Ours with 95 % intervals over people." if backbones else ""
+    ours = (f"ours, {titles.get(name, name)}: {' / '.join(shown)}" for name in backbones)
     return Grid("The papers' numbers", ("item", "data", "method", *metrics, *ours), rows, note, folded=not backbones)
 
 
-def _cell(value: str | float | None) -> str:
+def _cell(value: str | float | list[float] | None) -> str:
+    """Of an interval, [mean, low, high]: "98.48 (97.9 to 98.9)"."""
+    if isinstance(value, list):
+        return f"{value[0]:.2f} ({value[1]:.1f} to {value[2]:.1f})"
     return value if isinstance(value, str) else _paper_cell(value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from demo.evaluation.report.content import UNALTERED
+from demo.evaluation.report.content import UNALTERED, mean_of
 from demo.evaluation.report.source import Source
 
 
@@ -110,9 +110,10 @@ def items_of(sections: Sequence[dict], sources: Sequence[Source]) -> list[dict]:
 
 def _ours(item: Item, scores: Sequence[dict]) -> str:
     """"mask 61.7 / 77.6, crop 29.5 / 36.6"; empty where nothing was measured."""
-    known = {(score["alteration"], score["method"]): score.get(item.metric) for score in scores}
+    known = {(score["alteration"], score["method"]): mean_of(score[item.metric]) for score in scores
+             if item.metric in score}
     return ", ".join(
-        f"{kind} " + " / ".join("-" if known.get((kind, method)) is None else f"{known[kind, method]:.1f}"
+        f"{kind} " + " / ".join(f"{known[kind, method]:.1f}" if (kind, method) in known else "-"
                                 for method in item.methods)
         for kind in item.kinds if any((kind, method) in known for method in item.methods))
 

@@ -7,18 +7,17 @@ from dataclasses import replace
 
 from demo.backbones import available
 from demo.errors import BadSetting
-from demo.evaluation.ablations import ABLATIONS, Table
+from demo.evaluation.ablations import ABLATIONS, GAIN, Table
 from demo.evaluation.beyond import beyond
 from demo.evaluation.faithfulness import BEST, CENTRE, RANDOM, Faithfulness, faithfulness
-from demo.evaluation.metrics import Scores
+from demo.evaluation.interval import Interval
 from demo.evaluation.naming import score_name
-from demo.evaluation.report.content import METRICS, UNALTERED, Dots, Finding, Lines, Score, Sheet, pivot
+from demo.evaluation.report.content import METRICS, UNALTERED, Dots, Finding, Lines, Score, Sheet, pivot, value_of
 from demo.evaluation.report.source import Source
 from demo.evaluation.variants import VARIANTS
 from demo.evaluation.verification import verify_pairs
 from demo.methods import METHODS, Matching
 from demo.methods.emd import Emd, EmdOptions
-from demo.query import Preparation
 
 #: Alterations of a section: words of ALTERATIONS, None = the photos as they are.
 Kinds = Sequence[str | None]
@@ -41,18 +40,19 @@ def identification(source: Source, kinds: Kinds, limit: int | None = None) -> Fi
         found = source.measure(kind, list(settings.values()), limit=limit)
         each = {"Stage 1": found.stage1} | {
             name: found.stage2[matching] for name, matching in settings.items()}
-        rows += [(word(kind), name, *_metrics(one)) for name, one in each.items()]
-        scores += [Score(word(kind), name, one.as_json()) for name, one in each.items()]
+        rows += [(word(kind), name, *one.ends, one.gains[0].text(2, sign=True) if one.gains else "-")
+                 for name, one in each.items()]
+        scores += [Score(word(kind), name, dict(zip(METRICS, one.ends, strict=True))) for name, one in each.items()]
         counts.append(f"{found.stage1.queries} {word(kind)}" + (
             f" ({len(found.skipped)} skipped)" if found.skipped else ""))
     names = list(dict.fromkeys(row[1] for row in rows))
-    dots = {name: [row[2] for row in rows if row[1] == name] for name in names}
+    dots = {name: [value_of(row[2]) for row in rows if row[1] == name] for name in names}
     note = (f"Queries: {', '.join(counts)}; against {found.gallery} photos; {found.reading} metrics, k = 100, "
             "each method with its own α.")
     return Finding(
-        f"P@1 {' / '.join(names)}: " + ", ".join(
-            f"{word(kind)} " + " / ".join(f"{row[2]:.1f}" for row in rows if row[0] == word(kind)) for kind in kinds),
-        [Sheet("Stage 1 and re-ranking", Table(("queries", "method", *METRICS), tuple(rows), note))],
+        f"P@1 {' / '.join(names)}: " + ", ".join(f"{word(kind)} " + " / ".join(
+            f"{value_of(row[2]):.1f}" for row in rows if row[0] == word(kind)) for kind in kinds),
+        [Sheet("Stage 1 and re-ranking", Table(("queries", "method", *METRICS, GAIN), tuple(rows), note))],
         [Dots("How often the first match is right", "P@1, %", [word(kind) for kind in kinds], dots)], scores)
 
 
@@ -106,8 +106,9 @@ def verification(source: Source, kinds: Kinds) -> Finding:
     pairs, origin = source.verification_pairs()
     sheets, plots, scores, heads = [], [], [], []
     for kind in kinds:
-        found = verify_pairs(pairs, source.identifier.backbone, (Preparation(alteration=kind), Preparation()),
-                             store=source.store(source.identifier), progress=source.bar(kind))
+        found = verify_pairs(pairs, source.identifier.backbone, (source.preparation(kind), source.preparation(None)),
+                             store=source.store(source.identifier), gallery=source.identifier.gallery,
+                             progress=source.bar(kind))
         each = [method.as_json() for method in found.methods]
         names = [method.title for method in found.methods]
         fars = [far for far in each[0]["tar_at_far"] if each[0]["tar_at_far"][far] is not None]
@@ -128,8 +129,8 @@ def verification(source: Source, kinds: Kinds) -> Finding:
 
 def beyond_the_papers(source: Source, kinds: Kinds) -> Finding:
     """Other distances for Stage 2, with paired intervals against the papers' EMD."""
-    found = beyond(source.identifier, source.queries(None), list(kinds), store=source.store(source.identifier),
-                   progress=source.bar("all alterations"))
+    found = beyond(source.identifier, source.queries(None), list(kinds), source.preparation(None),
+                   store=source.store(source.identifier), progress=source.bar("all alterations"))
     names = [name.replace("**", "") for name in found.variants]
     counts = ", ".join(f"{scores.shape[1]} {word(kind)}" for kind, scores in found.scores.items())
     note = f"Queries: {counts}; {len(found.skipped)} skipped."
@@ -153,7 +154,7 @@ def faithful(source: Source, kinds: Kinds) -> Finding:
     """Deletion and insertion of patches in the order of every explanation."""
     (kind,) = kinds
     found = faithfulness(source.identifier, source.queries(None, source.scale.explained),
-                         Preparation(alteration=kind), progress=source.bar(kind))
+                         source.preparation(kind), progress=source.bar(kind))
     covered = f"; {100 * found.area.mean:.1f} % of the face is covered" if found.area else ""
     note = (f"{found.queries} {word(kind)} queries, each against the nearest photo of its person; patches removed by "
             f"{found.removal}{covered}; {len(found.skipped)} skipped. Gain: insertion area less deletion area.")
@@ -177,8 +178,8 @@ def highest(tables: Mapping[str, Table], words: int) -> str:
     parts = []
     for kind, table in tables.items():
         at = table.columns.index("P@1")
-        row = max(table.rows, key=lambda row: row[at])
-        parts.append(f"{kind} {row[at]:.1f} ({_named(row, words)})")
+        row = max(table.rows, key=lambda row: value_of(row[at]))
+        parts.append(f"{kind} {value_of(row[at]):.1f} ({_named(row, words)})")
     return "best P@1: " + ", ".join(parts)
 
 
@@ -187,7 +188,7 @@ def at_most(tables: Mapping[str, Table], words: int) -> str:
     ends = {kind: (table.rows[0], table.rows[-1]) for kind, table in tables.items()}
     reached = next(last for _, last in ends.values())[0]
     return f"P@1 of Stage 1, and {reached}: " + ", ".join(
-        f"{kind} {first[words]:.1f}, {last[words]:.1f}" for kind, (first, last) in ends.items())
+        f"{kind} {value_of(first[words]):.1f}, {value_of(last[words]):.1f}" for kind, (first, last) in ends.items())
 
 
 def timed(tables: Mapping[str, Table], words: int) -> str:
@@ -198,7 +199,8 @@ def timed(tables: Mapping[str, Table], words: int) -> str:
         rows = table.rows if len(table.rows) < 8 else [
             row for row in table.rows
             if row[0] in known or str(row[0]).startswith(f"{Emd.short}, {EmdOptions().weighting}")]
-        parts.append(f"{kind} " + ", ".join(f"{row[0]} {row[p]:.1f} ({row[ms]:.1f} ms)" for row in rows))
+        parts.append(f"{kind} " + ", ".join(
+            f"{row[0]} {value_of(row[p]):.1f} ({value_of(row[ms]):.1f} ms)" for row in rows))
     return "P@1 (time per query): " + "; ".join(parts)
 
 
@@ -219,20 +221,17 @@ def _traces(found: Faithfulness) -> list[Lines]:
     return plots
 
 
-def _metrics(scores: Scores) -> tuple[float, float, float]:
-    return scores.p_at_1, scores.rp, scores.map_at_r
-
-
 def _scores(tables: Mapping[str, Table], words: int, method: Name) -> list[Score]:
     found = []
     for kind, table in tables.items():
         for row in table.rows:
             cells = dict(zip(table.columns, row, strict=True))
-            values = {metric: float(cells[metric]) for metric in METRICS}
+            values: dict[str, float | Interval] = {
+                metric: cell for metric in METRICS if not isinstance(cell := cells[metric], str)}
             if "verification accuracy" in cells:
-                values["accuracy"] = float(cells["verification accuracy"])
+                values["accuracy"] = value_of(cells["verification accuracy"])
             if "ms per query" in cells:
-                values["ms"] = float(cells["ms per query"])
+                values["ms"] = value_of(cells["ms per query"])
             found.append(Score(kind, method([str(cell) for cell in row[:words]]), values))
     return found
 
@@ -245,7 +244,7 @@ def _marks(tables: Mapping[str, Table], words: int) -> Dots:
     first = next(iter(tables.values()))
     return Dots("How often the first match is right", "P@1, %",
                 [_named(row, words) for row in first.rows],
-                {kind: [float(row[table.columns.index("P@1")]) for row in table.rows]
+                {kind: [value_of(row[table.columns.index("P@1")]) for row in table.rows]
                  for kind, table in tables.items()})
 
 
@@ -253,5 +252,5 @@ def _curves(tables: Mapping[str, Table], along: str) -> Lines:
     series = {}
     for kind, table in tables.items():
         rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows if row[0] != "Stage 1"]
-        series[kind] = [float(row[along]) for row in rows], [row["P@1"] for row in rows]
+        series[kind] = [value_of(row[along]) for row in rows], [value_of(row["P@1"]) for row in rows]
     return Lines(f"P@1 over {along}", along, "P@1, %", series)

@@ -18,7 +18,7 @@ def landmark_density(features: Features, other: Features) -> Tensor:
     col = (x.where(inside, 0) * cols).long().clamp(max=cols - 1)
     row = (y.where(inside, 0) * rows).long().clamp(max=rows - 1)
     counts = torch.zeros(len(features), rows * cols, device=x.device)
-    return counts.scatter_add_(1, row * cols + col, inside.float())
+    return counts.scatter_add(1, row * cols + col, inside.float())
 
 
 def _without_landmarks(features: Features) -> str | None:

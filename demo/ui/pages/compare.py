@@ -35,7 +35,7 @@ from demo.ui.parameters import event_value, photo_field
 from demo.ui.views.commands import compare_command
 from demo.ui.views.examples import EXAMPLES, FIRST
 from demo.ui.views.verdicts import Compared, compared_value, verdicts_value
-from demo.ui.widgets import changes, control, entered, gallery_choices, style_choices
+from demo.ui.widgets import changes, control, entered, gallery_choices, keep_fresh, pairs, style_choices
 from demo.verify import verify
 
 log = logging.getLogger("demo")
@@ -112,6 +112,7 @@ def _lay_out(engine: Engine, choices: Choices) -> tuple[dict[str, PhotoInput], d
     gr.Markdown("Processed in memory, erased within the hour, never kept or used for training.", elem_classes="hint")
     with gr.Accordion("Settings", open=False, elem_id="compare-settings"):
         form["gallery"] = control(choices["gallery"], offered=gallery_choices(engine), elem_id="compare-gallery")
+        keep_fresh(form["gallery"], engine, QUICK)
         form["backbone"] = control(choices["backbone"], elem_id="compare-backbone")
         form |= {word: control(one) for word, one in choices.items() if word not in form}
     return photos, {word: form[word] for word in choices}
@@ -170,6 +171,7 @@ class CompareHandlers:
         other = self.engine.settings.galleries / self.engine.settings.gallery / example.truth / "01.jpg"
         values = values_from_link(self.choices, dict(request.query_params) if request else {}, self.start)
         shown = values | {style: style_choices(values[alter], values[style]) for style, alter in _ALTERED_BY.items()}
+        shown["gallery"] = gr.Dropdown(pairs(gallery_choices(self.engine)), value=values["gallery"])
         return str(example.photo), str(other) if other.is_file() else None, *shown.values()
 
     def answer(self, values: Mapping[str, Any], progress: gr.Progress):

@@ -31,6 +31,9 @@ def galleries_page(engine: Engine, page: gr.Blocks) -> None:
     with gr.Row():
         number = gr.Slider(1, 2, 1, step=1, label="Page of the contact sheet", elem_id="sheet-page")
 
+    chosen.focus(lambda: gr.Dropdown(choices=engine.gallery_names()), None, chosen, queue=False, show_progress="hidden",
+                 **PRIVATE)
+
     def shown_after(event) -> None:
         event.then(does.show, chosen, [facts, number], queue=False, **PRIVATE).then(
             does.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
