@@ -22,6 +22,7 @@ setup(
     cmdclass={"build_py": Afresh},
     packages=[*find_packages(include=["demo", "demo.*"]), *DATA],
     package_dir=DATA,
-    package_data={"demo": ["py.typed"], "demo.matching": ["*.cu"], **dict.fromkeys(DATA, ["**/*", "**/.index/*/*"])},  # * passes over .index
+    package_data={"demo": ["py.typed"], "demo.matching": ["*.cu"],
+                  **dict.fromkeys(DATA, ["**/*", "**/.index/*/*"])},  # * passes over .index
     exclude_package_data={"demo.assets": ["screenshot.png"]},
 )

@@ -13,12 +13,13 @@ from demo.backbones.tuned import tuned_from
 from demo.crossimage.checkpoint import description, own_network, published_network
 from demo.errors import WeightsMissing
 from demo.faces.centerface import CenterFace
+from demo.faces.marks import Marks
 from demo.faces.mtcnn import Cascade
 from demo.weights import Checked, WeightsFile, check, read_state, sha256
 from demo.weights.checkpoint import State, parameters
 
 #: Name in the weights registry → network with the published key names.
-NETWORKS = {**networks(), "mtcnn": Cascade, "centerface": CenterFace}
+NETWORKS = {**networks(), "mtcnn": Cascade, "centerface": CenterFace, "centerface-points": Marks}
 #: Those whose depth, heads and output size are read off the tensors: Face-ViT's.
 SIZED: dict[str, Callable[[State, str], nn.Module]] = dict.fromkeys(
     ("h2l", "h2", "h1", "v"), lambda state, filename: published_network(state, filename)[1])

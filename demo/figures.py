@@ -34,6 +34,7 @@ from demo.explain import (
 from demo.identify import Identification, Identifier, Match
 from demo.methods import METHODS, STAGE1
 from demo.query import ALTERATIONS, Query
+from demo.verdict import headline, ordinal
 from demo.verify import Verification, agreement
 
 #: Gives the aligned crop of a gallery row.
@@ -108,7 +109,7 @@ def board(found: Identification, identifier: Identifier, crops: Crops, top: int 
     if final:
         columns.append(Column("Stage 2", [_cell(found, crops, match, reranked=True) for match in final],
                               f"{METHODS[found.matching.method].short}, α = {found.matching.alpha:g}"))
-    return Board("Explainable face identification", _query_pictures(found), columns, sentence(found), caption(found))
+    return Board("Explainable face identification", _query_pictures(found), columns, headline(found), caption(found))
 
 
 def pictured_by(found: Identification) -> Explanation | None:
@@ -184,20 +185,6 @@ def slot_of(match: Match) -> int:
     return match.stage1_rank - 1
 
 
-def sentence(found: Identification) -> str:
-    """The answer in one or two sentences, distances to three decimals."""
-    best = found.ranking[0]
-    other = next((match for match in found.ranking if match.identity != best.identity), None)
-    when = "after re-ranking" if found.stage2 else "by cosine distance"
-    text = f"Nearest {when}: {best.identity} at {best.distance:.3f}"
-    text += f"; next person {other.identity} at {other.distance:.3f}." if other else "."
-    if found.stage2:
-        before = next(match.rank for match in found.stage1 if match.identity == best.identity)
-        text += " It was also first before re-ranking." if before == 1 else (
-            f" Before re-ranking, the nearest photo of {best.identity} was {ordinal(before)}.")
-    return text
-
-
 def caption(found: Identification) -> str:
     """The settings behind a figure, in one line."""
     matching, used, asked = found.matching, found.provenance, found.query.preparation
@@ -222,12 +209,6 @@ def altered_label(query: Query) -> str:
     """What was done to the photo, in words, with what else is to be said of it."""
     note = query.alteration.note if query.alteration else ""
     return f"{altered_title(query)} ({note})" if note else altered_title(query)
-
-
-def ordinal(number: int) -> str:
-    """1 → "1st"."""
-    tail = "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{tail}"
 
 
 def _cell(found: Identification, crops: Crops, match: Match, reranked: bool = False) -> Cell:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,9 +23,11 @@ from demo.errors import BadSetting
 from demo.fields import fields_of
 from demo.gallery import Gallery
 from demo.matching import EMDResult
-from demo.methods import METHODS, NONE, STAGE1, Matching, Measured, Method, load_method, ready, rerank
+from demo.methods import METHODS, NONE, STAGE1, Matching, Measured, Method, load_method, ready, rerank, usual
 from demo.query import Clock, Preparation, Query, asked, prepare_query
 
+#: Instead of a method: what is usual for the backbone.
+USUAL = "usual"
 #: Galleries up to this size are prepared for a method once; of larger ones only the candidates, each time.
 PREPARED_ROWS = 2000
 
@@ -64,7 +66,8 @@ class Identification:
 
     evidence: what the method measured of the first k of stage1, in that order, beside their distances; None where
     that is nothing. matching: the settings, with the alpha that was used. timings_ms: step → milliseconds. truth: the
-    query's identity, where the caller knows it.
+    query's identity, where the caller knows it. strangers: the yardstick for the best distance, or why there is none;
+    None where nobody asked for it.
     """
 
     query: Query
@@ -75,6 +78,7 @@ class Identification:
     provenance: dict
     timings_ms: dict[str, float]
     truth: str | None = None
+    strangers: Strangers | Unfit | None = None
 
     @property
     def emd(self) -> EMDResult | None:
@@ -95,10 +99,21 @@ class Identification:
                        for m in self.stage1[:top]],
             "stage2": [{"rank": m.rank, "identity": m.identity, "path": m.path, "cosine": m.cosine,
                         word: m.patch, "combined": m.combined} for m in self.stage2[:top]],
+            "verdict": self._verdict(),
             "settings": {**settings_json(self.matching, self.evidence), "detector": self.query.preparation.detector,
                          **self.provenance},
             "timings_ms": {step: round(ms, 2) for step, ms in self.timings_ms.items()},
         }
+
+    def _verdict(self) -> dict | None:
+        """What the calibration says of the nearest, with the distances that it goes by."""
+        yardstick, distance = self.strangers, self.ranking[0].distance
+        if isinstance(yardstick, Strangers):
+            near, far = yardstick.limits
+            return {"says": yardstick.verdict(distance), "distance": distance, "plausible_up_to": near,
+                    "nobody_beyond": far, "nearer_strangers": yardstick.share_below(distance),
+                    "source": yardstick.source}
+        return None if yardstick is None else {"says": None, "reason": yardstick.reason}
 
 
 def settings_json(matching: Matching, evidence: Any) -> dict:
@@ -139,22 +154,26 @@ class Identifier:
         self._methods: dict[str, Method] = {}
         self._prepared: dict[str, Any] = {}
 
-    def identify(self, photo, *, stage2: str | None = Matching().method, truth: str | None = None,
+    def identify(self, photo, *, stage2: str | None = USUAL, truth: str | None = None,
                  **settings) -> Identification:
         """Identify the person in a photo (anything ``load_photo`` takes).
 
-        stage2: the word of a method that re-ranks; None and "none" are Stage 1 only. truth: the identity, where known,
-        only passed on. settings: by name, of ``demo.query.Preparation``, ``demo.methods.Matching`` and the methods'
-        options. Raises BadPhoto, NoFace or BadSetting.
+        stage2: the word of a method that re-ranks, by default what is usual for the backbone; None and "none" are Stage
+        1 only. truth: the identity, where known, only passed on. settings: by name, of ``demo.query.Preparation``,
+        ``demo.methods.Matching`` and the methods' options. Raises BadPhoto, NoFace or BadSetting.
         """
-        return self.answer(photo, *asked(stage2=stage2 or NONE, **settings), truth=truth)
+        word = usual(self.backbone, self.gallery).word if stage2 == USUAL else stage2 or NONE
+        return self.answer(photo, *asked(stage2=word, **settings), truth=truth)
 
     def answer(self, photo, preparation: Preparation, matching: Matching, *, truth: str | None = None
                ) -> Identification:
         """``identify`` with the settings as they are kept."""
         clock = Clock(self.backbone.device)
         query = prepare_query(photo, self.backbone, preparation, clock, self.gallery)
-        return self.rank(query, matching, clock=clock, truth=truth)
+        found = self.rank(query, matching, clock=clock, truth=truth)
+        with clock.step("strangers"):
+            strangers = self.strangers(found)
+        return replace(found, strangers=strangers, timings_ms=clock.total())
 
     def rank(self, query: Query, matching: Matching, *, clock: Clock | None = None, truth: str | None = None,
              exclude: Sequence[int] = ()) -> Identification:
@@ -199,6 +218,17 @@ class Identifier:
             candidates = self._candidates(method, rows, matching)
         with clock.step(method.word):
             return method.distances(features, candidates, matching.of(method.word), matching.grid)
+
+    def measures(self, features: Features, rows: Sequence[int], matching: Matching,
+                 clock: Clock) -> Callable[[Matching], torch.Tensor]:
+        """Setting → the distances that ``measure`` gives under it, of settings that have the method and the grid of
+        ``matching``: what those share is computed once."""
+        method = self.method(matching.method)
+        with clock.step("patches"):
+            candidates = self._candidates(method, rows, matching)
+        with clock.step(method.word):
+            under = method.under(features, candidates, matching.grid)
+        return lambda wanted: under(wanted.of(method.word))
 
     def _candidates(self, method: Method, rows: Sequence[int], matching: Matching) -> Any:
         whole = self._whole(method)
@@ -246,7 +276,7 @@ class Identifier:
         matching = found.matching
         method = self.method(matching.method if matching.reranks else STAGE1.word)
         return Calibration(self.gallery).strangers(
-            method, matching, found.query.preparation.alteration, matching.alpha if matching.reranks else None)
+            method, matching, found.query.measured_as, matching.alpha if matching.reranks else None, found.query.crop)
 
     def provenance(self) -> dict:
         """What the numbers were made with."""

@@ -17,6 +17,7 @@ from demo.attack import ATTACKS, adversarial
 from demo.backbones import Backbone, Features
 from demo.errors import BadSetting, NoFace
 from demo.faces import (
+    DEFAULT_DETECTOR,
     DETECTORS,
     DRAWN,
     NO_FACE,
@@ -33,6 +34,8 @@ from demo.faces import (
 from demo.fields import fields_of, option
 from demo.gallery import Gallery
 from demo.methods import Matching
+from demo.visibility import Seen, seen_on
+from demo.visibility.estimate import WORN
 
 #: Every way to alter the query: word → what menus show. Those of ``demo.attack`` are made against the backbone.
 ALTERATIONS = {**DRAWN, **ATTACKS}
@@ -46,7 +49,7 @@ class Preparation:
     """What happens to a photo before it is compared. ``check`` raises BadSetting.
 
     alteration: how it is altered first, if at all, a word of ALTERATIONS. style: of the alteration, None = drawn by
-    the seed. detector: which face detector. face: which face of the photo, 0 = the largest. aligned: the photo is an
+    the seed. detector: which face detector. face: which face of the photo, 0 = the most prominent. aligned: the photo is an
     aligned crop already, so no face is looked for. seed: of what an alteration draws by chance.
     """
 
@@ -58,9 +61,9 @@ class Preparation:
     style: str | None = option(None, kind=str, title="Style", each=True, of="alteration",
                                help="Style of the alteration.", unset="drawn by the seed")
     detector: str = option(
-        "hog", title="Face detector", called="detector", help="Which face detector looks for faces.",
+        DEFAULT_DETECTOR, title="Face detector", called="detector", help="Which face detector looks for faces.",
         choices=lambda: {name: one.title for name, one in DETECTORS.items()})
-    face: int = option(0, title="Face", help="Which face of the photo, 1 = the largest.", low=0, each=True,
+    face: int = option(0, title="Face", help="Which face of the photo, 1 = the most prominent: large, and near the middle.", low=0, each=True,
                        parse=lambda text: int(text) - 1, show=lambda face: str(face + 1))
     aligned: bool = option(False, title="The photo is already an aligned face",
                            help="Photos are aligned crops: look for no face.")
@@ -87,10 +90,11 @@ def asked(**settings: Any) -> tuple[Preparation, Matching]:
 class Query:
     """The query on its way from photo to features.
 
-    photo: as decoded, uint8 (H, W, 3). faces: all that were found in it, largest first; face: the chosen one.
+    photo: as decoded, uint8 (H, W, 3). faces: all that were found in it, most prominent first; face: the chosen one.
     alteration: what was done to it, if anything, with the face as found in a perturbed photo.
     crop: the aligned (altered) face, uint8 (h, w, 3). cover: (h, w) share of each crop pixel that the
-    alteration covers. features: batch of one. preparation: what was asked for.
+    alteration covers. features: batch of one. preparation: what was asked for. seen: what is seen to cover the face,
+    drawn or worn; None where that is not known, as for the backbone, or after an alteration that can look like a cover.
     """
 
     photo: np.ndarray
@@ -101,6 +105,27 @@ class Query:
     cover: np.ndarray
     features: Features
     preparation: Preparation = Preparation()
+    seen: Seen | None = None
+
+    @property
+    def worn(self) -> str | None:
+        """What the face wears that nobody drew, a word of OCCLUSIONS; None for nothing, or where that is not known."""
+        return self.seen.wears if self.seen and self.alteration is None else None
+
+    @property
+    def measured_as(self) -> str | None:
+        """The alteration whose strangers and thresholds fit this face: the one that was made, else what is worn."""
+        return self.preparation.alteration or self.worn
+
+    @property
+    def told(self) -> str:
+        """What covers the face, in a sentence or two; "" for nothing, or where that is not known."""
+        if self.seen is None or not self.seen.sentence:
+            return ""
+        if not self.worn:
+            return self.seen.sentence
+        return (f"{self.seen.sentence} Nothing was drawn here, so distances are judged as those of faces with "
+                f"{self.seen.drawn}.")
 
     @property
     def altered(self) -> np.ndarray:
@@ -116,6 +141,7 @@ class Query:
             "aligned": asked.aligned, "occlusion": asked.alteration,
             "style": None if self.alteration is None else self.alteration.style, "seed": asked.seed,
             "note": "" if self.alteration is None else self.alteration.note,
+            "seen": self.seen.as_json() if self.seen else None,
         }
 
 
@@ -167,7 +193,9 @@ def prepare_query(photo, backbone: Backbone, preparation: Preparation, clock: Cl
     with clock.step("embed"):
         features = replace(backbone.extract(crop),
                            landmarks=torch.from_numpy(landmarks)[None].to(backbone.device))
-    return Query(photo, faces, face, alteration, crop, cover, features, preparation)
+        # Blurred and cropped faces were not learned from, and some of them look masked.
+        seen = seen_on(features, backbone) if preparation.alteration in (None, *WORN) else None
+    return Query(photo, faces, face, alteration, crop, cover, features, preparation, seen)
 
 
 def altered_photo(photo: np.ndarray, face: Face, backbone: Backbone, preparation: Preparation,

@@ -186,7 +186,7 @@ def _rankings(identifier: Identifier) -> dict[str, Matching]:
 
 
 def _features(photo, backbone: Backbone, preparation: Preparation, limits: Limits) -> Features:
-    """Of the largest face of another photo than the query's."""
+    """Of the most prominent face of another photo than the query's."""
     return prepare_query(photo, backbone, Preparation(detector=preparation.detector), limits=limits).features
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 
+from demo.backbones import DEFAULT_BACKBONE
 from demo.errors import BadSetting
 from demo.faces import Limits
 from demo.places import ASSETS, GALLERIES, user_cache, user_data, user_weights
@@ -45,7 +46,7 @@ class Settings:
     weights: Path = field(default_factory=user_weights)
     cache: Path = field(default_factory=user_cache)
     gallery: str = "synthetic-people"
-    backbone: str = "dlib"
+    backbone: str = DEFAULT_BACKBONE
     device: str = "auto"
     threads: int = 0
     jobs: int = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from demo.calibration import FEWEST, Calibration, Threshold, Unfit
+from demo.calibration import Calibration, Threshold, Unfit
 from demo.errors import DemoError
 from demo.explain import Pair, Term, explain
 from demo.identify import Identifier, settings_json
@@ -100,7 +100,8 @@ def verify(first, second, identifier: Identifier, first_preparation: Preparation
     for word, method in identifier.ready(verifies=True).items():
         with clock.step(word):
             distance = float(method.pairs(one, other)[0])
-        line = calibration.threshold(method, first_preparation.alteration, second_preparation.alteration)
+        line = calibration.threshold(method, queries[0].measured_as, queries[1].measured_as,
+                                     [query.crop for query in queries])
         judgements.append(Judgement(word, distance, line, clock.steps[word]))
     bare = Pair((queries[0].crop, queries[1].crop), (one, other), identifier.method, Matching(),
                 ("First photo", "Second photo"), ("first photo", "second photo"))
@@ -124,8 +125,8 @@ def agreement(found: Verification) -> str:
         if unmeasured:
             return (f"Distances only: no thresholds are measured for photos altered like this "
                     f"({ALTERATIONS[unmeasured].title.lower()}), and those of other photos would mislead.")
-        return (f"Distances only: the gallery {found.provenance['gallery']} has no thresholds for these photos. Index "
-                f"it again, with at least {FEWEST} pairs of photos of one person.")
+        return "Distances only: " + next(judged.line.reason for judged in found.judgements
+                                         if isinstance(judged.line, Unfit))
     if len(set(said)) == 1:
         return f"Every method says: {WORDS[said[0]]}."
     parts = [f"{WORDS[verdict]} ({', '.join(j.short for j in group)})"

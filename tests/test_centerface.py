@@ -254,19 +254,17 @@ def test_small_faces_in_large_photos_and_tight_crops(photo, face):
     assert np.linalg.norm(tight.five + (left + 8, top + 8) - face.five, axis=1).mean() < 0.12 * eye_distance(face)
 
 
-def test_a_closer_look_is_steadier(photo, face):
-    """Points of a photo and of a turned, reduced copy: nearer to each other than those of the first look."""
-    matrix = cv2.getRotationMatrix2D((128, 128), 17, 0.73)
-    turned = cv2.warpAffine(photo, matrix, (256, 256), borderMode=cv2.BORDER_REPLICATE)
-    (raw,), (raw_turned,) = (centerface.detect(one)[2] for one in (photo, turned))
-    looked, looked_turned = (centerface.look_closer(one, [points])[0]
-                             for one, points in ((photo, raw), (turned, raw_turned)))
-    errors = [np.linalg.norm(geometry.apply(matrix, one) - other, axis=1).mean()
-              for one, other in ((raw, raw_turned), (looked, looked_turned))]
-    assert errors[1] < errors[0] and errors[1] < 0.06 * 0.73 * eye_distance(face)
-    far = [raw + (0, 1000)]  # nothing to be seen there: points stay
-    assert np.array_equal(centerface.look_closer(photo, far)[0], far[0])
-    assert centerface.look_closer(photo, []) == []
+def test_an_unsure_face_counts_only_where_it_fills_the_photo(photo, monkeypatch):
+    """The network's own maps made fainter: nothing passes the usual bar, and then size decides."""
+    best = centerface.detect(photo)[1][0]
+    by = float(np.log(best / (1 - best)) - np.log(0.25 / 0.75))  # so that the surest cell has a probability of 0.25
+    monkeypatch.setattr(CenterFace, "read", lambda network, x: (
+        (network.heat(x) - by).sigmoid(), network.size(x), network.offset(x), network.points(x)))
+    assert len(centerface.detect(photo)[0]) == 0
+    boxes, scores, _ = centerface.filling(photo)
+    assert len(boxes) == 1 and scores[0] == pytest.approx(0.25, abs=0.01)
+    small = cv2.copyMakeBorder(photo, 200, 200, 200, 200, cv2.BORDER_REPLICATE)
+    assert len(centerface.filling(small)[0]) == 0
 
 
 def test_threads_do_not_disturb_each_other(photo, face):

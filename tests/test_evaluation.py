@@ -2,15 +2,24 @@
 
 import csv
 import json
+import os
 import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
 from collections import defaultdict
+from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from conftest import BUNDLED, QUERIES, ROOT
 
+import demo.methods.emd
 from demo.backbones import Features
 from demo.cli import main
 from demo.errors import BadSetting, NoFace
@@ -20,6 +29,7 @@ from demo.evaluation import (
     Ranker,
     best_possible,
     evaluate,
+    journal,
     leave_one_out,
     query_set,
     score_query,
@@ -28,11 +38,12 @@ from demo.evaluation import (
 from demo.evaluation.ablations import ABLATIONS, Bench
 from demo.evaluation.datasets import drawn_pairs, photos_of
 from demo.evaluation.per_query import COLUMNS, write_per_query
+from demo.evaluation.ranking import Measured
 from demo.evaluation.verification import stack, verify_pairs
-from demo.gallery import Gallery, Photo
+from demo.gallery import Gallery, Photo, open_or_build
 from demo.identify import Identifier
 from demo.methods import Matching
-from demo.query import Preparation
+from demo.query import Clock, Preparation
 from demo.settings import Settings
 
 
@@ -72,23 +83,40 @@ def test_the_lean_ranking_is_the_identifiers(identifier):
     settings = [Matching(k=20), Matching(k=40, alpha=0.3), Matching().having(weighting="uniform", grid=(4, 4), k=10),
                 Matching(method="h2l", k=15), Matching().having(solver="authors", k=12),
                 Matching().having(solver="authors", k=25), Matching().having(adaptive=True, share=0.7, k=20)]
-    for row in (0, 100, 287):
-        features, identity = stored(gallery, row), gallery.entries[row].identity
-        ranked = ranker.rank(features, identity, settings, exclude=(row, 5))
-        assert set(ranked.stage2) == set(settings)
+    rows = (0, 100, 287)
+    photos = [QueryPhoto("", gallery.photo_file(row), gallery.entries[row].identity, (row, 5)) for row in rows]
+    features = [stored(gallery, row) for row in rows]
+    heads = ranker.heads(torch.cat([one.embedding for one in features]), photos, ranker.depth(photos[0], settings))
+    for photo, own, head in zip(photos, features, heads, strict=True):
+        measured = Measured(head)
+        assert ranker.missing(measured, photo, settings)
+        ranker.complete(measured, own, photo, settings, Clock(gallery.device))
+        assert not ranker.missing(measured, photo, settings)
         for matching in settings:
-            found = identifier.rank(SimpleNamespace(features=features), matching, exclude=(row, 5))
-            assert ranked.stage1.tolist() == [match.identity == identity for match in found.stage1]
-            assert ranked.stage2[matching].tolist() == [match.identity == identity for match in found.stage2]
+            found = identifier.rank(SimpleNamespace(features=own), matching, exclude=photo.exclude)
+            for setting, ranking in ((None, found.stage1), (matching, found.stage2)):
+                assert ranker.places(measured, photo, setting).tolist() == [
+                    rank for rank, match in enumerate(ranking) if match.identity == photo.identity]
+
+
+def places(identifier, row, settings, exclude=(), measured=None) -> dict:
+    """Setting → where the photos of a gallery photo's person stand. measured: what is known of it already."""
+    ranker, gallery = Ranker(identifier), identifier.gallery
+    photo = QueryPhoto("", gallery.photo_file(row), gallery.entries[row].identity, exclude)
+    features = stored(gallery, row)
+    (head,) = ranker.heads(features.embedding, [photo], ranker.depth(photo, settings))
+    measured = measured or Measured(head)
+    measured.head = head
+    ranker.complete(measured, features, photo, settings, Clock(gallery.device))
+    return {setting: ranker.places(measured, photo, setting).tolist() for setting in (None, *settings)}
 
 
 def test_re_ranking_everybody_goes_in_parts(identifier, monkeypatch):
     monkeypatch.setattr("demo.evaluation.ranking.CHUNK", 50)
     matching = Matching().having(alpha=1.0, k=288, weighting="uniform", grid=(4, 4))
-    features, identity = stored(identifier.gallery, 7), identifier.gallery.entries[7].identity
-    ranked = Ranker(identifier).rank(features, identity, [matching])
-    found = identifier.rank(SimpleNamespace(features=features), matching)
-    assert ranked.stage2[matching].tolist() == [match.identity == identity for match in found.stage2]
+    found = identifier.rank(SimpleNamespace(features=stored(identifier.gallery, 7)), matching)
+    assert places(identifier, 7, [matching])[matching] == [
+        rank for rank, match in enumerate(found.stage2) if match.identity == identifier.gallery.entries[7].identity]
 
 
 def naive_scores(gallery, reading):
@@ -170,8 +198,9 @@ def test_no_re_ranking_beats_the_best_possible():
 
 
 def test_features_are_kept_and_an_evaluation_goes_on(small, tmp_path, monkeypatch):
-    """Stopped after two queries, the second run prepares only the rest; what comes back is what went in."""
-    queries, prepared = leave_one_out(small.gallery)[:4], []
+    """Stopped after two queries, the second run prepares only the rest; what comes back is what went in, in half
+    precision."""
+    queries, prepared = [replace(query, row=None) for query in leave_one_out(small.gallery)[:4]], []
     prepare = store.prepare_query
 
     def counted(file, *rest):
@@ -189,7 +218,8 @@ def test_features_are_kept_and_an_evaluation_goes_on(small, tmp_path, monkeypatc
     kept = FeatureStore(tmp_path, small.backbone)
     again, fresh = (one.features(queries[0].file, Preparation()) for one in (kept, FeatureStore(None, small.backbone)))
     assert kept.hits == 1 and again.grid == fresh.grid and again.maps.keys() == fresh.maps.keys()
-    assert (again.patches == fresh.patches).all() and (again.landmarks == fresh.landmarks).all()
+    assert (again.patches == fresh.patches.half()).all() and again.patches.dtype == torch.float32
+    assert (again.landmarks == fresh.landmarks).all()
     kept.features(queries[0].file, Preparation(seed=9))  # nothing is drawn: the same features
     assert kept.hits == 2
     monkeypatch.setattr("demo.attack.VERSION", 2)
@@ -219,7 +249,7 @@ def test_every_query_is_written_with_its_ranks(small, tmp_path):
     """The ranks are those of ``Identifier.rank``, and the means of the columns those of the table."""
     settings = [Matching(k=3), Matching(method="h2l", k=3)]
     queries = leave_one_out(small.gallery)
-    nobody = replace(queries[0], identity="nobody", path="=nobody/1.jpg, or so", exclude=())
+    nobody = replace(queries[0], identity="nobody", path="=nobody/1.jpg, or so", exclude=(), number=None)
     found = evaluate(small, [*queries, nobody], settings, Preparation(seed=5), store=GalleryFeatures(small))
     write_per_query(found.records, tmp_path / "queries.csv")
     assert [file.name for file in tmp_path.iterdir()] == ["queries.csv"]
@@ -253,25 +283,101 @@ def test_every_query_is_written_with_its_ranks(small, tmp_path):
 
 def test_settings_of_one_method_share_its_distances(small, monkeypatch):
     """Alpha and k do not change them; the published solver's depend on how many are measured together."""
-    asked, measure = [], Identifier.measure
+    asked, grounds, measures, ground = [], [], Identifier.measures, demo.methods.emd.ground_distance
 
     def counted(self, features, rows, matching, clock):
-        asked.append((matching.method, len(rows)))
-        return measure(self, features, rows, matching, clock)
+        under = measures(self, features, rows, matching, clock)
 
-    monkeypatch.setattr(Identifier, "measure", counted)
+        def each(setting):
+            asked.append((setting.method, len(rows)))
+            return under(setting)
+
+        return each
+
+    monkeypatch.setattr(Identifier, "measures", counted)
+    monkeypatch.setattr("demo.methods.emd.ground_distance", lambda *parts: grounds.append(1) or ground(*parts))
     settings = [Matching(k=2), Matching(k=4, alpha=0.2), Matching(k=3).having(adaptive=True, alpha=0.1),
                 Matching(k=2).having(solver="authors"), Matching(k=3).having(solver="authors"),
                 Matching(k=2).having(weighting="uniform"), Matching(method="h2l", k=4), Matching(method="h2l", k=2)]
     monkeypatch.setattr(Identifier, "alpha", lambda self, matching, features: 0.5)
-    Ranker(small).rank(stored(small.gallery, 0), "a", settings, exclude=(0,))
-    assert asked == [("emd", 4), ("emd", 2), ("emd", 3), ("emd", 2), ("h2l", 4)]
+    measured = SimpleNamespace(head=None, distances={}, alphas={}, ms={})
+    places(small, 0, settings, (0,), measured)
+    assert sorted(asked) == [("emd", 2), ("emd", 3), ("emd", 5), ("emd", 5), ("h2l", 5)]
+    assert len(grounds) == 3  # both weightings of the whole share it
+    asked.clear()
+    more = [replace(settings[0], k=6), replace(settings[0], alpha=0.1, k=3)]
+    places(small, 0, more, (0,), measured)
+    assert asked == [("emd", 2)]  # further candidates alone; another alpha costs nothing
 
 
-def test_a_damaged_cache_is_told(small, tmp_path):
-    (tmp_path / store.FILE).write_bytes(b"no database" * 100)
+@pytest.mark.parametrize("file", [store.FILE, journal.FILE])
+def test_a_damaged_cache_is_told(small, tmp_path, file):
+    (tmp_path / file).write_bytes(b"no database" * 100)
     with pytest.raises(BadSetting, match="delete it"):
         FeatureStore(tmp_path, small.backbone)
+
+
+def test_what_was_measured_is_not_measured_again(small, tmp_path, monkeypatch):
+    """Nor for another alpha, a smaller k, or the other count of the right photos."""
+    settings = [Matching(k=5), Matching(k=5).having(weighting="uniform")]
+    first = evaluate(small, leave_one_out(small.gallery), settings, store=FeatureStore(tmp_path, small.backbone))
+    assert first.cached <= 1  # a photo that there is twice
+    monkeypatch.setattr(Identifier, "measures", None)
+    again = evaluate(small, leave_one_out(small.gallery), [Matching(k=3), *settings],
+                     store=FeatureStore(tmp_path, small.backbone))
+    assert again.cached == 8 and again.stage2[settings[1]] == first.stage2[settings[1]]
+    assert again.stage2_ms[settings[0]] == first.stage2_ms[settings[0]] > 0
+    paper = evaluate(small, leave_one_out(small.gallery, "paper"), settings, reading="paper",
+                     store=FeatureStore(tmp_path, small.backbone))
+    assert paper.stage1.rp < first.stage1.rp
+    monkeypatch.setattr("demo.methods.VERSION", 99)
+    with pytest.raises(TypeError):  # measured by another version: not used
+        evaluate(small, leave_one_out(small.gallery), settings, store=FeatureStore(tmp_path, small.backbone))
+
+
+def test_several_threads_find_what_one_finds(identifier):
+    queries = leave_one_out(identifier.gallery)[:40]
+    settings = [Matching(k=20), Matching(k=20).having(weighting="uniform", grid=(4, 4)), Matching(method="none")]
+    one, two = (evaluate(identifier, queries, settings, jobs=jobs) for jobs in (1, 2))
+    assert one.records == two.records and (one.jobs, two.jobs) == (1, 2)
+
+
+def test_a_killed_run_goes_on_and_finds_the_same(tmp_path, capsys, monkeypatch):
+    """Killed while it measures, as by kill -9; what the next run finds is what an undisturbed one finds."""
+    words = ["evaluate", "--queries", str(QUERIES), "--occlude", "sunglasses", "--limit", "48", "--device", "cpu"]
+    environment = {**os.environ, "DEMO_CACHE": str(tmp_path / "killed"), "PYTHONPATH": str(ROOT)}
+    run = subprocess.Popen([sys.executable, "-m", "demo", *words], env=environment, cwd=ROOT,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def heads() -> int:
+        try:
+            with closing(sqlite3.connect(f"file:{tmp_path / 'killed' / journal.FILE}?mode=ro", uri=True)) as base:
+                return base.execute("SELECT count(*) FROM measured WHERE kind = 'head'").fetchone()[0]
+        except sqlite3.Error:
+            return 0
+
+    while heads() < 4 and run.poll() is None:
+        time.sleep(0.05)
+    run.kill()
+    assert run.wait() == -signal.SIGKILL
+    found = []
+    for folder in ("killed", "whole"):
+        for module in ("demo.cli.arguments", "demo.cli.evaluate.data"):
+            monkeypatch.setattr(f"{module}.settings", lambda folder=folder: Settings(cache=tmp_path / folder))
+        table = tmp_path / f"{folder}.csv"
+        assert main([*words, "--per-query", str(table), "--json"]) == 0
+        found.append((json.loads(capsys.readouterr().out)["cached"], table.read_text(encoding="utf-8")))
+    assert 4 <= found[0][0] < 48 and found[1][0] == 0
+    assert found[0][1] == found[1][1]
+
+
+def test_photos_that_another_index_has_are_not_computed_again(people, backbone, tmp_path, monkeypatch):
+    index = Gallery.build(people, backbone, tmp_path / "index")
+    monkeypatch.setattr("demo.gallery.build.load_photo", None)
+    (tmp_path / "part").mkdir()
+    shutil.copytree(people / "person-002", tmp_path / "part" / "person-002")
+    part = open_or_build(tmp_path / "part", backbone, tmp_path / "cache", known=tmp_path / "index")
+    assert len(part) == 2 and (part.features([1]).patches == index.features([3]).patches).all()
 
 
 @pytest.mark.parametrize("name", ["weighting", "alpha", "k", "one-stage", "solver", "bound", "time", "backbone"])
@@ -283,7 +389,8 @@ def test_ablations_make_tables(small, name):
     assert len(table.as_markdown().splitlines()) == len(table.rows) + 4
     assert json.loads(json.dumps(table.as_json()))["rows"][0][table.columns[0]] == table.rows[0][0]
     if name == "alpha":  # nothing of the patches: Stage 1's order
-        assert table.rows[1][1:] == table.rows[0][1:]
+        assert table.rows[1][1:4] == table.rows[0][1:4]
+        assert [row[4] for row in table.rows[:2]] == ["-", "+0.00 (+0.00 to +0.00)"]
 
 
 def test_verification_of_drawn_pairs(backbone, small):
@@ -359,14 +466,14 @@ def test_verify_and_ablation_commands(capsys, people, tmp_path, monkeypatch):
     assert main(["evaluate", "verify", "--root", str(people)]) == 2
     assert "No pair list was found" in capsys.readouterr().err
     assert main(["evaluate", "ablation", "bound", "--gallery", str(people)]) == 0
-    assert "| best possible at k = 50 | 100.00 | 100.00 | 100.00 |" in capsys.readouterr().out
+    assert "| best possible at k = 50 | 100.00 (100.00 to 100.00) |" in capsys.readouterr().out
     assert main(["evaluate", "ablation", "methods", "--gallery", str(people), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["model"] for row in rows] == ["C", "H1", "H2", "H2L", "D"]
     assert all(row["P@1"] == 100 and row["verification accuracy"] >= 50 for row in rows)
     ours = str(ROOT / "assets" / "h2l-dlib.safetensors")
     assert main(["evaluate", "ablation", "sizes", "--gallery", str(people), "--models", ours]) == 0
-    assert "| h2l-dlib.safetensors | 1 | 4 | 256 | 100.00 |" in capsys.readouterr().out
+    assert "| h2l-dlib.safetensors | 1 | 4 | 256 | 100.00 (100.00 to 100.00) |" in capsys.readouterr().out
     assert main(["evaluate", "ablation", "sizes", "--gallery", str(people)]) == 2
     assert "--models" in capsys.readouterr().err
     with pytest.raises(SystemExit):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import BUNDLED
 
-from demo.errors import BadGallery
+from demo.errors import BadGallery, BadSetting
 from demo.faces import align, find_face, load_photo
 from demo.gallery import Gallery, check_name, find_index, list_photos, open_or_build, unpack_archive
 from demo.gallery.manifest import EMBEDDINGS, MANIFEST
@@ -215,3 +215,18 @@ class TestArchive:
     def test_unsafe_names_are_refused(self, name):
         with pytest.raises(BadGallery, match="gallery name"):
             check_name(name)
+
+
+def test_a_grid_that_was_not_kept_is_computed_when_asked_for(people, backbone, tmp_path):
+    """An index of the first grid alone answers as one of all grids, to half precision."""
+    whole = Gallery.build(people, backbone, tmp_path / "whole", detector="hog")
+    slim = Gallery.build(people, backbone, tmp_path / "slim", detector="hog", grids=[(8, 8)])
+    assert slim.grids == ((8, 8),) and not (slim.folder / "patches-4x4.safetensors").exists()
+    rows = [5, 0, 5]
+    for grid in ((8, 8), (4, 4)):
+        assert torch.allclose(slim.features(rows, grid).patches, whole.features(rows, grid).patches, atol=2e-3)
+    assert slim.grids == ((8, 8),) and set(slim.whole(rows).maps) == {(4, 4)}
+    # The other way round nothing is computed again, and a grid of another backbone is refused.
+    assert Gallery.build(people, backbone, tmp_path / "whole", detector="hog", grids=[(8, 8)]).grids == ((8, 8),)
+    with pytest.raises(BadSetting, match="dlib has no grid 7x7: choose from 8x8, 4x4"):
+        Gallery.build(people, backbone, tmp_path / "slim", grids=[(7, 7)])

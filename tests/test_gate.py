@@ -375,7 +375,7 @@ def _right(info: dict, value) -> bool:
     """Whether a value of WRONG is one that this parameter takes."""
     kind = info["type"].get("type")
     if info["parameter_name"] in ("alpha", "share"):
-        return value == 0.5
+        return value == 0.5 or (value is None and info["parameter_name"] == "alpha")  # the method's own
     return kind == "boolean" and isinstance(value, bool)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from demo.evaluation import mean_scores, score_query
+from demo.evaluation.interval import RESAMPLES, interval
 
 
 @pytest.mark.parametrize(("correct", "relevant", "expected"), [
@@ -38,3 +39,28 @@ def test_means_are_percent():
 def test_a_query_without_relevant_photos_has_no_score():
     with pytest.raises(ValueError, match="no score"):
         score_query([False], 0)
+
+
+def test_people_are_drawn_with_all_their_photos():
+    """Against a loop that draws people one by one; queries of one person alike make the interval wider."""
+    generator = np.random.default_rng(3)
+    people = np.repeat(np.arange(12), generator.integers(1, 9, 12))
+    values = (people % 3 == 0) + 0.1 * generator.random(len(people))
+    found, means = interval(values, people.tolist()), []
+    for _ in range(RESAMPLES):
+        drawn = np.concatenate([values[people == one] for one in generator.integers(0, 12, 12)])
+        means.append(drawn.mean())
+    low, high = np.quantile(means, (0.025, 0.975))
+    assert (found.mean, found.low, found.high) == pytest.approx((values.mean(), low, high), abs=0.03)
+    alone = interval(values)
+    assert found.high - found.low > 1.3 * (alone.high - alone.low)
+    assert interval(values, people.tolist()) == found
+
+
+def test_scores_have_intervals_and_what_is_gained():
+    better, worse, people = [(1.0, 1.0, 1.0)] * 6, [(1.0, 0.5, 0.5)] * 3 + [(0.0, 0.5, 0.5)] * 3, list("aabbcc")
+    scores = mean_scores(better, people, worse)
+    assert scores.ends[0].low == scores.ends[0].high == 100 and scores.gains[0].mean == 50
+    assert 0 <= scores.gains[0].low < 50 < scores.gains[0].high <= 100
+    assert scores.gains[1].low == scores.gains[1].high == 50
+    assert scores.intervals_json()["gains"]["RP"] == {"mean": 50, "low": 50, "high": 50}

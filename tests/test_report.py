@@ -19,7 +19,7 @@ from conftest import QUERIES, ROOT
 from demo import cli
 from demo.cli.evaluate import report as command
 from demo.errors import BadSetting
-from demo.evaluation import leave_one_out
+from demo.evaluation import leave_one_out, spread
 from demo.evaluation.datasets import drawn_pairs
 from demo.evaluation.report import SECTIONS, Document, Source, make_report
 from demo.evaluation.report.content import UNALTERED, Dots, Lines
@@ -29,7 +29,6 @@ from demo.evaluation.report.markdown import markdown
 from demo.evaluation.report.paper import PUBLISHED
 from demo.evaluation.report.plots import svg
 from demo.evaluation.report.run import section_key
-from demo.evaluation.report.source import spread
 from demo.evaluation.store import FeatureStore
 from demo.gallery import Gallery
 from demo.identify import Identifier

@@ -15,9 +15,9 @@ ROOMS = (
     "errors", "fields", "places", "files", "drawing", "weights",
     "faces", "backbones", "visibility", "matching", "crossimage", "checkpoints", "convert",
     "methods",
-    "gallery", "attack", "query", "calibration", "explain", "identify", "verify",
+    "gallery", "attack", "query", "calibration", "explain", "identify", "verdict", "verify",
     "figures", "robustness", "evaluation",
-    "settings", "study",
+    "settings", "presets", "study",
     "ui", "benchmarks", "cli", "__main__",
 )
 #: Those that read the settings of the process; all others are given what they need.

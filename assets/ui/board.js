@@ -69,7 +69,7 @@ const rankings = (value) => {
 const queryStrip = (value) =>
   el("div", { class: "query" }, photoFigures(value.query, "Original", "identify this one", (index) => trigger("face", { index })),
     picture(`What the matcher sees, ${value.grid[0]} × ${value.grid[1]} patches`, value.query.crop,
-      "The aligned face with the grid of patches drawn on it"));
+      "The aligned face with the grid of patches drawn on it"), seenOn(value.query));
 
 const render = () => {
   const value = props.value;

@@ -38,6 +38,8 @@ const photoFigures = (photo, title, use, choose) => {
     photo.altered ? picture(photo.alteredTitle, photo.altered, `${title} altered: ${photo.alteredTitle}`) : null,
   ];
 };
+// What is seen to cover the face of a photo, in words.
+const seenOn = (photo) => (photo.seen ? el("p", { class: "seen" }, photo.seen) : null);
 // The settings of the answer go into the address bar, so that the link reopens the view; never the photo.
 const showLink = (link) => {
   if (link === undefined) return;

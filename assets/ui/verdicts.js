@@ -40,7 +40,7 @@ const render = () => {
     el("div", { class: "query" }, value.photos.map((photo, which) => el("div", { class: "photo" },
       photoFigures(photo, photo.title, "compare this one", (index) => trigger("face", { which, index })),
       el("figure", { class: "aligned" }, el("img", { src: photo.crop, alt: `${photo.title}: the aligned face` }),
-        el("figcaption", {}, "aligned"))))),
+        el("figcaption", {}, "aligned")), seenOn(photo)))),
     el("table", { class: "verdicts" },
       el("caption", { class: "sr" }, "What every method says of the two photos"),
       el("thead", {}, el("tr", {}, ["Method", "Distance", "Threshold", "Verdict"].map((title) =>

@@ -16,7 +16,7 @@ from demo.backbones.tuned import read_tuned, tuned_from
 from demo.errors import BadSetting, BadWeights, DemoError
 from demo.weights import find, register
 
-__all__ = ["Backbone", "BackboneInfo", "Features", "Grid", "LayerGrid", "available", "grid_name",
+__all__ = ["DEFAULT_BACKBONE", "Backbone", "BackboneInfo", "Features", "Grid", "LayerGrid", "available", "grid_name",
            "load_backbone", "networks", "parse_grid", "pick_device"]
 
 
@@ -44,9 +44,11 @@ class _Choice:
         return find(self.module.FILE.name, folder)
 
 
+#: The backbone that is used unless another is asked for.
+DEFAULT_BACKBONE = "mobilefacenet"
 _BACKBONES = {
-    "dlib": _Choice(dlib_resnet),
     "mobilefacenet": _Choice(mobilefacenet),
+    "dlib": _Choice(dlib_resnet),
     "arcface": _Choice(arcface),
     "cosface": _Choice(cosface),
     "facenet": _Choice(facenet),
@@ -90,7 +92,7 @@ def pick_device(device: str = "auto") -> torch.device:
     return chosen
 
 
-def load_backbone(name: str = "dlib", *, weights: str | Path | None = None, device: str = "auto",
+def load_backbone(name: str = DEFAULT_BACKBONE, *, weights: str | Path | None = None, device: str = "auto",
                   folder: Path | None = None, **options) -> Backbone:
     """Load a backbone by name, ready to ``extract`` on a device.
 

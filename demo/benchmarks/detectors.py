@@ -54,7 +54,7 @@ def sample(folder: Path, count: int) -> list[Path]:
 
 
 def located(photo: np.ndarray, detectors: Sequence[str]) -> Face | None:
-    """The largest face, by the first of the judges that finds one."""
+    """The most prominent face, by the first of the judges that finds one."""
     for name in JUDGES:
         if name in detectors and (faces := detect_faces(photo, name)):
             return faces[0]

@@ -7,7 +7,6 @@ pairs of one person and of two (from which thresholds are set).
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations_with_replacement, permutations
@@ -15,14 +14,12 @@ from itertools import combinations_with_replacement, permutations
 import numpy as np
 import torch
 
-from demo.backbones import Backbone, Features
-from demo.calibration.store import KINDS, PAIRS, PLAIN, STRANGERS, Calibration, array_key
-from demo.errors import DemoError
-from demo.faces import alter
+from demo.backbones import Backbone
+from demo.calibration.faces import AlteredFaces
+from demo.calibration.keys import KINDS, PAIRS, STRANGERS, array_key
+from demo.calibration.store import Calibration
 from demo.gallery import Gallery
 from demo.methods import METHODS, Method, load_method, ready
-
-log = logging.getLogger("demo")
 
 #: Photos that play the query, and nearest strangers (by cosine) that each is compared with.
 SAMPLE, NEAREST = 100, 100
@@ -30,7 +27,6 @@ SAMPLE, NEAREST = 100, 100
 #: cross-image models do not know these. 30 of the bundled people were.
 PEOPLE, PHOTOS = 30, 3
 STRANGER_PAIRS = 500
-_BATCH = 32
 
 #: Wraps the list of jobs to show progress, as ``tqdm`` does; may raise to stop.
 Progress = Callable[[Sequence], Iterable]
@@ -59,7 +55,7 @@ class _Work:
         among = {word: method for word, method in METHODS.items() if method.verifies}
         self.methods = [load_method(word, backbone, gallery) for word in ready(backbone, gallery, among=among)]
         self.arrays: dict[str, np.ndarray] = {}
-        self._faces: dict[tuple[int, str], Features | None] = {}
+        self.faces = AlteredFaces(gallery, backbone)
         self._prepared = {}
 
     def jobs(self) -> list[Callable[[], None]]:
@@ -71,24 +67,9 @@ class _Work:
         jobs = [lambda kind=kind, row=row: self._strangers(found, kind, row) for kind in KINDS for row in rows]
         return [*jobs, lambda: self._keep_strangers(found), *self._pair_jobs()]
 
-    def face(self, row: int, kind: str) -> Features | None:
-        """Features of a photo altered in one way; None where that cannot be done."""
-        if (row, kind) not in self._faces:
-            try:
-                self._faces[row, kind] = self.backbone.extract(self._crop(row, kind))
-            except DemoError as error:
-                log.info("calibration: left out %s: %s", self.gallery.entries[row].path, error)
-                self._faces[row, kind] = None
-        return self._faces[row, kind]
-
-    def _crop(self, row: int, kind: str) -> np.ndarray:
-        if kind == PLAIN:
-            return self.gallery.crop(row, self.backbone)
-        return alter(self.gallery.photo(row), self.gallery.face(row), kind, seed=row).aligned(self.backbone)[0]
-
     def _strangers(self, found: dict[str, list[np.ndarray]], kind: str, row: int) -> None:
         """One photo against its nearest strangers."""
-        query = self.face(row, kind)
+        query = self.faces.face(row, kind)
         if query is None:
             return
         entries = self.gallery.entries
@@ -122,7 +103,7 @@ class _Work:
         own: list[int] = []
 
         def choose() -> None:
-            usable = [row for row in rows if all(self.face(row, kind) is not None for kind in KINDS[1:])]
+            usable = [row for row in rows if all(self.faces.face(row, kind) is not None for kind in KINDS[1:])]
             genuine, strangers = _pairs([self.gallery.entries[row].identity for row in usable])
             if genuine and strangers:
                 pairs.extend((usable[one], usable[other]) for one, other in genuine + strangers)
@@ -134,29 +115,10 @@ class _Work:
     def _measure_pairs(self, pairs: list[tuple[int, int]], own: list[int], kinds: tuple[str, str]) -> None:
         if not pairs:
             return
-
-        def side(number: int, at: int) -> Features:
-            return _stacked([self._stored(pair[number], kinds[number]) for pair in pairs[at:at + _BATCH]])
-
         for method in self.methods:
-            found = np.concatenate([method.pairs(side(0, at), side(1, at)).cpu().numpy()
-                                    for at in range(0, len(pairs), _BATCH)]).astype(np.float32)
+            found = self.faces.distances(method, pairs, kinds)
             self.arrays[array_key(PAIRS, method, *kinds, "genuine")] = found[:own[0]]
             self.arrays[array_key(PAIRS, method, *kinds, "strangers")] = found[own[0]:]
-
-    def _stored(self, row: int, kind: str) -> Features:
-        """A face as a comparison meets it: of an unaltered photo what the index holds."""
-        if kind == PLAIN:
-            return self.gallery.features([row])
-        face = self.face(row, kind)
-        assert face is not None
-        return face
-
-
-def _stacked(faces: Sequence[Features]) -> Features:
-    """Features of single faces as one batch, on the default grid."""
-    return Features(torch.cat([face.embedding for face in faces]),
-                    torch.cat([face.patches.float() for face in faces]), faces[0].grid)
 
 
 def _pool(gallery: Gallery) -> list[int]:

@@ -6,13 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from demo.calibration.threshold import OWN_FAIL
+
+#: What is said of a best match: nearer than all but a twentieth of the nearest strangers come; farther than all but a
+#: twentieth of the people who are there; something between.
+PLAUSIBLE, UNCERTAIN, NOBODY = "plausible", "uncertain", "nobody"
+_PLAUSIBLE_SHARE = 0.05
+
 
 @dataclass(frozen=True)
 class Strangers:
-    """Distances of the nearest stranger, one per sampled photo, sorted: (n,). source: how they were measured."""
+    """Distances of the nearest stranger, one per sampled photo, sorted: (n,). source: how they were measured. known:
+    (m,) distances of people who are there, to a photo of their own; empty where too few have two photos."""
 
     distances: np.ndarray
     source: str
+    known: np.ndarray
 
     @property
     def range(self) -> tuple[float, float]:
@@ -23,3 +32,29 @@ class Strangers:
     def share_below(self, distance: float) -> float:
         """Share of the nearest strangers that are nearer than ``distance``, 0 to 1."""
         return float(np.searchsorted(self.distances, distance) / len(self.distances))
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Up to the first distance a match is plausible; beyond the second it is probably nobody of the gallery.
+
+        Of n strangers the k-th nearest with k = 0.05 (n + 1), so that of strangers drawn like them 5 % at most come as
+        near in the mean (fewer than 19 allow nothing); of the people who are there the same from the other end. Where
+        the one is farther than the other, what lies between them is uncertain too. Without known people the second is
+        the median of the strangers.
+        """
+        near = _order_statistic(self.distances, _PLAUSIBLE_SHARE)
+        far = (-_order_statistic(np.sort(-self.known), OWN_FAIL) if len(self.known)
+               else float(np.median(self.distances)))
+        return min(near, far), max(near, far)
+
+    def verdict(self, distance: float) -> str:
+        """PLAUSIBLE, UNCERTAIN or NOBODY."""
+        near, far = self.limits
+        return PLAUSIBLE if distance <= near else NOBODY if distance > far else UNCERTAIN
+
+
+def _order_statistic(values: np.ndarray, share: float) -> float:
+    """Of sorted values the one that at most this share of further values drawn like them lies below or at, in the
+    mean; -inf where there are too few."""
+    place = int(share * (len(values) + 1))
+    return float(values[place - 1]) if place else -np.inf

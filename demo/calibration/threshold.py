@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,3 +52,17 @@ def set_threshold(genuine: Sequence[float] | np.ndarray, strangers: Sequence[flo
     error = float(passing[best] + failing[best]) / 2
     ends = value, float(np.quantile(other, STRANGERS_PASS)), float(np.quantile(own, 1 - OWN_FAIL))
     return Threshold(value, min(ends), max(ends), error, len(own), len(other), source)
+
+
+def careful_threshold(kinds: Sequence[tuple[np.ndarray, np.ndarray]], source: str = "") -> Threshold:
+    """The threshold for photos that may be of any of several kinds: of each (genuine, strangers) as above, either of
+    which may be empty of a kind, but not of all.
+
+    ``value`` and ``error`` are those of all pairs together. The band reaches from the smallest distance at which
+    STRANGERS_PASS of the strangers of a kind pass to the largest at which OWN_FAIL of the genuine pairs of a kind fail.
+    """
+    together = set_threshold(*(np.concatenate(pairs) for pairs in zip(*kinds, strict=True)), source)
+    lower = min(float(np.quantile(strangers, STRANGERS_PASS)) for _, strangers in kinds if len(strangers))
+    upper = max(float(np.quantile(genuine, 1 - OWN_FAIL)) for genuine, _ in kinds if len(genuine))
+    ends = together.value, lower, upper
+    return replace(together, lower=min(ends), upper=max(ends))

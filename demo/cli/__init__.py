@@ -20,7 +20,8 @@ from demo.errors import DemoError
 #: Command → its module here, in the order that --help shows.
 COMMANDS = {"identify": "identify", "compare": "compare", "attack": "attack", "gallery": "gallery",
             "evaluate": "evaluate", "study": "study", "weights": "weights", "train-h2l": "train",
-            "train-visibility": "visibility", "finetune": "finetune", "benchmark": "benchmark", "app": "app"}
+            "train-visibility": "visibility", "calibrate": "calibrate",
+            "finetune": "finetune", "benchmark": "benchmark", "app": "app"}
 
 
 #: The console command of an installed demo (pyproject.toml).

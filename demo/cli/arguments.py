@@ -17,7 +17,8 @@ from demo.errors import BadSetting
 from demo.fields import changed, fields_of
 from demo.gallery import Photo, open_or_build
 from demo.identify import Identifier
-from demo.methods import METHODS, NONE, Matching
+from demo.methods import METHODS, NONE, Matching, usual
+from demo.presets import PRESETS, RECOMMENDED, preset
 from demo.query import Preparation
 from demo.settings import settings
 
@@ -57,7 +58,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def add_preparation(parser: argparse.ArgumentParser, several: bool = False, *, alter: bool = True) -> None:
-    """What happens to a photo. several: of many photos, of which the largest face is taken. alter: whether it may be
+    """What happens to a photo. several: of many photos, of which the most prominent face is taken. alter: whether it may be
     altered. The detector goes with the backbone, since a gallery is built with it too."""
     out = {"detector"} | ({"face"} if several else set()) | (set() if alter else {"alteration", "style"})
     add_fields(parser, [one for one in fields_of(Preparation) if one.name not in out])
@@ -71,17 +72,23 @@ def add_second(parser: argparse.ArgumentParser) -> None:
 def add_method(parser: argparse.ArgumentParser, several: bool = False) -> None:
     """What happens to a photo, and how it is matched."""
     add_preparation(parser, several)
-    add_matching(parser, several)
+    parser.add_argument("--preset", choices=list(PRESETS), default=RECOMMENDED,
+                        help="settings of the ranking that are not given: recommended (the defaults below), or "
+                             f"published, as in the papers (default {RECOMMENDED})")
+    add_matching(parser, several, explicit=True)
     parser.add_argument("--stage2-weights", type=Path, metavar="FILE",
                         help="checkpoint of a cross-image model, trained here or published; it chooses the backbone "
                              "(a published one brings its own face CNN), so --backbone is left out")
     parser.set_defaults(backbone=None)  # so that one that is asked for can be told from the default
 
 
-def add_matching(parser: argparse.ArgumentParser, several: bool = False, leave_out: Collection[str] = ()) -> None:
-    """How faces are matched: the method, and the options of every method. leave_out: names of options."""
+def add_matching(parser: argparse.ArgumentParser, several: bool = False, leave_out: Collection[str] = (), *,
+                 explicit: bool = False) -> None:
+    """How faces are matched: the method, and the options of every method. leave_out: names of options. explicit: as of
+    ``add_fields``."""
     for options in (Matching, *(method.Options for method in METHODS.values())):
-        add_fields(parser, [one for one in fields_of(options) if one.name not in leave_out], several=several)
+        add_fields(parser, [one for one in fields_of(options) if one.name not in leave_out], several=several,
+                   explicit=explicit)
 
 
 def preparation_of(parsed: argparse.Namespace, suffix: str = "") -> Preparation:
@@ -96,11 +103,15 @@ def preparation_of(parsed: argparse.Namespace, suffix: str = "") -> Preparation:
 
 
 def matching_of(parsed: argparse.Namespace) -> Matching:
-    """How faces are matched; BadSetting where a flag that may be varied has several values."""
+    """How faces are matched: what is given, the rest as in the preset. BadSetting where a flag that may be varied has
+    several values."""
     values: dict[str, Any] = {}
     for options in (Matching, *(method.Options for method in METHODS.values())):
         values |= given(parsed, options)
-    matching = Matching().having(**values)
+    wanted = getattr(parsed, "preset", RECOMMENDED)
+    if wanted == RECOMMENDED and hasattr(parsed, "backbone"):
+        values = {"method": usual(parsed.backbone or settings().backbone).word} | values
+    matching = preset(wanted).matching.having(**values)
     matching.check()
     return matching
 
@@ -135,10 +146,11 @@ def model_of(parsed, stage2_weights: Path | None, kind: str) -> tuple[Backbone, 
     return model.backbone, model
 
 
-def identifier_of(parsed, stage2_weights: Path | None = None, photos: Sequence[Photo] | None = None) -> Identifier:
+def identifier_of(parsed, stage2_weights: Path | None = None, photos: Sequence[Photo] | None = None,
+                  known: Path | None = None) -> Identifier:
     """The backbone and gallery asked for; with ``stage2_weights`` the model of that file, on its backbone. photos:
-    those of --gallery, where they do not lie in one folder per person."""
+    those of --gallery, where they do not lie in one folder per person. known: an index with some of them."""
     backbone, model = model_of(parsed, stage2_weights, getattr(parsed, "stage2", NONE))
     gallery = open_or_build(parsed.gallery, backbone, settings().cache, detector=parsed.detector,
-                            limits=settings().limits, progress=photo_progress("Indexing"), photos=photos)
+                            limits=settings().limits, progress=photo_progress("Indexing"), photos=photos, known=known)
     return Identifier(backbone, gallery, model)

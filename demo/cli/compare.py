@@ -34,6 +34,9 @@ def _compare(parsed) -> None:
     if parsed.json:
         print(json_text(found.as_json()))
         return
+    for name, query in (("First", found.first), ("Second", found.second)):
+        if query.told:
+            print(f"{name} photo: {query.told}")
     print(agreement(found))
     for judged in found.judgements:
         line, verdict = judged.threshold, judged.verdict

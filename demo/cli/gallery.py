@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from demo.backbones import Backbone
+from demo.backbones import Backbone, parse_grid
 from demo.calibration import calibrate
 from demo.cli.arguments import add_backbone, backbone_of, photo_progress
 from demo.gallery import Gallery
@@ -22,6 +22,9 @@ def add(commands) -> None:
     build.add_argument("folder", type=Path, metavar="FOLDER")
     build.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: FOLDER/.index)")
     build.add_argument("--name", help="what the gallery is called (default: the folder's name)")
+    build.add_argument("--grid", nargs="+", metavar="GRID",
+                       help="grids of the backbone whose patches are kept, beside its first; others are computed when "
+                            "they are asked for (default: all)")
     add_backbone(build)
     build.set_defaults(run=_gallery_build)
     again = actions.add_parser("calibrate", help="measure again what a distance means, on an index that is there")
@@ -39,8 +42,9 @@ def add(commands) -> None:
 
 def _gallery_build(parsed) -> None:
     backbone = backbone_of(parsed)
+    grids = None if parsed.grid is None else [parse_grid(text) for text in parsed.grid]
     gallery = Gallery.build(parsed.folder, backbone, parsed.out, name=parsed.name, detector=parsed.detector,
-                            limits=settings().limits, progress=photo_progress("Indexing"))
+                            limits=settings().limits, progress=photo_progress("Indexing"), grids=grids)
     _calibrated(gallery, backbone)
     print(f"{gallery.name}: {len(gallery)} photos of {len(gallery.people)} people, in {gallery.folder}.")
     for failure in gallery.manifest.failures:

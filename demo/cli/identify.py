@@ -9,6 +9,7 @@ from demo.cli.arguments import add_method, add_source, identifier_of, matching_o
 from demo.explain import moved, save_figure
 from demo.figures import ranking_figure
 from demo.identify import json_text
+from demo.verdict import headline, verdict_of
 
 
 def add(commands) -> None:
@@ -35,9 +36,12 @@ def _identify(parsed) -> None:
         return
     faces = len(found.query.faces)
     if faces > 1:
-        print(f"The photo shows {faces} faces; this is number {preparation.face + 1}, counted from the largest.")
+        print(f"The photo shows {faces} faces; this is number {preparation.face + 1}, counted from the most prominent.")
     if found.query.alteration and found.query.alteration.note:
         print(f"Altered by {found.query.alteration.note}.")
+    if found.query.told:
+        print(found.query.told)
+    print(headline(found))
     print(f"{'Stage 1':<34}{'Stage 2' if found.stage2 else ''}")
     for slot in range(min(parsed.top, len(found.stage1))):
         first = found.stage1[slot]
@@ -47,5 +51,6 @@ def _identify(parsed) -> None:
             line = (f"{line:<34}{second.rank:>2}. {second.identity:<20.20} {second.distance:.3f}  "
                     f"{moved(second.rank, second.stage1_rank)}")
         print(line)
+    print(verdict_of(found).detail)
     print("Distances: smaller is nearer. Timings: "
           + ", ".join(f"{step} {ms:.0f} ms" for step, ms in found.timings_ms.items()))

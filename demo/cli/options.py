@@ -18,13 +18,15 @@ class Refused(Exception):
 
 
 def add_fields(parser: argparse.ArgumentParser, fields: Iterable[Field], *, suffix: str = "",
-               several: bool = False) -> None:
+               several: bool = False, explicit: bool = False) -> None:
     """A flag per option. suffix: of a second set of the same, such as "-second". several: those that an evaluation may
-    vary take more than one value, or "all"."""
+    vary take more than one value, or "all". explicit: what is not given is not in the answer, so that something else
+    than the default may stand in for it."""
     for one in fields:
         flag, told = f"--{one.word}{suffix}", one.help.replace("%", "%%")
         if one.kind is bool:
-            parser.add_argument(flag, action="store_true", default=one.default, help=told)
+            parser.add_argument(flag, action="store_true", help=told,
+                                default=argparse.SUPPRESS if explicit else one.default)
             continue
         chosen = one.choices
         more: dict[str, Any] = {"metavar": f"{{{','.join(map(str, chosen))}}}" if chosen else one.word.upper()}
@@ -33,8 +35,8 @@ def add_fields(parser: argparse.ArgumentParser, fields: Iterable[Field], *, suff
             told += " Several may be given, or all."
         default = one.unset or (one.default is not None and one.write(one.default))
         told += f" (default: {default})" if default else ""
-        parser.add_argument(flag, type=_reader(one, several), help=told,
-                            default=None if several and one.several else one.default, **more)
+        start = None if several and one.several else argparse.SUPPRESS if explicit else one.default
+        parser.add_argument(flag, type=_reader(one, several), help=told, default=start, **more)
 
 
 def _reader(one: Field, several: bool) -> Callable[[str], Any]:

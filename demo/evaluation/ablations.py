@@ -13,7 +13,8 @@ from itertools import product
 from demo.backbones import available, grid_name
 from demo.errors import BadSetting
 from demo.evaluation.datasets import drawn_pairs
-from demo.evaluation.metrics import Scores
+from demo.evaluation.interval import Interval
+from demo.evaluation.metrics import METRICS, Scores
 from demo.evaluation.naming import setting_name
 from demo.evaluation.protocol import QueryPhoto
 from demo.evaluation.run import Evaluation, Progress, evaluate
@@ -29,17 +30,22 @@ from demo.query import Preparation
 
 ALPHAS = (0.0, 0.3, 0.5, 0.7, 1.0)
 KS = (50, 100, 200, 300)
+#: The column of what is gained, and of the interval of it.
+GAIN = "P@1 less Stage 1's"
 #: Pairs of one person, and of two, for the verification accuracy of the models.
 PAIRS = 300
 #: Backbones that differ in how the face is aligned alone.
 ALIGNMENTS = {"facenet": "box and margin (MTCNN's way)", "facenet-5pt": "five points"}
+
+Cell = str | float | Interval
 
 
 @dataclass(frozen=True)
 class Bench:
     """What an ablation measures with. identify: backbone name → an identifier of the same gallery. queries: of an
     identifier. preparation: of the queries. matching: the settings that are not varied. store: of an identifier.
-    reading: a word of READINGS. models: name of a file → an identifier with the H2L of that file."""
+    reading: a word of READINGS. jobs: queries measured at a time. models: name of a file → an identifier with the H2L
+    of that file."""
 
     identify: Callable[[str], Identifier] = field(repr=False)
     queries: Callable[[Identifier], Sequence[QueryPhoto]] = field(repr=False)
@@ -49,6 +55,7 @@ class Bench:
     matching: Matching = Matching()
     reading: str = "corrected"
     progress: Progress = iter
+    jobs: int = 1
     models: Mapping[str, Callable[[], Identifier]] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -56,28 +63,43 @@ class Bench:
         return self.identify(self.backbone)
 
     def measure(self, settings: Sequence[Matching], identifier: Identifier | None = None,
-                bounds: Sequence[int] = ()) -> Evaluation:
+                bounds: Sequence[int] = (), *, timed: bool = False) -> Evaluation:
+        """timed: the times matter, so that queries are measured one after another, and anew."""
         identifier = identifier or self.identifier
         return evaluate(identifier, self.queries(identifier), settings, self.preparation, reading=self.reading,
-                        store=self.store(identifier), bounds=bounds, progress=self.progress)
+                        store=self.store(identifier), bounds=bounds, progress=self.progress,
+                        jobs=1 if timed else self.jobs, anew=timed)
 
 
 @dataclass(frozen=True)
 class Table:
-    """columns: names. rows: cells, text or numbers (percent, or ms where the name says so). note: of counts."""
+    """columns: names. rows: cells: text, numbers (percent, or ms where the name says so), or intervals of percent.
+    note: of counts."""
 
     columns: tuple[str, ...]
-    rows: tuple[tuple[str | float, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]
     note: str
 
     def as_json(self) -> dict:
-        return {"rows": [dict(zip(self.columns, row, strict=True)) for row in self.rows], "note": self.note}
+        """Of an interval the mean stands under the column's name and the ends under that and ", 95 %"."""
+        rows = []
+        for row in self.rows:
+            named = dict(zip(self.columns, row, strict=True))
+            rows.append({name: cell.mean if isinstance(cell, Interval) else cell for name, cell in named.items()}
+                        | {f"{name}, 95 %": [cell.low, cell.high] for name, cell in named.items()
+                           if isinstance(cell, Interval)})
+        return {"rows": rows, "note": self.note}
 
     def as_markdown(self) -> str:
         lines = ["| " + " | ".join(self.columns) + " |", "|---" * len(self.columns) + "|"]
-        lines += ["| " + " | ".join(cell if isinstance(cell, str) else f"{cell:.2f}" for cell in row) + " |"
-                  for row in self.rows]
+        lines += ["| " + " | ".join(map(_printed, row)) + " |" for row in self.rows]
         return "\n".join([*lines, "", self.note])
+
+
+def _printed(cell: Cell) -> str:
+    if isinstance(cell, Interval):
+        return cell.text(2)
+    return cell if isinstance(cell, str) else f"{cell:.2f}"
 
 
 @dataclass(frozen=True)
@@ -90,11 +112,13 @@ class Ablation:
     run: Callable[[Bench], Table] = field(repr=False)
 
 
-_METRICS = ("P@1", "RP", "MAP@R")
+def _cells(scores: Scores) -> tuple[float | Interval, ...]:
+    return scores.ends or (scores.p_at_1, scores.rp, scores.map_at_r)
 
 
-def _cells(scores: Scores) -> tuple[float, ...]:
-    return scores.p_at_1, scores.rp, scores.map_at_r
+def _gain(scores: Scores) -> tuple[str]:
+    """Of P@1 over Stage 1, with its interval."""
+    return (scores.gains[0].text(2, sign=True) if scores.gains else "-",)
 
 
 def _note(found: Evaluation) -> str:
@@ -105,10 +129,10 @@ def _note(found: Evaluation) -> str:
 def _table(found: Evaluation, columns: Sequence[str], rows: Mapping[Matching, Sequence[str]],
            timed: bool = False) -> Table:
     """A row for Stage 1 and for each setting: its words, its scores and, if wanted, ms per query of the stage."""
-    lines = [("Stage 1", *["-"] * (len(columns) - 1), *_cells(found.stage1), *[found.stage1_ms] * timed)]
-    lines += [(*words, *_cells(found.stage2[matching]), *[found.stage2_ms[matching]] * timed)
+    lines = [("Stage 1", *["-"] * (len(columns) - 1), *_cells(found.stage1), "-", *[found.stage1_ms] * timed)]
+    lines += [(*words, *_cells(scores := found.stage2[matching]), *_gain(scores), *[found.stage2_ms[matching]] * timed)
               for matching, words in rows.items()]
-    return Table((*columns, *_METRICS, *["ms per query"] * timed), tuple(lines), _note(found))
+    return Table((*columns, *METRICS, GAIN, *["ms per query"] * timed), tuple(lines), _note(found))
 
 
 def _every_weighting(bench: Bench) -> dict[Matching, tuple[str, str]]:
@@ -143,7 +167,7 @@ def _one_stage(bench: Bench) -> Table:
         rows[replace(two, alpha=1.0, k=everybody)] = (f"{Emd.short} at Stage 1, {weighting}",)
         rows[two] = (f"two stages, {weighting}",)
     # Each is measured on its own: settings of one weighting would share their distances, and so their time.
-    each = {matching: bench.measure([matching]) for matching in rows}
+    each = {matching: bench.measure([matching], timed=True) for matching in rows}
     first = next(iter(each.values()))
     whole = replace(first, stage2={matching: found.stage2[matching] for matching, found in each.items()},
                     stage2_ms={matching: found.stage2_ms[matching] for matching, found in each.items()})
@@ -152,7 +176,7 @@ def _one_stage(bench: Bench) -> Table:
 
 def _solver(bench: Bench) -> Table:
     rows = {bench.matching.having(method=Emd.word, solver=solver): (solver,) for solver in SOLVERS}
-    return _table(bench.measure(list(rows)), ("solver",), rows, timed=True)
+    return _table(bench.measure(list(rows), timed=True), ("solver",), rows, timed=True)
 
 
 def _time(bench: Bench) -> Table:
@@ -160,7 +184,7 @@ def _time(bench: Bench) -> Table:
             for matching, (weighting, grid) in _every_weighting(bench).items()}
     rows |= {replace(bench.matching, method=word, alpha=None): (method.name,)
              for word, method in bench.identifier.ready().items() if method.reranks and word != Emd.word}
-    return _table(bench.measure(list(rows)), ("method",), rows, timed=True)
+    return _table(bench.measure(list(rows), timed=True), ("method",), rows, timed=True)
 
 
 def _methods(bench: Bench) -> Table:
@@ -178,11 +202,11 @@ def _methods(bench: Bench) -> Table:
         (bench.preparation, replace(bench.preparation, alteration=None, style=None)),
         replace(bench.matching, alpha=None), methods=ready, store=bench.store(identifier), progress=bench.progress)
     accuracy = {method.method: method.accuracy[0] for method in verified.methods}
-    lines = [(STAGE1.name, STAGE1.kind or STAGE1.title, *_cells(found.stage1), accuracy[STAGE1.word],
+    lines = [(STAGE1.name, STAGE1.kind or STAGE1.title, *_cells(found.stage1), "-", accuracy[STAGE1.word],
               found.stage1_ms)]
-    lines += [(methods[word].name, methods[word].kind or methods[word].title, *_cells(found.stage2[matching]),
-               accuracy[word], found.stage2_ms[matching]) for word, matching in rows.items()]
-    return Table(("model", "what it is", *_METRICS, "verification accuracy", "ms per query"), tuple(lines),
+    lines += [(methods[word].name, methods[word].kind or methods[word].title, *_cells(scores := found.stage2[matching]),
+               *_gain(scores), accuracy[word], found.stage2_ms[matching]) for word, matching in rows.items()]
+    return Table(("model", "what it is", *METRICS, GAIN, "verification accuracy", "ms per query"), tuple(lines),
                  f"{_note(found)} Verification on {verified.genuine} pairs of one person and {verified.strangers} of "
                  f"two in {verified.folds} folds.")
 
@@ -198,17 +222,18 @@ def _sizes(bench: Bench) -> Table:
         method = identifier.method(H2L.word)
         assert isinstance(method, H2L)
         sizes = method.model.network.sizes
-        rows.append((name, *map(str, (sizes.depth, sizes.heads, sizes.output)), *_cells(found.stage2[matching]),
+        scores = found.stage2[matching]
+        rows.append((name, *map(str, (sizes.depth, sizes.heads, sizes.output)), *_cells(scores), *_gain(scores),
                      found.stage2_ms[matching]))
         notes[_note(found)] = None
-    return Table(("model", "depth", "heads", "output", *_METRICS, "ms per query"), tuple(rows), " ".join(notes))
+    return Table(("model", "depth", "heads", "output", *METRICS, GAIN, "ms per query"), tuple(rows), " ".join(notes))
 
 
 def _bound(bench: Bench) -> Table:
     found = bench.measure([replace(bench.matching, method=NONE)], bounds=KS)
     rows = [("Stage 1", *_cells(found.stage1))]
     rows += [(f"best possible at k = {k}", *_cells(scores)) for k, scores in found.bounds.items()]
-    return Table(("ranking", *_METRICS), tuple(rows), _note(found))
+    return Table(("ranking", *METRICS), tuple(rows), _note(found))
 
 
 def _backbones(bench: Bench, names: Mapping[str, str]) -> Table:
@@ -222,14 +247,15 @@ def _backbones(bench: Bench, names: Mapping[str, str]) -> Table:
         identifier = bench.identifier if name == bench.backbone else bench.identify(name)
         matching = replace(bench.matching, grid=None)
         found = bench.measure([matching], identifier)
-        rows.append((title, "Stage 1", *_cells(found.stage1)))
+        rows.append((title, "Stage 1", *_cells(found.stage1), "-"))
         if matching in found.stage2:
             finest = replace(matching, grid=identifier.backbone.info.grids[0])
-            rows.append((title, f"Stage 2, {setting_name(finest)}", *_cells(found.stage2[matching])))
+            scores = found.stage2[matching]
+            rows.append((title, f"Stage 2, {setting_name(finest)}", *_cells(scores), *_gain(scores)))
         notes.insert(0, f"{name}: {_note(found)}")
     if not rows:
         raise BadSetting(notes[0].partition(": ")[2])
-    return Table(("backbone", "ranking", *_METRICS), tuple(rows), " ".join(notes))
+    return Table(("backbone", "ranking", *METRICS, GAIN), tuple(rows), " ".join(notes))
 
 
 def _alignment(bench: Bench) -> Table:

@@ -10,33 +10,33 @@ import torch
 
 from demo.errors import BadSetting, DemoError
 from demo.evaluation.interval import Interval, interval
-from demo.evaluation.metrics import score_query
+from demo.evaluation.metrics import METRICS, score_query
 from demo.evaluation.protocol import QueryPhoto
-from demo.evaluation.ranking import reordered
 from demo.evaluation.run import Progress
 from demo.evaluation.store import FeatureStore
 from demo.evaluation.variants import VARIANTS, Bench, Case
 from demo.identify import Identifier
+from demo.methods import Reranked
 from demo.query import Preparation
-
-METRICS = ("P@1", "RP", "MAP@R")
 
 
 @dataclass(frozen=True)
 class Beyond:
     """scores: alteration (None = unaltered) → (variants, queries, 3), P@1, RP and MAP@R of each query, 0 to 1.
 
-    variants: names, the first that of the papers. skipped: (path, alteration, reason).
+    people: the person of each of these queries. variants: names, the first that of the papers. skipped: (path,
+    alteration, reason).
     """
 
     variants: tuple[str, ...]
     scores: dict[str | None, np.ndarray]
+    people: dict[str | None, list[str]]
     skipped: tuple[tuple[str, str | None, str], ...]
 
     def difference(self, variant: int, alteration: str | None, metric: int) -> Interval:
         """In points of percent, against the papers' on the same queries."""
         scores = self.scores[alteration][..., metric]
-        return interval(100 * (scores[variant] - scores[0]))
+        return interval(100 * (scores[variant] - scores[0]), self.people[alteration])
 
     def as_json(self) -> dict:
         return {
@@ -84,6 +84,7 @@ def beyond(identifier: Identifier, queries: Sequence[QueryPhoto], alterations: S
     gallery = identifier.gallery
     labels = np.array([entry.identity for entry in gallery.entries])
     found, skipped = {alteration: [] for alteration in alterations}, []
+    people: dict[str | None, list[str]] = {alteration: [] for alteration in alterations}
     for number, photo in enumerate(progress(queries)):
         allowed = np.ones(len(gallery), bool)
         allowed[list(photo.exclude)] = False
@@ -102,9 +103,16 @@ def beyond(identifier: Identifier, queries: Sequence[QueryPhoto], alterations: S
             rows, cosine = rows[kept].tolist(), distances[kept][:k].double()
             hits = labels[rows] == photo.identity
             case = Case(bench, features, rows[:k], cosine)
-            found[alteration].append([score_query(reordered(hits, variant.rank(case)), relevant)
+            found[alteration].append([score_query(_reordered(hits, variant.rank(case)), relevant)
                                       for variant in variants.values()])
+            people[alteration].append(photo.identity)
     if not all(found.values()):
         raise BadSetting(f"No query could be used: {skipped[0][2] if skipped else 'the folder is empty.'}")
     return Beyond(tuple(variants), {alteration: np.array(scores).transpose(1, 0, 2)
-                                    for alteration, scores in found.items()}, tuple(skipped))
+                                    for alteration, scores in found.items()}, people, tuple(skipped))
+
+
+def _reordered(hits: np.ndarray, found: Reranked) -> np.ndarray:
+    """hits: bool (n,), by rank. The same after the first of them were re-ranked."""
+    order = found.order.numpy()
+    return np.concatenate([hits[order], hits[len(order):]])

@@ -1,9 +1,10 @@
-"""Means with their uncertainty: the percentile bootstrap over queries."""
+"""Means with their uncertainty: the percentile bootstrap over people, or over queries where nobody has two."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,15 +28,28 @@ class Interval:
         return f"{mean} ({low} to {high})"
 
 
-def interval(values: Sequence[float] | np.ndarray, *, seed: int = 0) -> Interval:
-    """The mean of one number per query (Q,) and where 95 % of the means of Q queries drawn with replacement lie.
+def interval(values: Sequence[float] | np.ndarray, groups: Sequence[Hashable] | None = None, *,
+             seed: int = 0) -> Interval:
+    """The mean of one number per query (Q,) and where 95 % of such means lie when people are drawn anew.
 
-    For two methods give the differences query by query: that compares them on the same draws. Queries of one person
-    resemble each other, so with few people the truth is wider than the interval. ValueError for no queries.
+    groups: the person of each query. As many people as there are, drawn with replacement, come with all their queries,
+    since queries of one person resemble each other; without groups each query is drawn by itself, so with few people
+    the truth is wider. For two methods give the differences query by query: that compares them on the same draws.
+    ValueError for no queries.
     """
     values = np.asarray(values, dtype=np.float64)
     if not values.size:
         raise ValueError("no queries, so there is no mean")
-    drawn = np.random.default_rng(seed).integers(0, values.size, (RESAMPLES, values.size))
-    low, high = np.quantile(values[drawn].mean(1), (0.025, 0.975))
+    own = np.arange(values.size) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].ravel()
+    counts = np.bincount(own)
+    sums, drawn = np.bincount(own, values), _draws(len(counts), seed)
+    low, high = np.quantile((drawn @ sums) / (drawn @ counts), (0.025, 0.975))
     return Interval(float(values.mean()), float(low), float(high))
+
+
+@lru_cache(maxsize=2)
+def _draws(count: int, seed: int) -> np.ndarray:
+    """(RESAMPLES, count): how often each was drawn."""
+    generator = np.random.default_rng(seed)
+    return np.stack([np.bincount(generator.integers(0, count, count), minlength=count) for _ in range(RESAMPLES)]
+                    ).astype(np.float32)

@@ -6,7 +6,7 @@ from typing import Any
 
 from demo.backbones import grid_name
 from demo.fields import fields_of
-from demo.methods import DEFAULT, METHODS, Matching
+from demo.methods import METHODS, PUBLISHED, Matching
 
 
 def grid_of(matching: Matching) -> str:
@@ -16,8 +16,8 @@ def grid_of(matching: Matching) -> str:
 
 def setting_name(matching: Matching) -> str:
     """What a table calls the Stage 2 of a setting: what evaluations vary of its method, and the method where it is not
-    the default."""
-    return ", ".join(([] if matching.method == DEFAULT.word else [matching.method]) + _varied(matching))
+    the published one."""
+    return ", ".join(([] if matching.method == PUBLISHED.word else [matching.method]) + _varied(matching))
 
 
 def score_name(matching: Matching) -> str:

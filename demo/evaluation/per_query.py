@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from demo.errors import BadSetting
-from demo.evaluation.metrics import score_query
+from demo.evaluation.metrics import score_places
 from demo.evaluation.naming import setting_name
 from demo.files import write_whole
 from demo.methods import Matching
@@ -31,9 +31,9 @@ class QueryScore:
     scores: tuple[float, float, float]
 
     @classmethod
-    def of(cls, hits: np.ndarray, relevant: int) -> QueryScore:
-        """hits: bool (n,), by rank, with at least one that is right. relevant: R."""
-        return cls(int(np.argmax(hits)) + 1, score_query(hits, relevant))
+    def of(cls, places: np.ndarray, relevant: int) -> QueryScore:
+        """places: where the right photos stand, from 0, growing, at least one. relevant: R."""
+        return cls(int(places[0]) + 1, score_places(places, relevant))
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,20 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from demo.gallery import Gallery, Photo
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class QueryPhoto:
     """A query file, its identity, and the gallery rows it must not be compared with.
 
-    relevant: R, how many photos of the identity count; None where that is all that may be found.
+    relevant: R, how many photos of the identity count; None where that is all that may be found. row: the gallery photo
+    that it is, None where it is another. number: its place in the protocol, which what is drawn over it depends on;
+    a part of the queries is altered as it is among all.
     """
 
     path: str
@@ -26,6 +31,8 @@ class QueryPhoto:
     identity: str
     exclude: tuple[int, ...] = ()
     relevant: int | None = None
+    row: int | None = None
+    number: int | None = None
 
 
 def leave_one_out(gallery: Gallery, reading: str = "corrected") -> list[QueryPhoto]:
@@ -39,11 +46,12 @@ def leave_one_out(gallery: Gallery, reading: str = "corrected") -> list[QueryPho
     for row, entry in enumerate(gallery.entries):
         same_content[entry.sha256].append(row)
     paper = reading == "paper"
+    chosen = [(row, entry) for row, entry in enumerate(gallery.entries) if gallery.people[entry.identity] > 1]
     return [
         QueryPhoto(entry.path, gallery.photo_file(row), entry.identity,
                    (row,) if paper else tuple(same_content[entry.sha256]),
-                   gallery.people[entry.identity] if paper else None)
-        for row, entry in enumerate(gallery.entries) if gallery.people[entry.identity] > 1
+                   gallery.people[entry.identity] if paper else None, row, number)
+        for number, (row, entry) in enumerate(chosen)
     ]
 
 
@@ -56,7 +64,8 @@ def query_set(photos: Sequence[Photo], gallery: Gallery, *, exclude_source: bool
     without the suffix.
     """
     if not exclude_source:
-        return [QueryPhoto(photo.path, photo.file, photo.identity) for photo in photos]
+        return [QueryPhoto(photo.path, photo.file, photo.identity, number=number)
+                for number, photo in enumerate(photos)]
     contents, names = defaultdict(set), defaultdict(set)
     for row, entry in enumerate(gallery.entries):
         contents[entry.sha256].add(row)
@@ -64,9 +73,16 @@ def query_set(photos: Sequence[Photo], gallery: Gallery, *, exclude_source: bool
     return [
         QueryPhoto(photo.path, photo.file, photo.identity, tuple(sorted(
             names[photo.identity, _own_name(photo.path, photo.identity)]
-            | (contents[photo.sha256] if photo.file.is_file() else set()))))
-        for photo in photos
+            | (contents[photo.sha256] if photo.file.is_file() else set()))), number=number)
+        for number, photo in enumerate(photos)
     ]
+
+
+def spread(items: Sequence[Item], limit: int | None) -> list[Item]:
+    """At most ``limit`` items (None = all), evenly spread."""
+    if limit is None or len(items) <= limit:
+        return list(items)
+    return [items[place * len(items) // limit] for place in range(limit)]
 
 
 def _own_name(path: str, identity: str) -> tuple[str, ...]:

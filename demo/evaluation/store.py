@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from safetensors.torch import load, save
 from demo.attack import ATTACKS
 from demo.backbones import Backbone, Features, grid_name, parse_grid
 from demo.errors import BadSetting, DemoError
+from demo.evaluation.journal import Journal
 from demo.evaluation.versions import features_versions
 from demo.faces import Limits
 from demo.gallery import Gallery
@@ -25,10 +27,11 @@ FILE = "features.sqlite"
 
 
 class FeatureStore:
-    """Features by everything that they depend on; safe to stop at any moment, shared between processes.
+    """Features by everything that they depend on; safe to stop at any moment, shared between threads and processes.
 
-    folder: where ``features.sqlite`` lies; it may be deleted at any time. None keeps nothing. A photo whose face
-    was not found is kept too, with the reason. Numbers are kept as they are (float32): about 50 KB a face for dlib.
+    folder: where ``features.sqlite`` and the journal of what was measured lie; both may be deleted at any time. None
+    keeps nothing. A photo whose face was not found is kept too, with the reason. Patches are kept, and given back the
+    first time as well, in half precision, as an index has them: about 25 KB a face for dlib.
     limits: of the photos (default: as ``demo.query.prepare_query`` has it).
     """
 
@@ -36,18 +39,21 @@ class FeatureStore:
         self.backbone = backbone
         self.limits = limits
         self.hits = 0
+        self.journal: Journal | None = None
         self._base = None
+        self._lock = threading.Lock()
         if folder is None:
             return
         path = Path(folder) / FILE
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._base = sqlite3.connect(path, timeout=60)
+            self._base = sqlite3.connect(path, timeout=60, check_same_thread=False)
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = NORMAL")
             self._base.execute("CREATE TABLE IF NOT EXISTS features (key TEXT PRIMARY KEY, data BLOB, reason TEXT)")
         except (OSError, sqlite3.Error) as error:
             raise BadSetting(f"The feature cache {path} cannot be used ({error}): delete it.") from None
+        self.journal = Journal(folder)
 
     def features(self, file: str | Path, preparation: Preparation, clock: Clock | None = None,
                  gallery: Gallery | None = None) -> Features:
@@ -63,9 +69,10 @@ class FeatureStore:
         except OSError:  # says what is wrong with the file
             return self._prepared(file, preparation, clock, gallery)
         with clock.step("cache"):
-            row = self._base.execute("SELECT data, reason FROM features WHERE key = ?", (key,)).fetchone()
+            with self._lock:
+                row = self._base.execute("SELECT data, reason FROM features WHERE key = ?", (key,)).fetchone()
+                self.hits += row is not None
             if row is not None:
-                self.hits += 1
                 if row[1] is not None:
                     raise DemoError(row[1])
                 return _unpack(row[0]).to(self.backbone.device)
@@ -77,15 +84,16 @@ class FeatureStore:
             self._keep(key, None, str(error))
             raise
         with clock.step("cache"):
-            self._keep(key, _pack(features), None)
-        return features
+            data = _pack(features)
+            self._keep(key, data, None)
+        return _unpack(data).to(self.backbone.device)
 
     def _prepared(self, file: str | Path, preparation: Preparation, clock: Clock, gallery: Gallery | None) -> Features:
         return prepare_query(file, self.backbone, preparation, clock, gallery, self.limits).features
 
     def _keep(self, key: str, data: bytes | None, reason: str | None) -> None:
         assert self._base is not None
-        with self._base:
+        with self._lock, self._base:
             self._base.execute("INSERT OR REPLACE INTO features VALUES (?, ?, ?)", (key, data, reason))
 
     def key(self, file: Path, preparation: Preparation, gallery: Gallery | None = None) -> str:
@@ -103,8 +111,8 @@ class FeatureStore:
 
 def _pack(features: Features) -> bytes:
     tensors: Mapping[str, torch.Tensor] = {
-        "embedding": features.embedding, f"grid {grid_name(features.grid)}": features.patches,
-        **{f"map {grid_name(grid)}": patches for grid, patches in features.maps.items()},
+        "embedding": features.embedding, f"grid {grid_name(features.grid)}": features.patches.half(),
+        **{f"map {grid_name(grid)}": patches.half() for grid, patches in features.maps.items()},
         **({} if features.landmarks is None else {"landmarks": features.landmarks}),
     }
     return save({name: tensor.contiguous().cpu() for name, tensor in tensors.items()})
@@ -114,6 +122,6 @@ def _unpack(data: bytes) -> Features:
     tensors = load(data)
     (finest,) = (name for name in tensors if name.startswith("grid "))
     return Features(
-        tensors["embedding"], tensors[finest], parse_grid(finest.removeprefix("grid ")),
-        {parse_grid(name.removeprefix("map ")): patches for name, patches in tensors.items()
+        tensors["embedding"], tensors[finest].float(), parse_grid(finest.removeprefix("grid ")),
+        {parse_grid(name.removeprefix("map ")): patches.float() for name, patches in tensors.items()
          if name.startswith("map ")}, tensors.get("landmarks"))

@@ -12,6 +12,7 @@ from demo.faces.align import (
     warp,
 )
 from demo.faces.detect import (
+    DEFAULT_DETECTOR,
     DETECTORS,
     NO_FACE,
     Detection,
@@ -37,7 +38,8 @@ from demo.faces.photo import Limits, load_photo
 from demo.faces.templates import TEMPLATES, Template
 
 __all__ = [
-    "DETECTORS", "DRAWN", "NO_FACE", "OCCLUSIONS", "PERTURBATIONS", "TEMPLATES", "Alteration", "Detection", "Detector",
+    "DEFAULT_DETECTOR", "DETECTORS", "DRAWN", "NO_FACE", "OCCLUSIONS", "PERTURBATIONS", "TEMPLATES", "Alteration",
+    "Detection", "Detector",
     "Face", "Kind", "Limits", "Occlusion", "Template", "Window", "align", "align_points", "aligned_face", "alter",
     "crop_matrix", "detect_faces", "find_face", "footprint", "landmark_face", "landmarks_in", "load_photo", "occlude",
     "perturbed", "resampling", "resolve_template", "warp",

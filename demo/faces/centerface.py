@@ -7,7 +7,6 @@ Weights: those of the authors' ``centerface.onnx``, converted by ``demo.convert`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -17,23 +16,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from demo.faces import geometry
-from demo.faces.align import warp
 from demo.faces.mtcnn import suppress
-from demo.faces.templates import SQUARE_POINTS
 from demo.weights import find, load_network
 
 #: One cell of the heat map is so many pixels wide; the sides of the picture must be multiples of the coarsest stride.
 CELL, STRIDE = 4, 32
-#: Least probability of a face, and of one in a picture that has no surer one.
-SURE, THRESHOLD = 0.4, 0.3
+#: Least probability of a face, of one in a picture that has no surer one, and of one that fills the picture.
+SURE, THRESHOLD, FILLING = 0.4, 0.3, 0.2
+#: A face fills the picture where its box is so much of the shorter side.
+FILLED = 0.4
 #: Share of their union that the boxes of two faces may have in common.
 OVERLAP = 0.3
 #: Width of the maps that are added up.
 WIDTH = 24
-#: A closer look at a face that was found: side of the picture that is cut out, pixels between the eyes in it, and how
-#: many such pictures go through the network at a time.
-LOOK, EYES, BATCH = 192, 40, 16
 #: Stages of the MobileNetV2: (widening of its blocks, channels, blocks, stride of the first).
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 #: Stages (from 0) whose maps are added to the coarser ones, and their channels.
@@ -84,6 +79,14 @@ class CenterFace(nn.Module):
         self.offset, self.points = nn.Conv2d(WIDTH, 2, 1), nn.Conv2d(WIDTH, 10, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.read(self.shared(x))
+
+    def read(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The four outputs from the shared map."""
+        return self.heat(x).sigmoid(), self.size(x), self.offset(x), self.points(x)
+
+    def shared(self, x: Tensor) -> Tensor:
+        """(B, WIDTH, h / 4, w / 4): the map that all outputs are read from."""
         x = self.stem(x)
         maps = {}
         for index, stage in enumerate(self.stages):
@@ -92,68 +95,67 @@ class CenterFace(nn.Module):
         x = self.top(x)
         for up, lateral, stage in zip(self.up, self.lateral, LATERAL, strict=True):
             x = F.relu(up(x)) + lateral(maps[stage])
-        x = self.head(x)
-        return self.heat(x).sigmoid(), self.size(x), self.offset(x), self.points(x)
+        return self.head(x)
 
 
 @cache
-def _network(path: Path) -> CenterFace:
+def _load(path: Path) -> CenterFace:
     network = load_network("centerface", CenterFace, path).eval().requires_grad_(False)
     # Channels last is three times as fast on a CPU.
     return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  torch's stub lacks it
 
 
-def detect(photo: np.ndarray, folder: Path | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Faces of a uint8 (H, W, 3) RGB photo: boxes (N, 4), probabilities (N,), points (N, 5, 2), best first.
-
-    Boxes are left, top, right, bottom; points are the eyes (the picture's left one first), nose tip and mouth
-    corners; pixel centres are whole numbers from 0. Raises WeightsMissing without the weights file.
-    """
-    height, width = photo.shape[:2]
-    picture = cv2.copyMakeBorder(photo, 0, -height % STRIDE, 0, -width % STRIDE, cv2.BORDER_CONSTANT)
-    return _run(picture[None], folder)[0]
+def network(folder: Path | None = None) -> CenterFace:
+    """The trained network, loaded once; WeightsMissing without its file. folder: where it is looked for first."""
+    return _load(find("centerface", folder))
 
 
-def look_closer(photo: np.ndarray, points: Sequence[np.ndarray], folder: Path | None = None) -> list[np.ndarray]:
-    """The five points of faces of a photo, each (5, 2), marked again in an upright picture of the face alone.
-
-    The network marks points to a fraction of a cell, and a small or turned face has few cells; in this picture every
-    face has the same size and is upright. Where the network does not see it there, its points stay as they were.
-    """
-    target = (SQUARE_POINTS - SQUARE_POINTS.mean(0)) * (EYES / np.linalg.norm(SQUARE_POINTS[1] - SQUARE_POINTS[0]))
-    target += (LOOK - 1) / 2
-    found = list(points)
-    for start in range(0, len(found), BATCH):
-        matrices = [geometry.similarity(one, target) for one in points[start:start + BATCH]]
-        pictures = np.stack([warp(photo, matrix, (LOOK, LOOK)) for matrix in matrices])
-        for at, (matrix, (_, _, marks)) in enumerate(zip(matrices, _run(pictures, folder), strict=True), start):
-            if len(marks):
-                nearest = np.linalg.norm(marks.mean(1) - target.mean(0), axis=1).argmin()
-                if np.linalg.norm(marks[nearest].mean(0) - target.mean(0)) < EYES:
-                    found[at] = geometry.apply(geometry.invert(matrix), marks[nearest])
-    return found
+def tensor(pictures: np.ndarray) -> Tensor:
+    """uint8 (B, h, w, 3) RGB → the network's input."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
 
 
 @torch.inference_mode()
-def _run(pictures: np.ndarray, folder: Path | None) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """``faces_of`` each of uint8 (B, h, w, 3) pictures whose sides are multiples of STRIDE."""
-    maps = _network(find("centerface", folder))(torch.from_numpy(pictures).permute(0, 3, 1, 2).float())
-    return [faces_of(*one) for one in zip(*(some.numpy() for some in maps), strict=True)]
+def detect(photo: np.ndarray, folder: Path | None = None, least: float = THRESHOLD
+           ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Faces of a uint8 (H, W, 3) RGB photo: boxes (N, 4), probabilities (N,), points (N, 5, 2), best first.
+
+    Boxes are left, top, right, bottom; points are the eyes (the picture's left one first), nose tip and mouth
+    corners; pixel centres are whole numbers from 0. least: probability of a face where there is no surer one. Raises
+    WeightsMissing without the weights file.
+    """
+    height, width = photo.shape[:2]
+    picture = cv2.copyMakeBorder(photo, 0, -height % STRIDE, 0, -width % STRIDE, cv2.BORDER_CONSTANT)
+    return faces_of(*(one[0].numpy() for one in network(folder)(tensor(picture[None]))), least=least)
 
 
-def faces_of(heat: np.ndarray, size: np.ndarray, offset: np.ndarray,
-             points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Boxes, probabilities and points (see ``detect``) from the network's maps of one picture.
+def filling(photo: np.ndarray, folder: Path | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``detect`` for a photo in which nothing was found: a less probable face counts as well if it fills the photo, as
+    in a tight crop, in which there is little else for the network to go by."""
+    boxes, scores, points = detect(photo, folder, FILLING)
+    large = (boxes[:, 2:] - boxes[:, :2]).min(1) >= FILLED * min(photo.shape[:2])
+    return boxes[large], scores[large], points[large]
+
+
+def faces_of(heat: np.ndarray, *maps: np.ndarray, least: float = THRESHOLD
+             ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Boxes, probabilities and points (see ``detect``) from the network's four maps of one picture.
 
     Of boxes that share more than OVERLAP of their union the most probable is kept.
     """
-    rows, cols = np.nonzero(heat[0] > (SURE if heat.max() > SURE else THRESHOLD))
+    rows, cols = np.nonzero(heat[0] > (SURE if heat.max() > SURE else least))
     scores = heat[0, rows, cols]
+    boxes, points = at_cells(rows, cols, *maps)
+    keep = suppress(boxes, scores, OVERLAP)
+    return boxes[keep], scores[keep], points[keep]
+
+
+def at_cells(rows: np.ndarray, cols: np.ndarray, size: np.ndarray, offset: np.ndarray,
+             points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (N, 4) and points (N, 5, 2) in pixels of the faces whose middles are in N cells of one picture."""
     high, wide = np.exp(size[:, rows, cols]) * CELL
     middle = np.stack([cols + offset[1, rows, cols] + 0.5, rows + offset[0, rows, cols] + 0.5], 1) * CELL
     extent = np.stack([wide, high], 1)
     low = middle - extent / 2
     marks = points[:, rows, cols].T.reshape(-1, 5, 2)[..., ::-1] * extent[:, None] + low[:, None]
-    boxes = np.hstack([low, low + extent])
-    keep = suppress(boxes, scores, OVERLAP)
-    return boxes[keep] - 0.5, scores[keep], marks[keep] - 0.5
+    return np.hstack([low, low + extent]) - 0.5, marks - 0.5

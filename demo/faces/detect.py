@@ -19,7 +19,7 @@ import dlib as _dlib
 import numpy as np
 
 from demo.errors import BadSetting, NoFace
-from demo.faces import centerface, geometry, mtcnn
+from demo.faces import centerface, geometry, marks, mtcnn
 from demo.faces.face import Face
 from demo.weights import dlib_model
 
@@ -35,6 +35,8 @@ POINTS_FRAME_SIDE, POINTS_FRAME_UP = 2.2, 0.06
 #: Last try: longest side and border, as a share of it. A tight crop has no room for a detector's box, and its face
 #: is large in it.
 TIGHT_SIDE, PADDING = 640, 0.3
+#: Weight of the squared distance from the middle beside a face's area; FaceNet's alignment has the same.
+OFF_CENTRE = 2.0
 #: Where the frontal detector's box lies in aligned crops (left, top, right, bottom as shares; median of all templates).
 ALIGNED_BOX = (0.06, 0.07, 0.92, 0.93)
 #: dlib's detectors keep scratch space between calls, so one thread at a time may use them.
@@ -56,13 +58,14 @@ class Detector:
 
     find: (uint8 (h, w, 3) RGB, weights folder) → detections; may be called from several threads. refine: (picture, its
     detections, weights folder) → the same with better points, from a closer look at each; None where there is nothing
-    to gain.
+    to gain. tight: as find, of a photo in which nothing was found; None where it has no such way.
     """
 
     title: str
     side: tuple[int, ...]
     find: Callable[[np.ndarray, Path | None], list[Detection]]
     refine: Callable[[np.ndarray, list[Detection], Path | None], list[Detection]] | None = None
+    tight: Callable[[np.ndarray, Path | None], list[Detection]] | None = None
 
 
 @cache
@@ -97,38 +100,48 @@ def _find_cnn(photo: np.ndarray, folder: Path | None) -> list[Detection]:
     return [Detection(_box(one.rect), float(one.confidence)) for one in found]
 
 
+def _pointed(boxes: np.ndarray, scores: np.ndarray, points: np.ndarray) -> list[Detection]:
+    return [Detection(tuple(box.tolist()), float(score), five)
+            for box, score, five in zip(boxes, scores, points, strict=True)]
+
+
 def _find_centerface(photo: np.ndarray, folder: Path | None) -> list[Detection]:
-    return [Detection(tuple(box.tolist()), float(score), points)
-            for box, score, points in zip(*centerface.detect(photo, folder), strict=True)]
+    return _pointed(*centerface.detect(photo, folder))
+
+
+def _tight_centerface(photo: np.ndarray, folder: Path | None) -> list[Detection]:
+    return _pointed(*centerface.filling(photo, folder))
 
 
 def _refine_centerface(picture: np.ndarray, found: list[Detection], folder: Path | None) -> list[Detection]:
-    marked = [one.five_points for one in found if one.five_points is not None]  # it marks every face
-    points = centerface.look_closer(picture, marked, folder)
+    pointed = [one.five_points for one in found if one.five_points is not None]  # it marks every face
+    points = marks.look_closer(picture, pointed, folder)
     return [replace(one, five_points=five) for one, five in zip(found, points, strict=True)]
 
 
 def _find_mtcnn(photo: np.ndarray, folder: Path | None) -> list[Detection]:
-    return [Detection(tuple(box.tolist()), float(score), points)
-            for box, score, points in zip(*mtcnn.detect(photo, folder), strict=True)]
+    return _pointed(*mtcnn.detect(photo, folder))
 
 
+#: The detector that is used unless another is asked for: it finds masked faces, and lies beside the program.
+DEFAULT_DETECTOR = "centerface"
 #: Every detector by name.
 DETECTORS = {
     "centerface": Detector("CenterFace: masked, turned and small faces, marks five points", (640, 1280, 2560),
-                           _find_centerface, _refine_centerface),
+                           _find_centerface, _refine_centerface, _tight_centerface),
     "hog": Detector("dlib HOG: fast, frontal faces", (1024, 2048), _find_hog),
     "cnn": Detector("dlib CNN: slower, more poses", (640, 1280), _find_cnn),
     "mtcnn": Detector("MTCNN: many poses, marks five points", (1024, 2048), _find_mtcnn),
 }
 
 
-def detect_faces(photo: np.ndarray, detector: str = "hog", *, folder: Path | None = None) -> list[Face]:
-    """All faces of a uint8 (H, W, 3) RGB photo, largest box first; an empty list where there is none.
+def detect_faces(photo: np.ndarray, detector: str = DEFAULT_DETECTOR, *, folder: Path | None = None) -> list[Face]:
+    """All faces of a uint8 (H, W, 3) RGB photo, the most prominent first (see ``prominence``); an empty list where there
+    is none.
 
     Several tries, each only if the one before found nothing: the photo (reduced, if it is large), the photo at
-    twice that size, and again where the detector can, the photo with a border, for tight crops. Coordinates are always
-    those of the photo.
+    twice that size, and again where the detector can, the photo with a border, for tight crops, and the photo as a
+    tight crop, where the detector has such a way. Coordinates are always those of the photo.
     Raises BadSetting for an unknown detector, WeightsMissing without the landmark models.
     """
     if detector not in DETECTORS:
@@ -136,9 +149,12 @@ def detect_faces(photo: np.ndarray, detector: str = "hog", *, folder: Path | Non
     chosen = DETECTORS[detector]
     longest = max(photo.shape[:2])
     sides = [min(side, longest if at == 0 else 2 * longest) for at, side in enumerate(chosen.side)]
-    for side, border in (*((side, 0.0) for side in dict.fromkeys(sides)), (min(sides[-1], TIGHT_SIDE), PADDING)):
+    tries = [(side, 0.0, chosen.find) for side in dict.fromkeys(sides)]
+    tries += [(min(sides[-1], TIGHT_SIDE), PADDING, chosen.find)]
+    tries += [(sides[0], 0.0, chosen.tight)] if chosen.tight else []
+    for side, border, find in tries:
         view, back = _view(photo, side, border)
-        found = _merge(chosen.find(view, folder))
+        found = _merge(find(view, folder))
         picture, to_photo = photo, None
         if border:  # beyond the photo the landmarks need something to look at
             picture, to_photo = view, back
@@ -147,12 +163,23 @@ def detect_faces(photo: np.ndarray, detector: str = "hog", *, folder: Path | Non
         if chosen.refine and found:
             found = chosen.refine(picture, found, folder)
         if found:
-            return sorted((_fit(picture, one, folder, to_photo) for one in found), key=lambda face: -face.area)
+            faces = [fit_landmarks(picture, one, folder, to_photo) for one in found]
+            return sorted(faces, key=lambda face: -prominence(face, photo.shape[:2]))
     return []
 
 
-def find_face(photo: np.ndarray, *, index: int = 0, detector: str = "hog", folder: Path | None = None) -> Face:
-    """The face with this place in ``detect_faces`` (0 = the largest). Raises NoFace where there is none."""
+def prominence(face: Face, size: tuple[int, int]) -> float:
+    """How likely a photo of this size (height, width) is about this face, in square pixels: the area of its box minus
+    OFF_CENTRE times the square of its distance from the middle. Of 13,233 photos of Labeled Faces in the Wild, which
+    are about the face in the middle, 60 show a larger one beside it."""
+    left, top, right, bottom = face.box
+    offset = (left + right - size[1] + 1) / 2, (top + bottom - size[0] + 1) / 2
+    return face.area - OFF_CENTRE * (offset[0] ** 2 + offset[1] ** 2)
+
+
+def find_face(photo: np.ndarray, *, index: int = 0, detector: str = DEFAULT_DETECTOR,
+              folder: Path | None = None) -> Face:
+    """The face with this place in ``detect_faces`` (0 = the most prominent). Raises NoFace where there is none."""
     faces = detect_faces(photo, detector, folder=folder)
     if not faces:
         raise NoFace(NO_FACE)
@@ -170,7 +197,7 @@ def landmark_face(photo: np.ndarray, box: Box, *, score: float = 1.0, folder: Pa
     height, width = photo.shape[:2]
     if not (right - left >= 8 and bottom - top >= 8 and right > 0 and bottom > 0 and left < width and top < height):
         raise BadSetting("The box of the face must lie on the photo and be at least 8 pixels wide and high.")
-    return _fit(photo, Detection((left, top, right, bottom), score), folder)
+    return fit_landmarks(photo, Detection((left, top, right, bottom), score), folder)
 
 
 def aligned_face(photo: np.ndarray, *, folder: Path | None = None) -> Face:
@@ -241,7 +268,7 @@ def _fit_frame(found: Detection) -> Box:
     return (*(middle - half).tolist(), *(middle + half).tolist())
 
 
-def _fit(picture: np.ndarray, found: Detection, folder: Path | None, back: np.ndarray | None = None) -> Face:
+def fit_landmarks(picture: np.ndarray, found: Detection, folder: Path | None, back: np.ndarray | None = None) -> Face:
     """The face of a detection: landmarks are fitted on the part of the picture round it.
 
     back: 2x3 map from the picture to the photo in whose coordinates the face is wanted, if that is another one.

@@ -12,7 +12,7 @@ from demo.errors import BadSetting, FaceLost
 from demo.faces import blur, dark, glasses, jpeg, masks, rotate
 from demo.faces.align import Window, align, crop_matrix, landmarks_in, resolve_template, warp
 from demo.faces.crop import draw_crop
-from demo.faces.detect import aligned_face, detect_faces
+from demo.faces.detect import DEFAULT_DETECTOR, aligned_face, detect_faces
 from demo.faces.face import Face
 from demo.faces.overlay import Drawing
 
@@ -79,7 +79,7 @@ class Alteration:
     perturbed: bool = False
     note: str = ""
 
-    def relocated(self, detector: str = "hog", *, folder: Path | None = None) -> Alteration:
+    def relocated(self, detector: str = DEFAULT_DETECTOR, *, folder: Path | None = None) -> Alteration:
         """The alteration with its face as a matcher finds it: of a perturbed photo, detected again in that photo.
 
         Of several faces it is the one where this one must be. An occlusion is drawn on a face that was located, as in

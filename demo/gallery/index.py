@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,11 +16,11 @@ from torch import Tensor
 
 from demo.backbones import Backbone, Features, Grid, grid_name
 from demo.errors import BadGallery
-from demo.faces import Face, Limits, align, load_photo
-from demo.gallery.build import Progress, build_index
+from demo.faces import DEFAULT_DETECTOR, Face, Limits, align, load_photo
+from demo.gallery.build import BATCH, Progress, build_index
 from demo.gallery.folder import Photo, list_photos
 from demo.gallery.manifest import EMBEDDINGS, FACES, MANIFEST, Manifest, find_index, patches_file
-from demo.gallery.store import RowFile
+from demo.gallery.store import RowFile, Rows, RowsInMemory
 from demo.places import user_cache
 from demo.weights import sha256
 
@@ -28,12 +29,16 @@ class Gallery:
     """Faces of known identities, indexed for one backbone.
 
     Row r of every array is ``entries[r]``. ``embeddings`` (N, D) are L2-normalised, float32, on the device. limits: of
-    the photos, where they are read again.
+    the photos, where they are read again. backbone: makes the patches of grids that the index does not hold, when they
+    are asked for.
     """
 
-    def __init__(self, folder: Path, device: torch.device | str = "cpu", limits: Limits = Limits()):
+    def __init__(self, folder: Path, device: torch.device | str = "cpu", limits: Limits = Limits(),
+                 backbone: Backbone | None = None):
         self.folder = Path(folder)
         self.limits = limits
+        self._backbone = backbone
+        self._lock = threading.Lock()
         self.device = torch.device(device)
         self.manifest = Manifest.read(self.folder)
         self.entries = self.manifest.entries
@@ -44,8 +49,8 @@ class Gallery:
             raise BadGallery(f"The gallery index {self.folder} is damaged: build the gallery again.") from error
         self.raw_embeddings = torch.from_numpy(embeddings).to(self.device)
         self.embeddings = torch.nn.functional.normalize(self.raw_embeddings, dim=1)
-        self._patches = {grid: RowFile(self.folder / patches_file(grid), self.device)
-                         for grid in self.manifest.grids}
+        self._patches: dict[Grid, Rows] = {grid: RowFile(self.folder / patches_file(grid), self.device)
+                                           for grid in self.manifest.grids}
         counts = {len(self.embeddings), len(self.entries), *(len(rows) for rows in self._patches.values())}
         if len(counts) != 1:
             raise BadGallery(f"The gallery index {self.folder} is damaged: build the gallery again.")
@@ -53,11 +58,12 @@ class Gallery:
 
     @classmethod
     def build(cls, folder: str | Path, backbone: Backbone, out: str | Path | None = None, *,
-              name: str | None = None, detector: str = "hog", limits: Limits = Limits(),
-              progress: Progress | None = None, photos: Sequence[Photo] | None = None) -> Gallery:
+              name: str | None = None, detector: str = DEFAULT_DETECTOR, limits: Limits = Limits(),
+              progress: Progress | None = None, photos: Sequence[Photo] | None = None,
+              grids: Sequence[Grid] | None = None, known: Path | None = None) -> Gallery:
         """Index a folder of identities and open the result; see ``demo.gallery.build.build_index``."""
         return cls(build_index(folder, backbone, out, name=name, detector=detector, limits=limits, progress=progress,
-                               photos=photos), backbone.device, limits)
+                               photos=photos, grids=grids, known=known), backbone.device, limits, backbone)
 
     @classmethod
     def open(cls, path: str | Path, backbone: Backbone | str | None = None,
@@ -67,7 +73,7 @@ class Gallery:
         name = backbone.name if isinstance(backbone, Backbone) else backbone
         if device is None:
             device = backbone.device if isinstance(backbone, Backbone) else "cpu"
-        gallery = cls(find_index(path, name), device, limits)
+        gallery = cls(find_index(path, name), device, limits, backbone if isinstance(backbone, Backbone) else None)
         if isinstance(backbone, Backbone) and backbone.weights_sha256 != gallery.manifest.weights_sha256:
             raise BadGallery(f"The gallery {gallery.name} was built with other {name} weights: build it again.")
         return gallery
@@ -94,6 +100,7 @@ class Gallery:
 
     def features(self, rows: Sequence[int], grid: Grid | None = None) -> Features:
         """Stored features of some rows on one grid (default: the backbone's first)."""
+        self._complete(grid)
         native = self.manifest.grids[0] if grid not in self._patches else grid
         index = torch.as_tensor(rows, dtype=torch.long, device=self.device)
         landmarks = torch.from_numpy(self._faces["crop_landmarks"]).to(self.device)[index]
@@ -101,9 +108,25 @@ class Gallery:
                             landmarks=landmarks)
         return features.at(grid)
 
+    def _complete(self, grid: Grid | None) -> None:
+        """Have the patches of one of the backbone's grids that is not in the index: computed of all photos, once, and
+        kept in memory."""
+        if self._backbone is None or grid is None or grid not in self._backbone.info.grids:
+            return
+        with self._lock:
+            if grid in self._patches:
+                return
+            found = []
+            for start in range(0, len(self), BATCH):
+                crops = [self.crop(row, self._backbone) for row in range(start, min(start + BATCH, len(self)))]
+                found.append(self._backbone.extract(np.stack(crops)).at(grid).patches.half())
+            self._patches[grid] = RowsInMemory(torch.cat(found))
+
     def whole(self, rows: Sequence[int]) -> Features:
-        """Stored features of some rows on every grid: what ``features`` gives, with the further grids as maps."""
-        first, *further = self.grids
+        """Features of some rows on every grid of the backbone: what ``features`` gives, the further grids as maps."""
+        first, *further = self.grids if self._backbone is None else self._backbone.info.grids
+        for grid in further:
+            self._complete(grid)
         return replace(self.features(rows, first), maps={grid: self._patches[grid].take(rows) for grid in further})
 
     def photo_file(self, row: int) -> Path:
@@ -161,10 +184,11 @@ class Gallery:
         return problems
 
 
-def open_or_build(folder: str | Path, backbone: Backbone, cache: str | Path | None = None, *, detector: str = "hog",
-                  limits: Limits = Limits(), progress: Progress | None = None,
-                  photos: Sequence[Photo] | None = None) -> Gallery:
-    """The gallery of a folder, made if need be. limits, photos: as for ``demo.gallery.build.build_index``.
+def open_or_build(folder: str | Path, backbone: Backbone, cache: str | Path | None = None, *,
+                  detector: str = DEFAULT_DETECTOR, limits: Limits = Limits(), progress: Progress | None = None,
+                  photos: Sequence[Photo] | None = None, known: Path | None = None) -> Gallery:
+    """The gallery of a folder, made if need be. limits, photos: as for ``demo.gallery.build.build_index``. known: an
+    index, or a folder that has one, of which photos that are in it too are taken.
 
     An index that is there for this backbone and its weights is opened as it is. Otherwise the folder's photos
     are indexed under ``cache`` (default: the user's cache folder), never inside the folder, and an index already
@@ -179,4 +203,7 @@ def open_or_build(folder: str | Path, backbone: Backbone, cache: str | Path | No
     else:
         place = "\n".join([place, *(f"{photo.path},{photo.identity}" for photo in photos)])
     out = Path(cache or user_cache()) / sha1(place.encode()).hexdigest()[:16]
-    return Gallery.build(folder, backbone, out, detector=detector, limits=limits, progress=progress, photos=photos)
+    known = None if known is None else find_index(known, backbone.name)
+    return Gallery.build(folder, backbone, out, detector=detector, limits=limits, progress=progress, photos=photos,
+                         known=known,
+                         grids=None if known is None else Manifest.read(known).grids)

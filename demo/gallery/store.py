@@ -7,6 +7,7 @@ import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,6 +17,30 @@ from torch import Tensor
 from demo.errors import BadGallery
 
 _DTYPES = {"F16": np.float16, "F32": np.float32}
+
+
+class Rows(Protocol):
+    """An array (N, ...) whose rows are had by number."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: Sequence[int]) -> Tensor:
+        """(len(rows), ...) float32 on the device."""
+        ...
+
+
+class RowsInMemory:
+    """Rows of a tensor (N, ...), which stays on its device and in its type."""
+
+    def __init__(self, values: Tensor):
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: Sequence[int]) -> Tensor:
+        """(len(rows), ...) float32 on the device."""
+        return self.values[torch.as_tensor(rows, dtype=torch.long, device=self.values.device)].float()
 
 
 class RowFile:

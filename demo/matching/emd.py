@@ -53,20 +53,21 @@ def ground_distance(query: Tensor, candidates: Tensor) -> Tensor:
 
 @torch.no_grad()
 def emd(query: Features, candidates: Features, method: str = "apc", solver: str = "auto",
-        grid: Grid | None = None, share: float = 1.0) -> EMDResult:
+        grid: Grid | None = None, share: float = 1.0, ground: Tensor | None = None) -> EMDResult:
     """Earth Mover's Distance between a query and each candidate (Eq. 3.1-3.8).
 
     query: 1 face (against every candidate) or B faces (pair by pair). candidates: B faces, same backbone.
     method: a name in WEIGHTINGS. solver: a name in SOLVERS, or "auto". grid: (rows, cols), default that of the
     features. share: below 1, only the cheapest share of the mass is moved (see ``transport``), so that patches which
-    find no match, such as occluded ones, may stay out. Raises BadSetting where choices or features do not fit.
+    find no match, such as occluded ones, may stay out. ground: ``ground_distance`` of the same patches, where it is
+    known already. Raises BadSetting where choices or features do not fit.
     """
     query, candidates = query.at(grid), candidates.at(grid)
     if query.patches.shape[1:] != candidates.patches.shape[1:]:
         raise BadSetting("The query's and the candidates' patches differ in number or length: use one backbone and "
                          "grid for both.")
     u, v = patch_weights(query, candidates, method)
-    ground = ground_distance(query.patches, candidates.patches)
+    ground = ground_distance(query.patches, candidates.patches) if ground is None else ground
     plan = transport(ground, u, v, solver, share=share)
     return EMDResult(plan.cost / share, plan.flow, u, v, ground, query.grid, plan.solver, plan.iterations,
                      plan.residual, share)

@@ -3,11 +3,23 @@
 from demo.methods.base import Faces, Measured, Method, NoOptions
 from demo.methods.cross import CrossMethod
 from demo.methods.matching import Matching, method_fields
-from demo.methods.registry import DEFAULT, METHODS, NONE, RERANKING, STAGE1, load_method, method_of, ready
+from demo.methods.registry import (
+    DEFAULT,
+    METHODS,
+    NONE,
+    PUBLISHED,
+    RERANKING,
+    STAGE1,
+    load_method,
+    method_of,
+    ready,
+    usual,
+)
 from demo.methods.rerank import Reranked, rerank
 
-__all__ = ["DEFAULT", "METHODS", "NONE", "RERANKING", "STAGE1", "CrossMethod", "Faces", "Matching", "Measured",
-           "Method", "NoOptions", "Reranked", "load_method", "method_fields", "method_of", "ready", "rerank"]
+__all__ = ["DEFAULT", "METHODS", "NONE", "PUBLISHED", "RERANKING", "STAGE1", "CrossMethod", "Faces", "Matching",
+           "Measured", "Method", "NoOptions", "Reranked", "load_method", "method_fields", "method_of", "ready",
+           "rerank", "usual"]
 
 #: What caches hold was made by this version. Raise it when the same features are at another distance.
 VERSION = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -111,6 +111,11 @@ class Method(ABC):
     def distances(self, query: Features, prepared: Any, options: Any = None, grid: Grid | None = None) -> Measured:
         """Distances (k,) of a query (features of one face) to k prepared faces. options: an instance of ``Options``
         (None = the defaults). grid: of the patches, None = the backbone's first; of methods with ``uses_grid``."""
+
+    def under(self, query: Features, prepared: Any, grid: Grid | None = None) -> Callable[[Any], Tensor]:
+        """Options → the distances that ``distances`` gives under them; what does not depend on options is computed
+        once, for whoever wants several."""
+        return lambda options: self.distances(query, prepared, options, grid).distances
 
     @abstractmethod
     def pairs(self, first: Features, second: Features, options: Any = None, grid: Grid | None = None) -> Tensor:

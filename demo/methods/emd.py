@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +22,7 @@ from demo.matching import (
     adapted_alpha,
     check_share,
     emd,
+    ground_distance,
     warm_up,
     weighting_problems,
 )
@@ -100,6 +102,17 @@ class Emd(Method):
         chosen = options or EmdOptions()
         result = emd(query, prepared, chosen.weighting, chosen.solver, grid, chosen.share)
         return Measured(result.distance, result)
+
+    def under(self, query: Features, prepared: Features, grid: Grid | None = None
+              ) -> Callable[[EmdOptions | None], Tensor]:
+        query, prepared = query.at(grid), prepared.at(grid)
+        ground = ground_distance(query.patches, prepared.patches)
+
+        def distances(options: EmdOptions | None) -> Tensor:
+            chosen = options or EmdOptions()
+            return emd(query, prepared, chosen.weighting, chosen.solver, share=chosen.share, ground=ground).distance
+
+        return distances
 
     def pairs(self, first: Features, second: Features, options: EmdOptions | None = None,
               grid: Grid | None = None) -> Tensor:

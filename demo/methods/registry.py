@@ -19,11 +19,13 @@ from demo.methods.h2l import H2L
 from demo.methods.v import V
 
 #: Word → method, in the order that menus and tables show. The first is Stage 1.
-METHODS: dict[str, type[Method]] = {method.word: method for method in (Cosine, Emd, H2L, H2, H1, V, Alike)}
+METHODS: dict[str, type[Method]] = {method.word: method for method in (Cosine, Alike, Emd, H2L, H2, H1, V)}
 #: Stage 1: ranks the whole gallery.
 STAGE1 = Cosine
 #: What re-ranks unless something else is asked for.
-DEFAULT = Emd
+DEFAULT = Alike
+#: The papers' own Stage 2: tables of its settings do not repeat its name.
+PUBLISHED = Emd
 #: Those that can be Stage 2.
 RERANKING = {word: method for word, method in METHODS.items() if method.reranks}
 #: The word for Stage 1 alone.
@@ -56,3 +58,10 @@ def ready(backbone: AnyBackbone, gallery: Faces | None = None, *,
           among: Mapping[str, type[Method]] = METHODS) -> dict[str, type[Method]]:
     """Those methods that can be used with a backbone and a gallery."""
     return {word: method for word, method in among.items() if method.unavailable(backbone, gallery) is None}
+
+
+def usual(backbone: AnyBackbone, gallery: Faces | None = None) -> type[Method]:
+    """What re-ranks with a backbone unless something else is asked for: the default where it can be used, else the
+    first that can."""
+    can = ready(backbone, gallery, among=RERANKING)
+    return DEFAULT if DEFAULT.word in can else next(iter(can.values()), DEFAULT)

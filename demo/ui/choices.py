@@ -8,18 +8,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from demo.backbones import grid_name
+from demo.backbones import BackboneInfo, grid_name
 from demo.errors import BadSetting
 from demo.explain import COLORMAPS
 from demo.fields import Field, fields_of, option
-from demo.methods import DEFAULT, METHODS, NONE, RERANKING, Matching, Method, ready
+from demo.methods import METHODS, NONE, RERANKING, Matching, Method, ready, usual
 from demo.methods.base import AnyBackbone
 from demo.methods.emd import PAPER_ALPHA
+from demo.presets import PRESETS, preset
 from demo.query import ALTERATIONS, Preparation
+from demo.settings import Settings
 from demo.ui.engine import Engine
 
 #: For an option that is not set, and for a style that the seed draws.
 UNSET, ANY_STYLE = "none", "any"
+#: The patch grid that each backbone is used with unless another is asked for.
+FINEST = "finest"
+#: No preset.
+OWN = "own"
 #: Two ways to re-rank beside each other.
 BOTH = "both"
 #: Of the words that are about the second of two photos.
@@ -63,6 +69,14 @@ class Choice:
             return one.read(held)
         return one.kind(held) if one.kind in (bool, int, float) else held
 
+    def held(self, value: Any) -> Any:
+        """What a control holds for a value of the option."""
+        one = self.option
+        assert one is not None
+        if value is None:
+            return self.field.default if self.unset is None else self.unset
+        return one.write(value) if one.parse else value
+
 
 #: Word → choice, in the order of the form.
 Choices = Mapping[str, Choice]
@@ -104,6 +118,12 @@ def face_field(word: str = _FACE.word, title: str = _FACE.title) -> Field:
     return replace(_FACE, word=word, title=title, default=1, low=1, parse=None, show=str)
 
 
+def preset_field() -> Field:
+    """Settings by name, as programs say it."""
+    return Field("preset", str, OWN, "Preset", "Settings by name in place of those of the ranking.",
+                 known={OWN: "As the other parameters say", **{word: one.title for word, one in PRESETS.items()}})
+
+
 def source_fields(engine: Engine) -> dict[str, Field]:
     """What photos are compared with, and by what network."""
     chosen = engine.settings
@@ -133,18 +153,15 @@ def _offered(engine: Engine, one: Field, holder: type) -> Choice:
 
 
 def _alpha(_: Engine, choice: Choice) -> Choice:
-    own = " and ".join(one.short for one in RERANKING.values() if one.trained and one.verifies)
-    return replace(choice, info=f"0 keeps Stage 1; the paper uses {PAPER_ALPHA:g}. {own} has its own.",
-                   field=replace(choice.field, title=f"α, share of {DEFAULT.short}", default=PAPER_ALPHA,
-                                 optional=False))
+    return replace(choice, field=replace(choice.field, title="α, share of the re-ranking distance"),
+                   info=f"From 0, which keeps Stage 1, to 1; empty: the method's own. The papers use {PAPER_ALPHA:g}.")
 
 
 def _grid(engine: Engine, choice: Choice) -> Choice:
     def known() -> dict[str, str]:
-        return {name: name for info in engine.backbones() for name in map(grid_name, info.grids)}
+        return {name: title for info in engine.backbones() for name, title in grids_of(info).items()}
 
-    finest = grid_name(engine.info(engine.settings.backbone).grids[0])
-    return replace(choice, unset=None, field=replace(choice.field, default=finest, known=known))
+    return replace(choice, unset=FINEST, field=replace(choice.field, default=FINEST, known=known))
 
 
 def _method(engine: Engine, choice: Choice) -> Choice:
@@ -172,6 +189,12 @@ def styles_of(alter: str) -> dict[str, str]:
     """Styles of an alteration that can be chosen, name → title; empty where there are none."""
     styles = ALTERATIONS[alter].styles if alter in ALTERATIONS else {}
     return {ANY_STYLE: "Any (drawn by chance)", **styles} if styles else {}
+
+
+def grids_of(backbone: BackboneInfo) -> dict[str, str]:
+    """Patch grids that can be chosen for a backbone, word → title."""
+    names = [grid_name(grid) for grid in backbone.grids]
+    return {FINEST: f"The finest ({names[0]})", **{name: name for name in names}}
 
 
 def rerankings(backbone: AnyBackbone) -> dict[str, str]:
@@ -218,6 +241,28 @@ def values_from_link(choices: Choices, query: Mapping[str, str], start: Mapping)
     return values
 
 
+def preset_values(choices: Choices, word: str, values: Mapping, start: Mapping) -> dict[str, Any]:
+    """What a form holds once a preset is chosen. start: the choices as a visitor meets them."""
+    chosen, found = preset(word), dict(values)
+    if chosen.everything:
+        found |= {name: start[name] for name in ("backbone", "detector")}
+    holders = {type(one): one for one in (chosen.matching, *chosen.matching.options)}
+    for name, choice in choices.items():
+        if choice.option and choice.holder in holders:
+            value = getattr(holders[choice.holder], choice.option.name)
+            found[name] = choice.held(value)
+    return found
+
+
+def preset_on(choices: Choices, values: Mapping, settings: Settings) -> str | None:
+    """The word of the preset that a form holds; None for settings of the visitor's own."""
+    if values["stage2"] == BOTH:
+        return None
+    matching, preparation = matching_of(choices, values), preparation_of(choices, values)
+    return next((word for word, one in PRESETS.items()
+                 if one.holds(matching, preparation, values["backbone"], settings)), None)
+
+
 def preparation_of(choices: Choices, values: Mapping, face: int = 0, suffix: str = "") -> Preparation:
     """What is asked of a photo. face: from 0. suffix: of the words that are about another photo, where they differ."""
     found = {}
@@ -229,12 +274,10 @@ def preparation_of(choices: Choices, values: Mapping, face: int = 0, suffix: str
 
 
 def matching_of(choices: Choices, values: Mapping) -> Matching:
-    """How faces are matched; of both methods beside each other the default. α is that of the default: others have
-    their own."""
+    """How faces are matched; of both methods beside each other the usual one."""
     found = {choice.option.name: choice.value(values[word]) for word, choice in choices.items()
              if choice.option and choice.holder not in (Preparation, Display)}
-    found["method"] = DEFAULT.word if found["method"] == BOTH else found["method"]
-    found["alpha"] = found["alpha"] if found["method"] == DEFAULT.word else None
+    found["method"] = usual(values["backbone"]).word if found["method"] == BOTH else found["method"]
     return Matching().having(**found)
 
 

@@ -26,6 +26,9 @@ def endpoint(fields: Sequence[Field], handler: Callable[[Mapping[str, Any], gr.P
             raise gr.Error(str(error), print_exception=False) from None
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    named = [inspect.Parameter(one.word, kind) for one in fields]
+    # What may be left out without a value of its own has to say so, and so has all that follows it.
+    first = next((at for at, one in enumerate(fields) if one.optional), len(fields))
+    named = [inspect.Parameter(one.word, kind, default=inspect.Parameter.empty if at < first else None)
+             for at, one in enumerate(fields)]
     answer.__signature__ = inspect.Signature([*named, inspect.Parameter("progress", kind, default=gr.Progress())])
     return answer

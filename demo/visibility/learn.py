@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from demo.backbones import Backbone, Grid
 from demo.errors import BadGallery, DemoError
-from demo.faces import Face, Limits, align, alter, find_face, load_photo
+from demo.faces import DEFAULT_DETECTOR, Face, Limits, align, alter, find_face, load_photo
 from demo.visibility.estimate import KINDS, NOTHING, Visibility
 
 #: Called with (photos done, photos in all).
@@ -39,9 +39,10 @@ class _Views:
     cover: Tensor
 
 
-def learn_visibility(files: Sequence[Path], backbone: Backbone, *, grid: Grid | None = None, detector: str = "hog",
-                     seed: int = 0, limits: Limits = Limits(), progress: Progress | None = None) -> Visibility:
-    """Learn from photos of bare faces, the largest of each: same photos and seed, same result.
+def learn_visibility(files: Sequence[Path], backbone: Backbone, *, grid: Grid | None = None,
+                     detector: str = DEFAULT_DETECTOR, seed: int = 0, limits: Limits = Limits(),
+                     progress: Progress | None = None) -> Visibility:
+    """Learn from photos of bare faces, the most prominent of each: same photos and seed, same result.
 
     grid: of the patches, default the backbone's first. detector: looks for the faces. limits: of the photos. Photos
     without a usable face are left out; BadGallery where fewer than FEWEST are left.

@@ -93,6 +93,13 @@ _ALL = (
         signature={"stem.0.weight": (32, 3, 3, 3), "points.weight": (10, 24, 1, 1)},
     ),
     WeightsFile(
+        "centerface-points", "centerface-points.safetensors", "CenterFace points under masks",
+        "MIT, as far as the photos allow that it was fitted to (Labeled Faces in the Wild)",
+        "https://github.com/Star-Clouds/CenterFace", megabytes=0.1, bundled=True,
+        sha256="7f0a52790c168c935e74838847653e922088310ecf358fe26b4fdcda700609dd",
+        signature={"linear.weight": (10, 3466)},
+    ),
+    WeightsFile(
         "arcface", "resnet18_110.pth", "ArcFace ResNet-18", _RESEARCH, DEEPFACE_EMD_PAGE, megabytes=103,
         signature={"conv1.weight": (64, 1, 3, 3), "fc5.weight": (512, 32768)}, within="face_model.",
     ),

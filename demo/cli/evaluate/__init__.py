@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from demo.cli.evaluate import ablation, beyond, datasets, faithfulness, identification, report, verify
+from demo.cli.evaluate import ablation, beyond, datasets, faithfulness, identification, report, verdicts, verify
 
 #: One module per action, in the order that --help shows; ``evaluate`` without an action is ``identification``.
 ACTIONS = (
     datasets,
     verify,
+    verdicts,
     ablation,
     beyond,
     faithfulness,

@@ -29,7 +29,8 @@ def _ablation(parsed) -> None:
     chosen = ABLATIONS[parsed.ablation]
     bench = Bench(partial(_identifier, parsed), partial(queries_of, parsed), store_of,
                   parsed.backbone or settings().backbone, preparation_of(parsed), matching_of(parsed), parsed.metrics,
-                  query_progress, {file.name: partial(_with_model, parsed, file) for file in parsed.models})
+                  query_progress, parsed.jobs,
+                  {file.name: partial(_with_model, parsed, file) for file in parsed.models})
     table = chosen.run(bench)
     if parsed.json:
         print(json_text({"ablation": chosen.name, "title": chosen.title, "item": chosen.item, **table.as_json()}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,10 +12,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from demo.backbones import Backbone
-from demo.cli.arguments import add_source, identifier_of, matching_of
+from demo.cli.arguments import add_source, identifier_of, matching_of, positive
 from demo.cli.options import ALL, add_fields
 from demo.errors import BadSetting
-from demo.evaluation import READINGS, FeatureStore, QueryPhoto, leave_one_out, query_set
+from demo.evaluation import READINGS, FeatureStore, QueryPhoto, leave_one_out, query_set, spread
 from demo.evaluation.datasets import DATASETS, dataset, photos_of
 from demo.fields import fields_of
 from demo.gallery import list_photos
@@ -35,6 +36,11 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--query-dataset", choices=DATASETS, metavar="NAME", help="how --queries lies")
     parser.add_argument("--base", type=Path, metavar="FOLDER",
                         help="where the paths of list files start (default: beside the list)")
+    parser.add_argument("--index", type=Path, metavar="DIR",
+                        help="an index that has some of the photos already, so that they are not computed again")
+    add_jobs(parser)
+    parser.add_argument("--limit", type=positive, metavar="N", help="at most N queries, evenly spread (default: all); "
+                        "each is altered as it is among all")
     parser.add_argument("--metrics", choices=READINGS, default="corrected",
                         help="; ".join(f"{word}: {text}" for word, text in READINGS.items()).replace("%", "%%")
                              + " (default corrected)")
@@ -43,16 +49,22 @@ def add_data(parser: argparse.ArgumentParser) -> None:
                              "not with --metrics paper; leave-one-out always does)")
 
 
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """--jobs."""
+    parser.add_argument("--jobs", type=positive, default=os.cpu_count() or 1, metavar="N",
+                        help=f"queries that are measured at a time (default: one a core, {os.cpu_count() or 1})")
+
+
 def add_folders(parser) -> None:
     """The gallery, and a plain folder of queries."""
     add_source(parser)
     parser.add_argument("--queries", type=Path, metavar="Q", help="folder of query photos (default: leave one out)")
 
 
-def folder_queries(parsed, identifier: Identifier) -> list[QueryPhoto]:
-    """The queries that ``add_folders`` asks for."""
+def folder_queries(parsed, identifier: Identifier, *, exclude_source: bool = True) -> list[QueryPhoto]:
+    """The queries that ``add_folders`` asks for. exclude_source: as ``query_set`` has it."""
     if parsed.queries:
-        return query_set(list_photos(parsed.queries), identifier.gallery)
+        return query_set(list_photos(parsed.queries), identifier.gallery, exclude_source=exclude_source)
     return leave_one_out(identifier.gallery)
 
 
@@ -61,7 +73,7 @@ def measured_identifier(parsed) -> Identifier:
     chosen, photos = argparse.Namespace(**vars(parsed)), None
     if parsed.dataset or parsed.gallery.is_file():
         chosen.gallery, photos = photos_of(parsed.gallery, parsed.dataset, parsed.base)
-    return identifier_of(chosen, parsed.stage2_weights, photos)
+    return identifier_of(chosen, parsed.stage2_weights, photos, parsed.index)
 
 
 def queries_of(parsed, identifier: Identifier) -> Sequence[QueryPhoto]:
@@ -72,9 +84,9 @@ def queries_of(parsed, identifier: Identifier) -> Sequence[QueryPhoto]:
     elif chosen.queries:
         photos = chosen.queries(parsed.gallery)
     else:
-        return leave_one_out(gallery, parsed.metrics)
+        return spread(leave_one_out(gallery, parsed.metrics), parsed.limit)
     left_out = parsed.metrics == "corrected" if parsed.exclude_source_photo is None else parsed.exclude_source_photo
-    return query_set(photos, gallery, exclude_source=left_out)
+    return spread(query_set(photos, gallery, exclude_source=left_out), parsed.limit)
 
 
 def store_of(measured: Identifier | Backbone) -> FeatureStore:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from demo.cli.arguments import identifier_of, positive, preparation_of
 from demo.cli.evaluate.data import add_folders, add_options, folder_queries, query_progress
+from demo.evaluation import spread
 from demo.evaluation.deletion import REMOVALS
 from demo.evaluation.faithfulness import AGAINST, faithfulness
 from demo.identify import json_text
@@ -26,8 +27,6 @@ def add(actions) -> None:
 def _faithfulness(parsed) -> None:
     identifier = identifier_of(parsed)
     queries = folder_queries(parsed, identifier)
-    step = max(len(queries) / parsed.limit, 1) if parsed.limit else 1
-    chosen = [queries[int(place * step)] for place in range(int(len(queries) / step + 1e-9))]
-    result = faithfulness(identifier, chosen, preparation_of(parsed), against=parsed.against,
+    result = faithfulness(identifier, spread(queries, parsed.limit), preparation_of(parsed), against=parsed.against,
                           removal=parsed.removal, steps=parsed.steps, progress=query_progress)
     print(json_text(result.as_json()) if parsed.json else result.as_table())

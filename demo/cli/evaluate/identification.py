@@ -26,7 +26,7 @@ def _evaluate(parsed) -> None:
     preparation, identifier = preparation_of(parsed), measured_identifier(parsed)
     result = evaluate(identifier, queries_of(parsed, identifier), settings_of(parsed, identifier), preparation,
                       reading=parsed.metrics, store=store_of(identifier),
-                      progress=query_progress)
+                      progress=query_progress, jobs=parsed.jobs)
     if parsed.per_query:
         write_per_query(result.records, parsed.per_query)
         print(f"Every query is in {parsed.per_query}.", file=sys.stderr)

@@ -6,6 +6,7 @@ Paths are relative to the folder that was given, with forward slashes, so that a
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,13 @@ def folder_per_person(root: Path, places: tuple[str, ...] = ()) -> list[Photo]:
     """``person/photo.jpg``; the people lie in the first of ``places`` that is there, else in ``root`` itself."""
     base = photo_folder(root, places)
     return [Photo(_relative(photo.file, root), photo.identity, photo.file) for photo in list_photos(base)]
+
+
+def people_with_several(root: Path, places: tuple[str, ...] = ()) -> list[Photo]:
+    """As ``folder_per_person``, without the people of whom there is one photo."""
+    photos = folder_per_person(root, places)
+    count = Counter(photo.identity for photo in photos)
+    return _some([photo for photo in photos if count[photo.identity] > 1], root, "people with two photos or more")
 
 
 def named_photos(root: Path, places: tuple[str, ...] = ()) -> list[Photo]:

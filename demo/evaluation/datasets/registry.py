@@ -61,6 +61,10 @@ _ROWS = (
             partial(layouts.folder_per_person, places=_LFW), read_pairs=readers.lfw_pairs,
             pairs=("pairs.txt", "pairsDevTest.txt", "pairsDevTrain.txt"),
             expected={"photos": 13_233, "people": 5_749, "people with two or more": 1_680, "pairs": 6_000}),
+    Dataset("lfw-1680", "LFW, people with two photos or more", "As lfw.",
+            "As lfw; only the people of whom there are two photos or more, as in DeepFace-EMD's list lfw_128x128_1680.",
+            "research only", partial(layouts.people_with_several, places=_LFW), read_pairs=readers.lfw_pairs,
+            pairs=("pairs.txt",), expected={"photos": 9_164, "people": 1_680}),
     Dataset("calfw", "Cross-Age LFW", "calfw.zip from whdeng.cn/CALFW; the list of September 2018 is the valid one.",
             "images&landmarks/images&landmarks/images/Some_Name_0001.jpg (or 'aligned images/'), pairs_CALFW.txt in "
             "the folder itself.",

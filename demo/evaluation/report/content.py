@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from demo.evaluation.ablations import Table
+from demo.evaluation.ablations import GAIN, Cell, Table
+from demo.evaluation.interval import Interval
+from demo.evaluation.metrics import METRICS
 
 #: What tables and figures call a query that was not altered.
 UNALTERED = "unaltered"
-METRICS = ("P@1", "RP", "MAP@R")
 #: A value of a figure, or (value, low, high) with the ends of its interval; None where there is none.
 Point = float | tuple[float, float, float] | None
 
@@ -88,24 +89,33 @@ class Finding:
 def pivot(tables: Mapping[str, Table], words: int) -> list[Sheet]:
     """Tables of the same rows under several alterations as one table per metric, an alteration a column.
 
-    words: how many columns name the row. Further columns than those and the metrics are left out.
+    words: how many columns name the row. Further columns than those, the metrics and the gain are left out.
     """
     first = next(iter(tables.values()))
+    metrics = [name for name in (*METRICS, GAIN) if name in first.columns]
     notes = {table.note for table in tables.values()}
     counts = notes.pop() if len(notes) == 1 else " ".join(
         f"{kind.capitalize()}: {table.note}" for kind, table in tables.items())
     sheets = []
-    for metric in METRICS:
+    for metric in metrics:
         at = first.columns.index(metric)
         rows = [(*row[:words], *(table.rows[number][at] for table in tables.values()))
                 for number, row in enumerate(first.rows)]
-        sheets.append(Sheet(f"{metric}, %", Table((*first.columns[:words], *tables), tuple(rows), counts),
-                            folded=metric != "P@1"))
+        unit = "points" if metric == GAIN else "%"
+        sheets.append(Sheet(f"{metric}, {unit}", Table((*first.columns[:words], *tables), tuple(rows), counts),
+                            folded=metric not in ("P@1", GAIN)))
     return sheets
 
 
+def value_of(cell: Cell) -> float:
+    """The number in a cell that has one."""
+    return cell.mean if isinstance(cell, Interval) else float(cell)
+
+
 def _rounded(value):
-    """Plain data with floats of at most four decimals."""
+    """Plain data with floats of at most four decimals; an interval as [mean, low, high]."""
+    if isinstance(value, Interval):
+        return _rounded((value.mean, value.low, value.high))
     if isinstance(value, float):
         return round(value, 4)
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -151,7 +151,10 @@ def _published(paper: list[Mapping]) -> Grid:
     return Grid("The papers' numbers", ("item", "data", "method", *metrics, *ours), rows, note, folded=not backbones)
 
 
-def _cell(value: str | float | None) -> str:
+def _cell(value: str | float | list[float] | None) -> str:
+    """Of an interval, [mean, low, high]: "98.48 (97.9 to 98.9)"."""
+    if isinstance(value, list):
+        return f"{value[0]:.2f} ({value[1]:.1f} to {value[2]:.1f})"
     return value if isinstance(value, str) else _paper_cell(value)
 
 

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 from demo.backbones import available
 from demo.errors import BadSetting
-from demo.evaluation.ablations import ABLATIONS, Table
+from demo.evaluation.ablations import ABLATIONS, GAIN, Table
 from demo.evaluation.beyond import beyond
 from demo.evaluation.faithfulness import BEST, CENTRE, RANDOM, Faithfulness, faithfulness
-from demo.evaluation.metrics import Scores
 from demo.evaluation.naming import score_name
-from demo.evaluation.report.content import METRICS, UNALTERED, Dots, Finding, Lines, Score, Sheet, pivot
+from demo.evaluation.report.content import METRICS, UNALTERED, Dots, Finding, Lines, Score, Sheet, pivot, value_of
 from demo.evaluation.report.source import Source
 from demo.evaluation.variants import VARIANTS
 from demo.evaluation.verification import verify_pairs
@@ -41,18 +40,19 @@ def identification(source: Source, kinds: Kinds, limit: int | None = None) -> Fi
         found = source.measure(kind, list(settings.values()), limit=limit)
         each = {"Stage 1": found.stage1} | {
             name: found.stage2[matching] for name, matching in settings.items()}
-        rows += [(word(kind), name, *_metrics(one)) for name, one in each.items()]
+        rows += [(word(kind), name, *one.ends, one.gains[0].text(2, sign=True) if one.gains else "-")
+                 for name, one in each.items()]
         scores += [Score(word(kind), name, one.as_json()) for name, one in each.items()]
         counts.append(f"{found.stage1.queries} {word(kind)}" + (
             f" ({len(found.skipped)} skipped)" if found.skipped else ""))
     names = list(dict.fromkeys(row[1] for row in rows))
-    dots = {name: [row[2] for row in rows if row[1] == name] for name in names}
+    dots = {name: [value_of(row[2]) for row in rows if row[1] == name] for name in names}
     note = (f"Queries: {', '.join(counts)}; against {found.gallery} photos; {found.reading} metrics, k = 100, "
             "each method with its own α.")
     return Finding(
-        f"P@1 {' / '.join(names)}: " + ", ".join(
-            f"{word(kind)} " + " / ".join(f"{row[2]:.1f}" for row in rows if row[0] == word(kind)) for kind in kinds),
-        [Sheet("Stage 1 and re-ranking", Table(("queries", "method", *METRICS), tuple(rows), note))],
+        f"P@1 {' / '.join(names)}: " + ", ".join(f"{word(kind)} " + " / ".join(
+            f"{value_of(row[2]):.1f}" for row in rows if row[0] == word(kind)) for kind in kinds),
+        [Sheet("Stage 1 and re-ranking", Table(("queries", "method", *METRICS, GAIN), tuple(rows), note))],
         [Dots("How often the first match is right", "P@1, %", [word(kind) for kind in kinds], dots)], scores)
 
 
@@ -177,8 +177,8 @@ def highest(tables: Mapping[str, Table], words: int) -> str:
     parts = []
     for kind, table in tables.items():
         at = table.columns.index("P@1")
-        row = max(table.rows, key=lambda row: row[at])
-        parts.append(f"{kind} {row[at]:.1f} ({_named(row, words)})")
+        row = max(table.rows, key=lambda row: value_of(row[at]))
+        parts.append(f"{kind} {value_of(row[at]):.1f} ({_named(row, words)})")
     return "best P@1: " + ", ".join(parts)
 
 
@@ -187,7 +187,7 @@ def at_most(tables: Mapping[str, Table], words: int) -> str:
     ends = {kind: (table.rows[0], table.rows[-1]) for kind, table in tables.items()}
     reached = next(last for _, last in ends.values())[0]
     return f"P@1 of Stage 1, and {reached}: " + ", ".join(
-        f"{kind} {first[words]:.1f}, {last[words]:.1f}" for kind, (first, last) in ends.items())
+        f"{kind} {value_of(first[words]):.1f}, {value_of(last[words]):.1f}" for kind, (first, last) in ends.items())
 
 
 def timed(tables: Mapping[str, Table], words: int) -> str:
@@ -198,7 +198,8 @@ def timed(tables: Mapping[str, Table], words: int) -> str:
         rows = table.rows if len(table.rows) < 8 else [
             row for row in table.rows
             if row[0] in known or str(row[0]).startswith(f"{Emd.short}, {EmdOptions().weighting}")]
-        parts.append(f"{kind} " + ", ".join(f"{row[0]} {row[p]:.1f} ({row[ms]:.1f} ms)" for row in rows))
+        parts.append(f"{kind} " + ", ".join(
+            f"{row[0]} {value_of(row[p]):.1f} ({value_of(row[ms]):.1f} ms)" for row in rows))
     return "P@1 (time per query): " + "; ".join(parts)
 
 
@@ -219,20 +220,16 @@ def _traces(found: Faithfulness) -> list[Lines]:
     return plots
 
 
-def _metrics(scores: Scores) -> tuple[float, float, float]:
-    return scores.p_at_1, scores.rp, scores.map_at_r
-
-
 def _scores(tables: Mapping[str, Table], words: int, method: Name) -> list[Score]:
     found = []
     for kind, table in tables.items():
         for row in table.rows:
             cells = dict(zip(table.columns, row, strict=True))
-            values = {metric: float(cells[metric]) for metric in METRICS}
+            values = {metric: value_of(cells[metric]) for metric in METRICS}
             if "verification accuracy" in cells:
-                values["accuracy"] = float(cells["verification accuracy"])
+                values["accuracy"] = value_of(cells["verification accuracy"])
             if "ms per query" in cells:
-                values["ms"] = float(cells["ms per query"])
+                values["ms"] = value_of(cells["ms per query"])
             found.append(Score(kind, method([str(cell) for cell in row[:words]]), values))
     return found
 
@@ -245,7 +242,7 @@ def _marks(tables: Mapping[str, Table], words: int) -> Dots:
     first = next(iter(tables.values()))
     return Dots("How often the first match is right", "P@1, %",
                 [_named(row, words) for row in first.rows],
-                {kind: [float(row[table.columns.index("P@1")]) for row in table.rows]
+                {kind: [value_of(row[table.columns.index("P@1")]) for row in table.rows]
                  for kind, table in tables.items()})
 
 
@@ -253,5 +250,5 @@ def _curves(tables: Mapping[str, Table], along: str) -> Lines:
     series = {}
     for kind, table in tables.items():
         rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows if row[0] != "Stage 1"]
-        series[kind] = [float(row[along]) for row in rows], [row["P@1"] for row in rows]
+        series[kind] = [value_of(row[along]) for row in rows], [value_of(row["P@1"]) for row in rows]
     return Lines(f"P@1 over {along}", along, "P@1, %", series)

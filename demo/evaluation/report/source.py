@@ -11,7 +11,7 @@ from functools import cached_property
 from demo.errors import BadSetting
 from demo.evaluation.ablations import Bench
 from demo.evaluation.datasets import DATASETS, Pair, drawn_pairs
-from demo.evaluation.protocol import QueryPhoto, leave_one_out, query_set
+from demo.evaluation.protocol import QueryPhoto, leave_one_out, query_set, spread
 from demo.evaluation.run import Evaluation, evaluate
 from demo.evaluation.store import FeatureStore
 from demo.gallery import Gallery, Photo
@@ -136,13 +136,6 @@ class Source:
 
     def bar(self, kind: str | None) -> Callable[[Sequence], Iterable]:
         return lambda items: self.progress(items, f"{self.name}, {kind or 'unaltered'}")
-
-
-def spread(items: Sequence, limit: int | None) -> list:
-    """At most ``limit`` items (None = all), evenly spread."""
-    if limit is None or len(items) <= limit:
-        return list(items)
-    return [items[place * len(items) // limit] for place in range(limit)]
 
 
 def _hash(data) -> str:

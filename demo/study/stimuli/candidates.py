@@ -113,7 +113,7 @@ def measure(identifier: Identifier, *, queries: Path | None = None, seed: int = 
 
 
 def _query_photos(folder: Path, gallery) -> list[Photo]:
-    """Photos of the gallery's people in another folder, each with its largest face."""
+    """Photos of the gallery's people in another folder, each with its most prominent face."""
     found = []
     for photo in list_photos(folder):
         try:
@@ -132,7 +132,7 @@ def _thresholds(identifier: Identifier, methods: dict[str, Method]) -> dict[tupl
     thresholds, calibration = {}, Calibration(identifier.gallery)
     for word, method in methods.items():
         for kind, occlusion in KINDS.items():
-            threshold = calibration.threshold(method, occlusion, None)
+            threshold = calibration.own_threshold(method, occlusion, None)
             if not isinstance(threshold, Threshold):
                 raise BadStudy(f"The gallery {identifier.gallery.name} has no thresholds, so no method can decide: "
                                f"index it with `python -m demo gallery build`, with at least {FEWEST} pairs of photos "

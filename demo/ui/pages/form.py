@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
-from demo.backbones import BackboneInfo, grid_name, parse_grid
+from demo.backbones import parse_grid
+from demo.faces import alter, find_face, load_photo
 from demo.fields import fields_of
 from demo.matching import WEIGHTINGS, weighting_problems
-from demo.methods import DEFAULT
+from demo.presets import PRESETS, RECOMMENDED
 from demo.query import Preparation
-from demo.ui.choices import UNSET, Choices, Display, rerankings, rerankings_told
+from demo.ui.choices import FINEST, UNSET, Choices, Display, grids_of, rerankings, rerankings_told, usual
 from demo.ui.components import ExampleStrip, PhotoInput
 from demo.ui.engine import Engine
 from demo.ui.views.board import photo_thumb
-from demo.ui.views.examples import EXAMPLES, FIRST
+from demo.ui.views.examples import EXAMPLES, FIRST, Example
 from demo.ui.widgets import changes, control, entered, gallery_choices, pairs, style_choices
 
 #: Choices with a place of their own; all others are method settings.
@@ -26,7 +30,7 @@ PLACED = ("occlude", "style", "gallery", "backbone", "stage2")
 def strip_value(chosen: str) -> dict:
     """The example strip with one example pressed, or none for ""."""
     return {"chosen": chosen, "examples": [
-        {"name": example.name, "title": example.title, "thumb": photo_thumb(example.photo)}
+        {"name": example.name, "title": example.title, "thumb": example_thumb(example)}
         for example in EXAMPLES.values()
     ]}
 
@@ -38,6 +42,16 @@ def settings_order(choices: Choices) -> list[str]:
     return [word for word in matching + further if word in choices and word not in PLACED]
 
 
+@cache
+def example_thumb(example: Example) -> str:
+    """An example as the matcher will meet it, its alteration drawn."""
+    photo = load_photo(example.photo)
+    if example.occlusion:
+        face = find_face(photo, detector=Preparation().detector)
+        photo = alter(photo, face, example.occlusion, style=example.style, seed=example.seed).photo
+    return photo_thumb(photo)
+
+
 @dataclass
 class Form:
     """The components. ``controls`` maps each word of the choices to its control."""
@@ -47,6 +61,7 @@ class Form:
     example: gr.State
     face: gr.State
     shuffle: gr.Button
+    preset: gr.Radio
     go: gr.Button
     stop: gr.Button
     controls: dict[str, Component] = field(default_factory=dict)
@@ -70,15 +85,17 @@ class Form:
             add("style", visible=False, min_width=120, scale=2)
             shuffle = gr.Button("Shuffle", size="md", min_width=90, scale=1, elem_id="shuffle", visible=False)
         add("gallery", offered=gallery_choices(engine))
+        preset = gr.Radio(pairs({word: one.title for word, one in PRESETS.items()}), value=RECOMMENDED,
+                          label="Settings", info=PRESETS[RECOMMENDED].note, elem_id="preset")
         add("backbone")
         add("stage2", every=True)
         with gr.Accordion("Method settings", open=False, elem_id="settings"):
             for word in settings_order(choices):
-                add(word)
+                add(word, **({"offered": grids_of(engine.info(engine.settings.backbone))} if word == "grid" else {}))
         with gr.Row(elem_classes="tight"):
             go = gr.Button("Identify", variant="primary", min_width=120, scale=2, elem_id="go")
             stop = gr.Button("Stop", min_width=80, scale=1, elem_id="stop")
-        return cls(photo, strip, example, face, shuffle, go, stop, {word: made[word] for word in choices})
+        return cls(photo, strip, example, face, shuffle, preset, go, stop, {word: made[word] for word in choices})
 
     @property
     def components(self) -> list[Component]:
@@ -95,28 +112,38 @@ class Form:
             self.controls[word] for word in ("occlude", "style", "backbone", "stage2", "grid", "weighting"))
         entered(alter)(lambda chosen: (style_choices(chosen), gr.Button(visible=chosen != UNSET)), alter,
                        [style, self.shuffle], **quick)
-        entered(backbone)(lambda name, chosen: _reranking_choices(engine.info(name), chosen), [backbone, stage2],
-                          stage2, **quick)
-        entered(backbone)(lambda name: _grid_choices(engine, name), backbone, grid, **quick).then(
-            lambda *chosen: _weighting_choices(engine, *chosen), [backbone, grid, weighting], weighting, **quick)
-        entered(grid)(lambda *chosen: _weighting_choices(engine, *chosen), [backbone, grid, weighting], weighting,
-                      **quick)
+        fitting = [stage2, grid, weighting]
+        gr.on([entered(backbone), entered(grid)], lambda name, *chosen: tuple(
+            fitting_choices(engine, name, *chosen).values()), [backbone, *fitting], fitting, **quick)
 
 
-def _reranking_choices(backbone: BackboneInfo, chosen: str) -> gr.Radio:
-    offered = rerankings(backbone)
-    return gr.Radio(pairs(offered), value=chosen if chosen in offered else DEFAULT.word,
-                    info=rerankings_told(backbone))
-
-
-def _grid_choices(engine: Engine, backbone: str) -> gr.Dropdown:
-    names = [grid_name(grid) for grid in engine.info(backbone).grids]
-    return gr.Dropdown(names, value=names[0])
-
-
-def _weighting_choices(engine: Engine, backbone: str, grid: str, chosen: str) -> gr.Dropdown:
-    """The weightings that can be used; those that cannot are left out and the reason is told."""
-    problems = weighting_problems(engine.info(backbone), parse_grid(grid))
+def fitting_choices(engine: Engine, backbone: str, stage2: str, grid: str, weighting: str) -> dict[str, Component]:
+    """The menus whose entries go with the backbone, word → control, with what was chosen kept where it can be used."""
+    info = engine.info(backbone)
+    methods, grids = rerankings(info), grids_of(info)
+    grid = grid if grid in grids else FINEST
+    problems = weighting_problems(info, None if grid == FINEST else parse_grid(grid))
     offered = {name: WEIGHTINGS[name].title for name, reason in problems.items() if reason is None}
     told = " ".join(f"Not offered: {reason}" for reason in problems.values() if reason)
-    return gr.Dropdown(pairs(offered), info=told, value=chosen if chosen in offered else next(iter(offered)))
+    return {
+        "stage2": gr.Radio(pairs(methods), value=stage2 if stage2 in methods else usual(info).word,
+                           info=rerankings_told(info)),
+        "grid": gr.Dropdown(pairs(grids), value=grid),
+        "weighting": gr.Dropdown(pairs(offered), info=told or None,
+                                 value=weighting if weighting in offered else next(iter(offered))),
+    }
+
+
+def shown_choices(engine: Engine, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What every control of the form is set to for some choices, menus that depend on others with their entries."""
+    return dict(values) | {
+        "style": style_choices(values["occlude"], values["style"]),
+        "gallery": gr.Dropdown(pairs(gallery_choices(engine)), value=values["gallery"]),
+        **fitting_choices(engine, values["backbone"], values["stage2"], values["grid"], values["weighting"]),
+    }
+
+
+def preset_shown(word: str | None, gain: str) -> gr.Radio:
+    """The choice of presets with the one that is on. gain: what the difference between them gains, in words."""
+    told = PRESETS[word].note if word else "Neither: these are your own settings."
+    return gr.Radio(value=word, info=f"{told} {gain}".strip())

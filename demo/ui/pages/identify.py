@@ -16,10 +16,13 @@ from demo.errors import DemoError
 from demo.faces import Limits, load_photo
 from demo.fields import Field
 from demo.identify import json_text
+from demo.presets import gained
 from demo.ui.choices import (
     BOTH,
     KNOWN,
+    OWN,
     UNSET,
+    Choice,
     beside,
     display_of,
     face_field,
@@ -28,6 +31,9 @@ from demo.ui.choices import (
     link_of,
     matching_of,
     preparation_of,
+    preset_field,
+    preset_on,
+    preset_values,
     standard,
     values_from_link,
 )
@@ -35,13 +41,14 @@ from demo.ui.components import Board, Inspector
 from demo.ui.endpoint import endpoint
 from demo.ui.engine import Engine
 from demo.ui.pages.downloads import IDENTIFICATION, DownloadRow, figure_png
-from demo.ui.pages.form import Form, strip_value
+from demo.ui.pages.form import Form, preset_shown, shown_choices, strip_value
+from demo.ui.pages.results import shipped_results
 from demo.ui.parameters import event_value, photo_field
 from demo.ui.views.board import TOP, Result, board_value, details_text, photo_value
 from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST, Example
 from demo.ui.views.inspector import inspector_value
-from demo.ui.widgets import style_choices
+from demo.ui.widgets import control, entered, style_choices
 
 log = logging.getLogger("demo")
 
@@ -52,7 +59,8 @@ QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 API_TEXT = ("Identify the person in a photo. Returns the text that `python -m demo identify --json` prints (read it "
             "with json.loads) and the figure of both rankings. All distances: smaller is nearer.")
 _PHOTO, _TOP = photo_field("photo"), Field("top", int, TOP, "Top", "How many matches to tell.", low=1)
-_ORDER = ("photo", *KNOWN, "face", "top")
+_PRESET = preset_field()
+_ORDER = ("photo", *KNOWN, "face", "top", _PRESET.word)
 #: What the events of the page's own components carry.
 FACE, _ROW = (Field(word, int, 0, word, "A number from 0.", low=0) for word in ("index", "row"))
 _PICKED = Field("name", str, FIRST, "Example", "An example.", known=lambda: {name: name for name in EXAMPLES})
@@ -90,8 +98,11 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
         form.shuffle.click(lambda: secrets.randbelow(10_000), None, form.controls["seed"], **QUICK).then(**run),
         form.strip.pick(does.pick, None, picked, **QUICK).then(**run),
         shown.face(does.choose_face, None, form.face, **QUICK).then(**run),
-        blocks.load(does.open_link, None, [*start, form.shuffle, *form.components], **QUICK).then(**run),
+        blocks.load(does.open_link, None, [*start, form.shuffle, form.preset, *form.components], **QUICK).then(**run),
+        entered(form.preset)(does.choose_preset, [form.preset, *form.components], [form.preset, *form.components],
+                             **QUICK).then(**run),
     ]
+    gr.on(form.triggers, does.preset, form.components, form.preset, **QUICK)
     form.stop.click(None, cancels=started, **QUICK)
     shown.inspect(does.inspect, result, inspector, concurrency_id="inspect", concurrency_limit=4,
                   show_progress="hidden", api_visibility="private")
@@ -100,7 +111,8 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
     with gr.Row(visible=False):
         face, top = (gr.Number(one.default, label=one.title, precision=0, minimum=1) for one in (face_field(), _TOP))
         answer, figure = gr.Textbox(label="Answer"), gr.Image(format="png", label="Figure")
-        inputs = {"photo": form.photo, **form.controls, "face": face, "top": top}
+        inputs = {"photo": form.photo, **form.controls, "face": face, "top": top,
+                  _PRESET.word: control(Choice(_PRESET))}
         gr.Button().click(endpoint(does.parameters, does.answer), [inputs[one.word] for one in does.parameters],
                           [answer, figure], api_name="identify", api_description=API_TEXT, concurrency_id=HEAVY,
                           preprocess=False)
@@ -113,8 +125,9 @@ class IdentifyHandlers:
         self.engine = engine
         self.choices = identify_choices(engine)
         self.standard = standard(self.choices)
+        self.gain = gained(shipped_results())
         fields = {one.word: one for one in (_PHOTO, *(choice.field for choice in self.choices.values()), face_field(),
-                                            _TOP)}
+                                            _TOP, _PRESET)}
         self.parameters = [fields[word] for word in in_order(list(fields), _ORDER)]
 
     def compute(self, photo, values: Mapping, face: int, truth: str | None, progress) -> Result:
@@ -164,8 +177,19 @@ class IdentifyHandlers:
         start = self.standard | {"occlude": example.occlusion or UNSET, "seed": example.seed}
         start |= {"style": example.style} if example.style else {}
         values = values_from_link(self.choices, query, start)
-        shown = values | {"style": style_choices(values["occlude"], values["style"])}
-        return photo, name, face, strip, gr.Button(visible=values["occlude"] != UNSET), *shown.values()
+        shown = shown_choices(self.engine, values)
+        return (photo, name, face, strip, gr.Button(visible=values["occlude"] != UNSET), self.preset(*values.values()),
+                *shown.values())
+
+    def preset(self, *choices) -> gr.Radio:
+        """The form → which preset is on."""
+        values = dict(zip(self.choices, choices, strict=True))
+        return preset_shown(preset_on(self.choices, values, self.engine.settings), self.gain)
+
+    def choose_preset(self, word: str, *choices):
+        """A preset was chosen: fill the form."""
+        values = preset_values(self.choices, word, dict(zip(self.choices, choices, strict=True)), self.standard)
+        return self.preset(*values.values()), *shown_choices(self.engine, values).values()
 
     def choose_face(self, event: gr.EventData) -> int:
         """Another face of the photo was chosen."""
@@ -180,6 +204,8 @@ class IdentifyHandlers:
 
     def answer(self, values: Mapping[str, Any], progress: gr.Progress):
         """The public endpoint: the words of the command line in, its JSON and figure out. Raises DemoError."""
+        if values[_PRESET.word] != OWN:
+            values = {**values, **preset_values(self.choices, values[_PRESET.word], values, self.standard)}
         result = self.compute(values["photo"], values, values["face"] - 1, None, progress)
         return json_text(result.found.as_json(values["top"])), Image.open(BytesIO(figure_png(result)))
 

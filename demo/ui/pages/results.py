@@ -7,21 +7,21 @@ import logging
 import secrets
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 import gradio as gr
 
 from demo.errors import DemoError
-from demo.evaluation import Evaluation, evaluate, leave_one_out, query_set
+from demo.evaluation import Evaluation, evaluate, leave_one_out, query_set, spread
 from demo.evaluation.report import Document
 from demo.evaluation.report.content import METRICS
 from demo.evaluation.report.document import INTRODUCTION, Code, Grid, Heading, Text
 from demo.evaluation.report.html_page import PARTS, parts
 from demo.evaluation.report.markdown import PLOTS
-from demo.evaluation.report.source import spread
 from demo.evaluation.report.write import RESULTS
 from demo.faces import DRAWN
 from demo.gallery import list_photos
-from demo.methods import DEFAULT, METHODS
+from demo.methods import METHODS, usual
 from demo.places import ASSETS
 from demo.query import Preparation, asked
 from demo.ui.choices import BOTH, UNSET, rerankings
@@ -69,7 +69,8 @@ def _lay_out_trial(does: ResultHandlers) -> None:
                                      label="Alter the queries", elem_id="measure-alteration")
             offered = rerankings(engine.info(settings.backbone))
             offered.pop(BOTH)
-            stage2 = gr.Dropdown(pairs(offered), value=DEFAULT.word, label="Re-ranking", elem_id="measure-stage2")
+            stage2 = gr.Dropdown(pairs(offered), value=usual(settings.backbone).word, label="Re-ranking",
+                                 elem_id="measure-stage2")
             count = gr.Slider(5, MOST, 10, step=5, label="Number of queries", elem_id="measure-count")
             with gr.Row():
                 go = gr.Button("Measure", variant="primary", elem_id="measure")
@@ -83,6 +84,12 @@ def _lay_out_trial(does: ResultHandlers) -> None:
     stop.click(does.stop, **QUICK)
 
 
+def shipped_results() -> dict[str, Any]:
+    """What was measured for the report that comes with the app; empty where none does."""
+    file = SHIPPED / RESULTS
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
 class ResultHandlers:
     """What the page does, without its components."""
 
@@ -93,8 +100,8 @@ class ResultHandlers:
     @cached_property
     def document(self) -> Document | None:
         """The shipped report, or None where there is none."""
-        file = SHIPPED / RESULTS
-        return Document(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+        results = shipped_results()
+        return Document(results) if results else None
 
     def sections(self) -> list[tuple[str, str]]:
         sections = self.document.results["sections"] if self.document else []

@@ -7,19 +7,17 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 
-from demo.calibration import Strangers, Unfit
 from demo.explain import Pair, patch_grid, shared_scale
-from demo.faces import load_photo
-from demo.figures import altered_label, pair_of, pictured_by, sentence, slot_of
+from demo.figures import altered_label, pair_of, pictured_by, slot_of
 from demo.identify import Identification, Identifier, Match
 from demo.methods import METHODS, rerank
-from demo.query import ALTERATIONS, Query
+from demo.query import Query
+from demo.verdict import headline, verdict_of
 
 TOP = 5
 #: Longest side of the photos that are sent to the page.
@@ -88,11 +86,6 @@ class Result:
         slots = [slot_of(match) for row in self.shown_rows if (match := ranked.get(row))]
         return shared_scale([*moved.query_weights[slots].cpu().numpy(), *moved.candidate_weights[slots].cpu().numpy()])
 
-    @cached_property
-    def strangers(self) -> Strangers | Unfit:
-        """How near strangers come under the same settings, or why that is not known."""
-        return self.identifier.strangers(self.found)
-
 
 def board_value(result: Result) -> dict:
     """What the Board component shows."""
@@ -129,7 +122,7 @@ def board_value(result: Result) -> dict:
         "pictured": pictured and {"stage": found.matching.method, "title": pictured.title,
                                   "note": pictured.thumbnail_note},
         "query": {**query_pictures(found.query), "crop": _jpeg(patch_grid(found.query.crop, grid, height=300))},
-        "sentence": sentence(found), "verdict": verdict(result),
+        "sentence": headline(found), "verdict": verdict(result),
         "candidates": candidates, "selected": found.ranking[0].row,
     }
 
@@ -145,38 +138,14 @@ def query_pictures(query: Query) -> dict:
     return {
         "original": _jpeg(_shrunk(query.photo)), "faces": faces, "face": query.preparation.face,
         "altered": _jpeg(_shrunk(altered.photo)) if altered else None,
-        "alteredTitle": altered_label(query) if altered else None,
+        "alteredTitle": altered_label(query) if altered else None, "seen": query.told,
     }
 
 
 def verdict(result: Result) -> dict:
-    """How the best distance compares with how near strangers come in this gallery, or why it is not compared."""
-    strangers, best = result.strangers, result.found.ranking[0]
-    if isinstance(strangers, Unfit):
-        return _uncompared(strangers)
-    distance = best.distance
-    below = strangers.share_below(distance)
-    low, high = strangers.range
-    if below <= 0.05:
-        kind, text = "near", f"Nearer than strangers come: {best.identity} is a plausible match."
-    elif below < 0.5:
-        kind, text = "unsure", "Uncertain: some strangers come as near as this."
-    else:
-        kind, text = "stranger", "Probably not in this gallery: strangers usually come as near as this."
-    detail = (f"{strangers.source} Nine in ten of those nearest strangers lie between {low:.3f} and {high:.3f}; "
-              f"{100 * below:.0f} % of them are nearer than {distance:.3f}. "
-              "A distance says how alike two pictures are to this network; it does not prove who someone is.")
-    return {"kind": kind, "text": text, "detail": detail}
-
-
-def _uncompared(unfit: Unfit) -> dict:
-    """The verdict where how near strangers come is not known."""
-    if unfit.asked is None:
-        told = "Not compared with strangers: how near they come was not measured for these settings."
-        return {"kind": "none", "text": told, "detail": unfit.reason}
-    told = "Not compared with strangers: how near they come was not measured for photos altered like this."
-    return {"kind": "none", "text": ALTERATIONS[unfit.asked].note or told,
-            "detail": f"{told} Their distances under other alterations would mislead."}
+    """What the calibration says of the nearest."""
+    said = verdict_of(result.found)
+    return {"kind": said.word or "none", "text": said.text, "detail": said.detail}
 
 
 def photo_value(photo: np.ndarray) -> str:
@@ -184,9 +153,8 @@ def photo_value(photo: np.ndarray) -> str:
     return _jpeg(_shrunk(photo))
 
 
-def photo_thumb(file: Path, side: int = 120) -> str:
-    """A small square of a photo file."""
-    photo = load_photo(file)
+def photo_thumb(photo: np.ndarray, side: int = 120) -> str:
+    """A small square of a photo."""
     height, width = photo.shape[:2]
     edge = min(height, width)
     top, left = (height - edge) // 2, (width - edge) // 2

@@ -26,13 +26,13 @@ def _query(person: str, photo: str) -> Path:
 
 
 EXAMPLES = {example.name: example for example in (
-    Example("mask", "Mask", _query("person-032", "04.jpg"), "person-032", "mask", "surgical-blue"),
+    Example("mask", "Mask", _query("person-020", "04.jpg"), "person-020", "mask", "surgical-blue"),
     Example("plain", "Plain", _query("person-013", "04.jpg"), "person-013"),
-    Example("sunglasses", "Sunglasses", _query("person-004", "04.jpg"), "person-004", "sunglasses", "wayfarer"),
-    Example("crop", "Crop", _query("person-052", "04.jpg"), "person-052", "crop"),
-    Example("profile", "Profile", _query("person-041", "04.jpg"), "person-041"),
+    Example("sunglasses", "Sunglasses", _query("person-002", "04.jpg"), "person-002", "sunglasses", "wayfarer"),
+    Example("crop", "Crop", _query("person-018", "04.jpg"), "person-018", "crop", seed=1),
+    Example("profile", "Profile", _query("person-035", "05.jpg"), "person-035"),
     Example("dark", "Backlit", _query("person-025", "04.jpg"), "person-025"),
     Example("two-faces", "Two faces", ASSETS / "examples" / "two-faces.jpg", "person-046"),
-    Example("stranger", "Stranger", ASSETS / "strangers" / "person-100" / "03.jpg", ""),
+    Example("stranger", "Stranger", ASSETS / "strangers" / "person-050" / "04.jpg", ""),
 )}
 FIRST = "mask"

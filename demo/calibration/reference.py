@@ -1,0 +1,157 @@
+"""Distances measured on other people than a gallery's: one file of numbers per backbone, which comes with the app."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from demo.backbones import Backbone
+from demo.calibration.keys import PAIRS, PLAIN, STRANGERS, array_key
+from demo.files import write_whole
+from demo.methods import STAGE1, Method
+from demo.places import ASSETS
+
+#: Raise it when what is measured changes; older files are not read.
+VERSION = 1
+#: So many nearest strangers are kept each by itself; of the others as many ranks, further and further apart.
+_EACH = 10
+#: Points that a distribution of nearest strangers is told by.
+_POINTS = 400
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """Photos of one kind. name: for people. index: hash of the index that was measured. others: strangers that each
+    query met. soft: softened first. sharpness: kind of alteration → what only a hundredth of its photos stay below."""
+
+    name: str
+    index: str
+    people: int
+    photos: int
+    others: int
+    soft: bool
+    sharpness: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Of one source the distances of a method for photos altered in two ways: float64 (g,) of pairs of one person,
+    empty where nobody has two photos; (s,) of pairs of strangers."""
+
+    source: SourceInfo
+    genuine: np.ndarray
+    strangers: np.ndarray
+
+
+def strata(total: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks (from 0) at which some of ``total`` strangers are kept, and how many each stands for: the first _EACH
+    themselves, then one from the middle of each of _EACH ranges whose ends grow geometrically."""
+    each = np.arange(min(_EACH, total))
+    if total <= _EACH:
+        return each, np.ones(total, int)
+    ends = np.unique(np.rint(np.geomspace(_EACH, total, _EACH + 1)).astype(int))
+    return (np.concatenate([each, (ends[:-1] + ends[1:] - 1) // 2]),
+            np.concatenate([np.ones(_EACH, int), np.diff(ends)]))
+
+
+class Reference:
+    """What is known of a backbone. sources: by name. An empty one knows nothing."""
+
+    def __init__(self, backbone: Backbone, sources: Mapping[str, SourceInfo], arrays: Mapping[str, np.ndarray]):
+        self.backbone = backbone
+        self.sources = dict(sources)
+        self.arrays = dict(arrays)
+
+    @classmethod
+    def read(cls, file: Path, backbone: Backbone) -> Reference:
+        """What is in a file; nothing where there is none that can be read and belongs to the backbone's weights."""
+        try:
+            told, arrays = _contents(file, file.stat().st_mtime_ns)
+            if told["version"] == str(VERSION) and told["backbone_sha256"] == backbone.weights_sha256:
+                return cls(backbone, {one["name"]: SourceInfo(**one) for one in json.loads(told["sources"])}, arrays)
+        except (OSError, SafetensorError, LookupError, TypeError, ValueError):
+            pass
+        return cls(backbone, {}, {})
+
+    @classmethod
+    def shipped(cls, backbone: Backbone) -> Reference:
+        """The numbers that were measured on this machine, else those that come with the app."""
+        own = backbone.info.folder and backbone.info.folder / reference_file(backbone)
+        return cls.read(own if own and own.is_file() else ASSETS / reference_file(backbone), backbone)
+
+    def write(self, file: Path) -> None:
+        """Keep it, whole or not at all."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, save({key: np.ascontiguousarray(values) for key, values in sorted(self.arrays.items())},
+                               metadata={
+            "version": str(VERSION), "backbone": self.backbone.name, "backbone_sha256": self.backbone.weights_sha256,
+            "sources": json.dumps([asdict(one) for one in self.sources.values()])}))
+
+    def holds(self, source: str, index: str, method: Method) -> bool:
+        """Whether a method was measured on these photos."""
+        return source in self.sources and self.sources[source].index == index and (
+            array_key(PAIRS, method, source, PLAIN, PLAIN, "strangers") in self.arrays)
+
+    def having(self, info: SourceInfo, arrays: Mapping[str, np.ndarray], methods: Sequence[Method]) -> Reference:
+        """A copy with what was measured of a source. What other photos of it, or methods with other weights than these
+        gave is left out."""
+        known = self.sources.get(info.name)
+        begin = tuple(array_key(section, method, "") for section in (PAIRS, STRANGERS) for method in methods)
+        kept = {key: values for key, values in self.arrays.items() if key.startswith(begin) and (
+            key.split("/")[4] != info.name or (known is not None and known.index == info.index))}
+        return Reference(self.backbone, {**self.sources, info.name: info}, {**kept, **arrays})
+
+    def samples(self, method: Method, kinds: Sequence[str]) -> list[Sample]:
+        """Pairs of every source that has them."""
+        found = []
+        for name, info in self.sources.items():
+            genuine, strangers = (self.arrays.get(array_key(PAIRS, method, name, *kinds, which))
+                                  for which in ("genuine", "strangers"))
+            if genuine is not None and strangers is not None:
+                found.append(Sample(info, genuine.astype(float), strangers.astype(float)))
+        return found
+
+    def nearest(self, method: Method, kind: str, alpha: float, count: int) -> list[np.ndarray]:
+        """Of every source the distribution of the nearest of ``count`` strangers, as sorted (n,) quantiles. alpha: the
+        share of the method's distance beside the cosine's.
+
+        A query that has c(d) of its N strangers within d has one of ``count`` drawn from them there with probability
+        1 - (1 - c(d) / N)^count; this is the mean over the queries, inverted.
+        """
+        found = []
+        for name, info in self.sources.items():
+            cosine, patch = (self.arrays.get(array_key(STRANGERS, one, name, kind))
+                             for one in (STAGE1(self.backbone), method))
+            if cosine is not None and patch is not None:
+                mixed = (alpha * patch.astype(float) + (1 - alpha) * cosine.astype(float))
+                found.append(_nearest_of(mixed, strata(info.others)[1], info.others, count))
+        return found
+
+
+def _nearest_of(distances: np.ndarray, counts: np.ndarray, total: int, count: int) -> np.ndarray:
+    """(queries, ranks) distances, each of which stands for so many of ``total`` → quantiles (_POINTS,)."""
+    at = np.unique(distances)
+    within = np.zeros((len(distances), len(at)))
+    for row, own in enumerate(distances):
+        order = np.argsort(own)
+        within[row] = np.concatenate([[0], np.cumsum(counts[order])])[np.searchsorted(own[order], at, side="right")]
+    reached = (1 - (1 - np.minimum(within / total, 1)) ** count).mean(0)
+    return np.interp((np.arange(_POINTS) + 0.5) / _POINTS, reached, at)
+
+
+def reference_file(backbone: Backbone) -> str:
+    """What the file of a backbone is called."""
+    return f"calibration-{backbone.name}.safetensors"
+
+
+@lru_cache(maxsize=4)
+def _contents(file: Path, _changed: int) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    with safe_open(file, "np") as opened:
+        return opened.metadata() or {}, {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
