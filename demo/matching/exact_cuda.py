@@ -21,8 +21,6 @@ SOURCE = Path(__file__).with_name("exact.cu")
 WARP = 32
 #: Most patches of an image: rows and columns are kept in a byte each.
 MOST_PATCHES = 256
-#: Whether the costs lie in shared memory too, where few problems fit beside each other, or in the cache.
-COSTS_INSIDE = False
 
 
 def room_for(rows: int, columns: int) -> int:
@@ -34,8 +32,7 @@ def room_for(rows: int, columns: int) -> int:
 def shared_bytes(rows: int, columns: int) -> int:
     """Shared memory of one problem, as ``exact.cu`` divides it up."""
     room = room_for(rows, columns)
-    costs = rows * columns if COSTS_INSIDE else 0
-    return 8 * (rows + columns + room) + 4 * (costs + room + 3 * rows) + 2 * (2 * rows + 2 * columns + room)
+    return 8 * (3 * rows + columns + room) + 4 * (rows * columns + room + rows) + 2 * (2 * rows + 2 * columns + room)
 
 
 @cache
@@ -47,7 +44,7 @@ def _kernel(device: int, real: str, rows: int, columns: int) -> Kernel | str:
         return f"Problems of {rows} x {columns} patches do not fit into this device's shared memory."
     try:
         return Kernel(SOURCE.read_text(encoding="utf-8"), "transport",
-                      (f"REAL={real}", f"COLUMNS={-(-columns // WARP)}", f"COSTS_INSIDE={int(COSTS_INSIDE)}"), device, shared)
+                      (f"REAL={real}", f"COLUMNS={-(-columns // WARP)}"), device, shared)
     except (KernelUnavailable, OSError, AttributeError) as error:
         return str(error)
 
@@ -70,7 +67,7 @@ def solve(cost: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, ...] | None:
     kernel = _kernel(cost.get_device(), "double" if cost.dtype == torch.float64 else "float", rows, columns)
     if isinstance(kernel, str):
         return None
-    flow = torch.empty(cost.shape, dtype=cost.dtype, device=cost.device)
+    flow = torch.zeros(cost.shape, dtype=cost.dtype, device=cost.device)
     total, residual = (cost.new_zeros(batch, dtype=torch.float64) for _ in range(2))
     pushes = cost.new_zeros(batch, dtype=torch.int64)
     if batch:
