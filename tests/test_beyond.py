@@ -178,8 +178,9 @@ def test_beyond_scores_queries_as_evaluate_does(identifier: Identifier):
     queries = query_set(list_photos(QUERIES), identifier.gallery)[:3]
     nobody = replace(queries[0], identity="nobody", path="nobody/1.jpg")
     result = beyond(identifier, [*queries, nobody], [None, "mask"], k=20)
-    theirs = evaluate(identifier, queries, [Matching(method="emd", k=20), Matching(method="emd", k=20).having(share=0.7),
-                                            Matching(method="emd", k=20).having(adaptive=True)], Preparation(alteration="mask"))
+    plain = Matching(method="emd", k=20)
+    theirs = evaluate(identifier, queries, [plain, plain.having(share=0.7), plain.having(adaptive=True)],
+                      Preparation(alteration="mask"))
     names = [name.strip("*") for name in result.variants]
     ours = [100 * result.scores["mask"][number].mean(0) for number in
             (0, names.index("share 0.7** (partial transport)"), names.index("adaptive α"))]

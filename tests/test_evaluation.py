@@ -477,9 +477,10 @@ def test_verify_and_ablation_commands(capsys, people, tmp_path, monkeypatch):
     assert [row["model"] for row in rows] == ["C", "H1", "H2", "H2L", "D"]
     assert all(row["P@1"] == 100 and row["verification accuracy"] >= 50 for row in rows)
     ours = str(ROOT / "assets" / "h2l-dlib.safetensors")
-    assert main(["evaluate", "ablation", "sizes", "--gallery", str(people), "--models", ours, "--backbone", "dlib"]) == 0
+    sizes = ["evaluate", "ablation", "sizes", "--gallery", str(people)]
+    assert main([*sizes, "--models", ours, "--backbone", "dlib"]) == 0
     assert "| h2l-dlib.safetensors | 1 | 4 | 256 | 100.00 (100.00 to 100.00) |" in capsys.readouterr().out
-    assert main(["evaluate", "ablation", "sizes", "--gallery", str(people)]) == 2
+    assert main(sizes) == 2
     assert "--models" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["evaluate", "--gallery", str(people), "verify"])

@@ -92,5 +92,6 @@ def test_the_command_makes_a_backbone_that_evaluate_takes(people, tmp_path, caps
     assert "12 crops of 3 people, 2 photos held out" in said
     gallery = Gallery.build(people, load_backbone("dlib", weights=out, device="cpu"), tmp_path / "index")
     assert gallery.manifest.weights_sha256 == sha256(out)
-    assert main(["evaluate", "--gallery", str(tmp_path / "index"), "--weights", str(out), "--device", "cpu", "--backbone", "dlib"]) == 0
+    assert main(["evaluate", "--gallery", str(tmp_path / "index"), "--weights", str(out), "--device", "cpu",
+                 "--backbone", "dlib"]) == 0
     assert main(["finetune", "--singles", str(tmp_path / "nowhere")]) == 2
