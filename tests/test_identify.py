@@ -205,7 +205,7 @@ def test_evaluate_masked_queries(identifier):
     assert result.stage1.queries + len(result.skipped) == len(photos) and len(result.skipped) < 3
     assert result.stage2[settings[0]].p_at_1 > result.stage1.p_at_1
     data = result.as_json()
-    assert set(data["stage1"]) == {"P@1", "RP", "MAP@R"}
+    assert set(data["stage1"]) == {"P@1", "RP", "MAP@R", "intervals"}
     # Stage 2 stands for the first setting, and is not Stage 1 once more.
     assert data["stage2"] == {measure: data["settings"][0][measure] for measure in data["stage1"]} != data["stage1"]
     assert "| Stage 2, uniform, finest |" in result.as_table()

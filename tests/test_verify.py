@@ -92,7 +92,7 @@ def test_the_command_line_says_the_same(capsys, bundled, same_person, tmp_path):
         assert answer["methods"][method]["distance"] == pytest.approx(expected["distance"], abs=1e-5)
         assert answer["methods"][method]["threshold"] == expected["threshold"]
     assert compare_command(same_person, "galleries/synthetic-people").endswith(
-        "--occlude mask --style surgical-blue --seed 0")
+        "--backbone dlib --occlude mask --style surgical-blue --detector hog --seed 0")
 
 
 def test_both_photos_can_be_altered_on_the_command_line(capsys, identifier):
