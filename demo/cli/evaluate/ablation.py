@@ -10,6 +10,7 @@ from demo.cli.arguments import add_method, matching_of, preparation_of
 from demo.cli.evaluate.data import add_data, measured_identifier, queries_of, query_progress, store_of
 from demo.evaluation.ablations import ABLATIONS, Bench
 from demo.identify import Identifier, json_text
+from demo.methods import PUBLISHED
 from demo.methods.h2l import H2L
 from demo.settings import settings
 
@@ -20,6 +21,7 @@ def add(actions) -> None:
                         help="; ".join(f"{one.name}: {one.title} ({one.item})" for one in ABLATIONS.values()))
     add_data(action)
     add_method(action, several=True)
+    action.set_defaults(stage2=PUBLISHED.word)
     action.add_argument("--models", type=Path, nargs="+", default=[], metavar="FILE", help="of sizes: the H2L files")
     action.add_argument("--json", action="store_true")
     action.set_defaults(run=_ablation)
