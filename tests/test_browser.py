@@ -35,7 +35,7 @@ def test_first_visit_shows_an_answer_with_its_explanation(visit):
     page.locator("#inspector .faces.flow").wait_for()
     assert page.locator("#board .cell").count() == 10
     assert page.locator("#board .mark.right").count() >= 1
-    panels = page.locator("#inspector .overview section h4").all_inner_texts()
+    panels = page.locator("#inspector .overview section h3").all_inner_texts()
     assert panels == ["Flow", "Weights", "Attention", "Correlation"]
     assert page.locator("#inspector .patch").count() == 4 * 128
 
@@ -70,7 +70,7 @@ def test_upload_mask_rank_select_explain_download(visit, tmp_path):
     third = page.locator("#board tbody tr").nth(2).locator(".cell").last
     name = third.locator(".name").inner_text().split(" ")[1]
     third.click()
-    page.locator("#inspector h3", has_text=name).wait_for()
+    page.locator("#inspector h2", has_text=name).wait_for()
     assert third.get_attribute("aria-pressed") == "true"
     views = {"Lines": "img.wide", "Weights": "img.bar", "Numbers": "table.terms", "Flow": ".faces.flow"}
     for view, seen in views.items():

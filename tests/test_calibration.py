@@ -57,9 +57,9 @@ def test_the_bundled_gallery_has_strangers_for_every_method_that_judges(identifi
     calibration = Calibration(identifier.gallery)
     for method in identifier.ready(verifies=True).values():
         for kind in (None, *KINDS[1:]):
-            found = calibration.strangers(method, Matching(), kind, method.alpha)
+            found = calibration.strangers(method, Matching(method="emd"), kind, method.alpha)
             assert isinstance(found, Strangers) and len(found.distances) >= 95
-    assert isinstance(calibration.strangers(identifier.method("h1"), Matching(), None, 0.5), Unfit)
+    assert isinstance(calibration.strangers(identifier.method("h1"), Matching(method="emd"), None, 0.5), Unfit)
 
 
 @pytest.mark.parametrize(("changes", "words"), [
@@ -67,7 +67,7 @@ def test_the_bundled_gallery_has_strangers_for_every_method_that_judges(identifi
     ({"solver": "sinkhorn"}, "apc 8x8 sinkhorn"), ({"grid": (8, 8), "k": 5, "solver": "exact"}, None),
 ])
 def test_settings_that_were_not_measured_are_told(identifier, changes, words):
-    asked, calibration = Matching().having(**changes), Calibration(identifier.gallery)
+    asked, calibration = Matching(method="emd").having(**changes), Calibration(identifier.gallery)
     found = calibration.strangers(identifier.method("emd"), asked, "mask", 0.7)
     if words is None:
         assert isinstance(found, Strangers)
@@ -80,7 +80,7 @@ def test_the_yardstick_of_an_answer_is_that_of_its_settings(identifier, settings
     found = identifier.identify(QUERIES / "person-020" / "04.jpg", **settings)
     reranked = settings.get("stage2", "emd") is not None
     expected = Calibration(identifier.gallery).strangers(
-        identifier.method("emd" if reranked else "cosine"), Matching(), settings["occlusion"],
+        identifier.method("emd" if reranked else "cosine"), Matching(method="emd"), settings["occlusion"],
         settings["alpha"] if reranked else None)
     np.testing.assert_array_equal(identifier.strangers(found).distances, expected.distances)
 
@@ -119,12 +119,12 @@ def small(backbone, tmp_path_factory):
 
 def test_strangers_are_the_nearest_of_other_people(small, alone):
     calibration, cosine, emd = Calibration(small.gallery), small.method("cosine"), small.method("emd")
-    plain = calibration.strangers(cosine, Matching(), None, None)
+    plain = calibration.strangers(cosine, Matching(method="emd"), None, None)
     embeddings = small.gallery.embeddings.numpy().astype(float)
     nearest = [min(1 - embeddings[a] @ embeddings[b] for b in range(8) if a // 2 != b // 2) for a in range(8)]
     np.testing.assert_allclose(plain.distances, np.sort(nearest), atol=1e-5)
     assert plain.share_below(-1) == 0 and plain.share_below(3) == 1
-    masked = calibration.strangers(emd, Matching(), "mask", 0.7)
+    masked = calibration.strangers(emd, Matching(method="emd"), "mask", 0.7)
     assert len(masked.distances) == 8 and "mask" in masked.source
 
 
@@ -149,11 +149,11 @@ def test_an_older_version_of_a_section_is_not_read(small, alone):
     try:
         save_file(arrays, file, metadata={"versions": json.dumps({**VERSIONS, "strangers": 0})})
         calibration = Calibration(small.gallery)
-        told = calibration.strangers(small.method("emd"), Matching(), None, 0.7)
+        told = calibration.strangers(small.method("emd"), Matching(method="emd"), None, 0.7)
         assert isinstance(told, Unfit) and "index it again" in told.reason
         assert "too few" in calibration.threshold(small.method("emd"), None, None).reason  # the pairs are still known
         file.write_bytes(kept[:200])
-        told = Calibration(small.gallery).strangers(small.method("emd"), Matching(), None, 0.7)
+        told = Calibration(small.gallery).strangers(small.method("emd"), Matching(method="emd"), None, 0.7)
         assert "index it again" in told.reason
     finally:
         file.write_bytes(kept)
