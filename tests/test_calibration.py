@@ -51,9 +51,6 @@ def test_the_bundled_gallery_has_a_threshold_for_everything(identifier):
         assert lines["mask", None] == lines[None, "mask"]
         assert lines[None, None].error < lines["mask", None].error
         assert lines[None, None].error < 0.15 and "both unaltered" in lines[None, None].source
-        told, own = calibration.threshold(method, "mask", None), lines["mask", None]  # of other people's photos too
-        assert told.genuine > own.genuine and told.strangers > own.strangers
-        assert "most careful" in told.source and "synthetic-people" in told.source
 
 
 def test_the_bundled_gallery_has_strangers_for_every_method_that_judges(identifier):
