@@ -105,7 +105,8 @@ def settings_of(parsed, identifier: Identifier) -> list[Matching]:
     that the method does not take. BadSetting where nothing is left, or for a value that is in no combination."""
     varied = [one for options in (Matching, *(method.Options for method in METHODS.values()))
               for one in fields_of(options) if one.several]
-    base = matching_of(argparse.Namespace(**vars(parsed) | {one.word: None for one in varied}))
+    base = matching_of(argparse.Namespace(**vars(parsed) | {one.word: None for one in varied}),
+                       [one.name for one in varied if getattr(parsed, one.word, None)])
     if not base.reranks:
         return [base]
     method, grids = identifier.method(base.method), identifier.backbone.info.grids
