@@ -90,7 +90,8 @@ def few(faces: Features, rows: Tensor) -> list[dict[str, str]]:
             measured += found.measured
             changed += int((found.slots != order[:FIRST]).sum())
         all_ms, few_ms = 1000 * seconds / len(rows)
-        lines.append({"weights": weighting, "queries": str(len(rows)), f"all {rows.shape[1]}, ms of the processor": f"{all_ms:.2f}",
+        lines.append({"weights": weighting, "queries": str(len(rows)),
+                      f"all {rows.shape[1]}, ms of the processor": f"{all_ms:.2f}",
                       f"the first {FIRST}, ms": f"{few_ms:.2f}", "of all": f"{few_ms / all_ms:.2f}x",
                       "measured of each": f"{measured / len(rows):.0f}", "changed ranks": str(changed)})
     return lines
