@@ -171,13 +171,13 @@ class Identifier:
                  **settings) -> Identification:
         """Identify the person in a photo (anything ``load_photo`` takes).
 
-        stage2: the word of a method that re-ranks, by default what is usual for the backbone; None and "none" are Stage
-        1 only. truth: the identity, where known, only passed on. first: how many of the re-ranked are wanted, None =
-        all; where the method knows lower bounds, candidates that cannot be among them are not measured then, and
-        ``stage2`` holds no others. settings: by name, of ``demo.query.Preparation``,
+        stage2: the word of a method that re-ranks, by default what is usual for the backbone and takes these settings;
+        None and "none" are Stage 1 only. truth: the identity, where known, only passed on. first: how many of the
+        re-ranked are wanted, None = all; where the method knows lower bounds, candidates that cannot be among them are
+        not measured then, and ``stage2`` holds no others. settings: by name, of ``demo.query.Preparation``,
         ``demo.methods.Matching`` and the methods' options. Raises BadPhoto, NoFace or BadSetting.
         """
-        word = usual(self.backbone, self.gallery).word if stage2 == USUAL else stage2 or NONE
+        word = usual(self.backbone, self.gallery, settings).word if stage2 == USUAL else stage2 or NONE
         return self.answer(photo, *asked(stage2=word, **settings), truth=truth, first=first)
 
     def answer(self, photo, preparation: Preparation, matching: Matching, *, truth: str | None = None,

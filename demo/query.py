@@ -49,8 +49,8 @@ class Preparation:
     """What happens to a photo before it is compared. ``check`` raises BadSetting.
 
     alteration: how it is altered first, if at all, a word of ALTERATIONS. style: of the alteration, None = drawn by
-    the seed. detector: which face detector. face: which face of the photo, 0 = the most prominent. aligned: the photo is an
-    aligned crop already, so no face is looked for. seed: of what an alteration draws by chance.
+    the seed. detector: which face detector. face: which face of the photo, 0 = the most prominent. aligned: the photo
+    is an aligned crop already, so no face is looked for. seed: of what an alteration draws by chance.
     """
 
     alteration: str | None = option(
@@ -63,7 +63,8 @@ class Preparation:
     detector: str = option(
         DEFAULT_DETECTOR, title="Face detector", called="detector", help="Which face detector looks for faces.",
         choices=lambda: {name: one.title for name, one in DETECTORS.items()})
-    face: int = option(0, title="Face", help="Which face of the photo, 1 = the most prominent: large, and near the middle.", low=0, each=True,
+    face: int = option(0, title="Face", low=0, each=True,
+                       help="Which face of the photo, 1 = the most prominent: large, and near the middle.",
                        parse=lambda text: int(text) - 1, show=lambda face: str(face + 1))
     aligned: bool = option(False, title="The photo is already an aligned face",
                            help="Photos are aligned crops: look for no face.")

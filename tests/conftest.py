@@ -1,10 +1,11 @@
-"""Shared fixtures: the default backbone, the bundled gallery, and a small gallery to break."""
+"""Shared fixtures: a backbone, the bundled gallery, and a small gallery to break."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from pathlib import Path
+from urllib.parse import urlparse
 
 # Before gradio is imported: no usage reports, no hub, no proxy between the tests and the app.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -75,6 +76,12 @@ def engine() -> Engine:
 
 
 @pytest.fixture(scope="session")
+def shown(engine) -> Identifier:
+    """What the pages and the endpoints identify with: the default backbone on the bundled gallery."""
+    return engine.identifier(engine.settings.gallery, engine.settings.backbone)
+
+
+@pytest.fixture(scope="session")
 def app(engine):
     return build(engine.settings, engine)
 
@@ -85,6 +92,40 @@ def app_url(app, engine):
     _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, **launch_options(engine.settings))
     yield url
     app.close()
+
+
+class Visits:
+    """Pages opened as new visitors; ``close`` fails on script errors and on requests to other hosts."""
+
+    def __init__(self, browser, url: str):
+        self.browser, self.url = browser, url.rstrip("/")
+        self._contexts, self._problems = [], []
+
+    def open(self, path: str = "/", *, size=(1280, 1000)):
+        context = self.browser.new_context(locale="en-US", reduced_motion="reduce", accept_downloads=True,
+                                           viewport={"width": size[0], "height": size[1]})
+        self._contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: self._problems.append(f"script error: {error}"))
+        page.on("request", lambda request: self._problems.append(f"request to {request.url}")
+                if urlparse(request.url).scheme in ("http", "https", "ws", "wss")
+                and urlparse(request.url).hostname not in ("127.0.0.1", "localhost") else None)
+        page.goto(self.url + path)
+        return page
+
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
+        assert self._problems == []
+
+
+@pytest.fixture
+def visit(browser, app_url):
+    """Open a page as a new visitor; fails on script errors and on requests to other hosts."""
+    visits = Visits(browser, app_url)
+    yield visits.open
+    visits.close()
 
 
 @pytest.fixture(scope="module")

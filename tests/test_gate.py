@@ -193,7 +193,7 @@ def test_no_event_takes_a_file_that_is_not_the_visitors(visitor, config, parts, 
             if payload is None:
                 usual[event["id"]] = pictures(output)
             elif slot is not None and slot["type"] in FILES:
-                assert error in ("Upload the photo first.", "Upload the zip first.",
+                assert error in ("Upload the photo first.", "Upload the photos first.", "Upload the zip first.",
                                  f"{_name(config, event, slot)}: Upload the photo first."), (where, output)
                 refused += 1
             else:
@@ -365,7 +365,8 @@ def test_wrong_parameters_are_told_by_name(app_url, config, visitor, name):
         where = parameter, repr(value)[:60], output
         assert text and sentence(text) and parameter in text.lower().split(" must")[0], where
     for place, parameter in enumerate(names):  # too few values: the first that is missing
-        assert parameter in visitor.call(name, right[:place])["error"]
+        if parameter != "alpha":  # which may be missing
+            assert parameter in visitor.call(name, right[:place])["error"]
     huge = json.dumps({"data": [*right[:-1], 0]})[:-3] + "9" * 6000 + "]}"
     event = visitor.send("POST", f"call/{name}", content=huge).json()["event_id"]
     assert f"{names[-1]} must be" in visitor.send("GET", f"call/{name}/{event}").text

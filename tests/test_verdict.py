@@ -26,14 +26,26 @@ def judged(found, distances):
 
 @pytest.mark.parametrize("count", [1, 7, 20, 100])
 def test_the_limits_are_where_the_shares_are_reached(count):
-    """Counted one by one: at most a twentieth of the strangers nearer, or half and more."""
+    """Counted one by one: at most a twentieth of the strangers nearer (or none of fewer than 20), or half and more."""
     strangers = Strangers(np.sort(np.random.default_rng(count).random(count)), "")
     near, far = strangers.limits
     for distance in [*strangers.distances, *(strangers.distances + 1e-9), -1.0, 2.0, near, far]:
-        nearer = sum(one < distance for one in strangers.distances) / count
-        says = "plausible" if nearer <= 0.05 else "nobody" if nearer >= 0.5 else "uncertain"
+        reached = sum(one <= distance - 1e-12 for one in strangers.distances)
+        says = "plausible" if reached < max(1, int(0.05 * (count + 1))) else (
+            "nobody" if reached >= count / 2 else "uncertain")
         assert strangers.verdict(distance) == says
         assert (distance <= near) == (says == "plausible") and (distance > far) == (says == "nobody")
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_people_who_are_there_say_what_is_too_far(apart):
+    """Of 99 the 95th distance; where nobody comes as far as the nearest strangers, the gap is uncertain."""
+    known = np.linspace(0, 1, 99)
+    strangers = Strangers(np.linspace(1.5, 2.5, 99) if apart else np.linspace(0.5, 1.5, 99), "", known)
+    far, near = known[94], strangers.distances[4]
+    assert strangers.limits == (min(near, far), max(near, far))
+    assert strangers.verdict(known[94] - 1e-9) == ("plausible" if apart else "uncertain")
+    assert strangers.verdict(2.6) == "nobody" and (strangers.verdict(1.2) == "uncertain") == apart
 
 
 def test_the_headline_never_says_more_than_the_calibration(found):
@@ -56,21 +68,21 @@ def test_what_was_not_measured_is_not_judged(found):
     assert unfit.as_json()["verdict"] == {"says": None, "reason": "Measured otherwise."}
 
 
-def test_page_text_and_json_say_the_same(identifier, capsys):
+def test_page_text_and_json_say_the_same(shown, capsys):
     stranger = ROOT / "assets" / "strangers" / "person-050"
     for photo in (PHOTO, *sorted(stranger.glob("*.jpg"))[:2]):
-        found = identifier.identify(photo)
-        told, shown = found.as_json(1)["verdict"], board_value(Result(found, identifier))
-        assert told["says"] == shown["verdict"]["kind"] == verdict_of(found).word
+        found = shown.identify(photo)
+        told, board = found.as_json(1)["verdict"], board_value(Result(found, shown))
+        assert told["says"] == board["verdict"]["kind"] == verdict_of(found).word
         assert told["distance"] == found.ranking[0].distance
-        expected = identifier.strangers(found)
+        expected = shown.strangers(found)
         nearer = sum(one < told["distance"] for one in expected.distances) / len(expected.distances)
         assert told["nearer_strangers"] == nearer
-        assert shown["sentence"] == headline(found)
-        assert (told["says"] == "nobody") == shown["sentence"].startswith("Probably nobody")
+        assert board["sentence"] == headline(found)
+        assert (told["says"] == "nobody") == board["sentence"].startswith("Probably nobody")
         assert main(["identify", str(photo)]) == 0
         said = capsys.readouterr().out
-        assert shown["sentence"] in said and shown["verdict"]["detail"] in said
+        assert board["sentence"] in said and board["verdict"]["detail"] in said
         assert main(["identify", str(photo), "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["verdict"] == pytest.approx(told)
 

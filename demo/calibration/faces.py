@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from demo.backbones import Backbone, Features
-from demo.calibration.keys import PLAIN
+from demo.calibration.keys import KINDS, PLAIN
 from demo.errors import DemoError
 from demo.faces import Face, align, alter
 from demo.gallery import Gallery
@@ -38,13 +38,25 @@ class AlteredFaces:
         """Features (batch of one) of a photo altered in one way; None where that cannot be done."""
         if (row, kind) not in self._faces:
             try:
-                features = self.backbone.extract(self.crop(row, kind))
-                self._faces[row, kind] = Features(features.embedding, features.patches.half(), features.grid)
+                self._keep(row, kind, self.backbone.extract(self.crop(row, kind)))
             except DemoError as error:
                 log.info("calibration: left out %s: %s", self.gallery.entries[row].path, error)
                 self._faces[row, kind] = None
         kept = self._faces[row, kind]
         return None if kept is None else replace(kept, patches=kept.patches.float())
+
+    def usable(self, row: int) -> bool:
+        """Whether a photo can be altered in every way."""
+        kinds = KINDS if self.soft else KINDS[1:]
+        missing = [kind for kind in kinds if (row, kind) not in self._faces]
+        try:  # together, since networks are faster on several faces
+            features = self.backbone.extract(np.stack([self.crop(row, kind) for kind in missing])) if missing else None
+        except DemoError:
+            return all(self.face(row, kind) is not None for kind in kinds)
+        for slot, kind in enumerate(missing):
+            assert features is not None
+            self._keep(row, kind, features[slot])
+        return all(self._faces[row, kind] is not None for kind in kinds)
 
     def stacked(self, rows: Sequence[int], kind: str) -> Features:
         """Features of several rows, all of which can be altered like this; of sharp unaltered photos those that the
@@ -58,9 +70,14 @@ class AlteredFaces:
 
     def distances(self, method: Method, pairs: Sequence[tuple[int, int]], kinds: tuple[str, str]) -> np.ndarray:
         """float32 (n,) distances of pairs of rows, the photos altered in these two ways."""
-        found = [method.pairs(*(self.stacked([pair[side] for pair in pairs[at:at + _BATCH]], kinds[side])
-                                for side in (0, 1))) for at in range(0, len(pairs), _BATCH)]
+        found = []
+        for at in range(0, len(pairs), _BATCH):
+            first, second = zip(*pairs[at:at + _BATCH], strict=True)
+            found.append(method.pairs(self.stacked(first, kinds[0]), self.stacked(second, kinds[1])))
         return torch.cat(found).cpu().numpy().astype(np.float32) if found else np.empty(0, np.float32)
+
+    def _keep(self, row: int, kind: str, features: Features) -> None:
+        self._faces[row, kind] = Features(features.embedding, features.patches.half(), features.grid)
 
     def crop(self, row: int, kind: str) -> np.ndarray:
         """The aligned crop: uint8 (h, w, 3)."""
@@ -84,5 +101,7 @@ def softened(photo: np.ndarray, face: Face) -> np.ndarray:
                        interpolation=cv2.INTER_AREA)
     _, packed = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR),
                              [cv2.IMWRITE_JPEG_QUALITY, SOFT_QUALITY])
-    small = cv2.cvtColor(cv2.imdecode(packed, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    small = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    assert small is not None
+    small = cv2.cvtColor(small, cv2.COLOR_BGR2RGB)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -103,7 +103,7 @@ class _Work:
         own: list[int] = []
 
         def choose() -> None:
-            usable = [row for row in rows if all(self.faces.face(row, kind) is not None for kind in KINDS[1:])]
+            usable = [row for row in rows if self.faces.usable(row)]
             genuine, strangers = _pairs([self.gallery.entries[row].identity for row in usable])
             if genuine and strangers:
                 pairs.extend((usable[one], usable[other]) for one, other in genuine + strangers)

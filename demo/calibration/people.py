@@ -25,7 +25,7 @@ from demo.methods import METHODS, Method, load_method, ready
 
 #: Of each source: people with two photos who are paired, people with one photo (or one more) whom queries meet as
 #: strangers, pairs of strangers, and photos that play the query.
-PEOPLE, OTHERS, STRANGER_PAIRS, QUERIES = 300, 500, 1000, 120
+PEOPLE, OTHERS, STRANGER_PAIRS, QUERIES = 200, 500, 1000, 120
 
 #: Wraps the list of steps to show progress, as ``tqdm`` does; may raise to stop.
 Progress = Callable[[Sequence], Iterable]
@@ -58,13 +58,18 @@ def _spread(names: Sequence[str], most: int) -> list[str]:
     return [names[int(at)] for at in np.linspace(0, len(names), min(most, len(names)), endpoint=False)]
 
 
+def judging(backbone: Backbone) -> list[Method]:
+    """The methods that judge pairs on a backbone and are ready."""
+    among = {word: one for word, one in METHODS.items() if one.verifies}
+    return [load_method(word, backbone) for word in ready(backbone, among=among)]
+
+
 def measure_reference(sources: Sequence[Source], backbone: Backbone, file: Path,
                       progress: Progress = iter) -> Reference:
     """Measure every source by every method that judges pairs and is ready, at its default options, and keep the
     numbers in ``file``. What stands in it already for the same photos and weights is not measured again: after a stop
     it goes on with the next source, and for a method with new weights only that one is measured."""
-    among = {word: one for word, one in METHODS.items() if one.verifies}
-    methods = [load_method(word, backbone) for word in ready(backbone, among=among)]
+    methods = judging(backbone)
     for source in sources:
         known = Reference.read(file, backbone)
         missing = [method for method in methods if not known.holds(source.name, source.gallery.sha256, method)]
@@ -88,10 +93,7 @@ class _Measurement:
             rows.setdefault(entry.identity, []).append(row)
         paired = [own[:2] for own in rows.values() if len(own) > 1][:PEOPLE]
         pool = [row for own in paired for row in own] or [own[0] for own in rows.values()][:PEOPLE]
-        usable = set()
-        for row in progress(pool):
-            if all(self.faces.face(row, kind) is not None for kind in KINDS):
-                usable.add(row)
+        usable = {row for row in progress(pool) if self.faces.usable(row)}
         pool = [row for row in pool if row in usable]
         genuine = [(one, other) for one, other in paired if one in usable and other in usable]
         people = np.array([gallery.entries[row].identity for row in pool])
@@ -99,7 +101,7 @@ class _Measurement:
         strangers = [(pool[one], pool[other]) for one, other in drawn if people[one] != people[other]][:STRANGER_PAIRS]
         if not strangers:
             raise BadGallery(f"{self.source.name} has too few usable photos of different people.")
-        cohort = [own[0] for own in rows.values()]
+        cohort = [own[0] for own in rows.values() if not self.source.soft or own[0] in usable]  # fewer to soften
         queries = [row for row in pool if row in set(cohort)]
         queries = queries[::max(1, len(queries) // QUERIES)][:QUERIES]
         steps = [*(lambda kinds=kinds: self._pairs(genuine, strangers, kinds)
@@ -127,8 +129,7 @@ class _Measurement:
         ranks, _ = strata(len(cohort) - 1)
         pairs = []
         for row in queries:
-            face = self.faces.face(row, kind)
-            assert face is not None
+            face = self.faces.stacked([row], kind)
             own = names.index(self.source.gallery.entries[row].identity)
             order = torch.argsort(1 - plain @ torch.nn.functional.normalize(face.embedding[0], dim=0), stable=True)
             others = order[order != own][torch.from_numpy(ranks)].tolist()

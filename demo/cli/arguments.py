@@ -58,8 +58,8 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def add_preparation(parser: argparse.ArgumentParser, several: bool = False, *, alter: bool = True) -> None:
-    """What happens to a photo. several: of many photos, of which the most prominent face is taken. alter: whether it may be
-    altered. The detector goes with the backbone, since a gallery is built with it too."""
+    """What happens to a photo. several: of many photos, of which the most prominent face is taken. alter: whether it
+    may be altered. The detector goes with the backbone, since a gallery is built with it too."""
     out = {"detector"} | ({"face"} if several else set()) | (set() if alter else {"alteration", "style"})
     add_fields(parser, [one for one in fields_of(Preparation) if one.name not in out])
 
@@ -102,15 +102,17 @@ def preparation_of(parsed: argparse.Namespace, suffix: str = "") -> Preparation:
     return preparation
 
 
-def matching_of(parsed: argparse.Namespace) -> Matching:
-    """How faces are matched: what is given, the rest as in the preset. BadSetting where a flag that may be varied has
-    several values."""
+def matching_of(parsed: argparse.Namespace, asked: Collection[str] = ()) -> Matching:
+    """How faces are matched: what is given, the rest as in the preset; by the method that takes it, unless one is
+    named. asked: names of further options that are set. BadSetting where a flag that may be varied has several
+    values."""
     values: dict[str, Any] = {}
     for options in (Matching, *(method.Options for method in METHODS.values())):
         values |= given(parsed, options)
     wanted = getattr(parsed, "preset", RECOMMENDED)
     if wanted == RECOMMENDED and hasattr(parsed, "backbone"):
-        values = {"method": usual(parsed.backbone or settings().backbone).word} | values
+        method = usual(parsed.backbone or settings().backbone, asked={*values, *asked})
+        values = {"method": method.word} | values
     matching = preset(wanted).matching.having(**values)
     matching.check()
     return matching

@@ -109,6 +109,11 @@ class FeatureStore:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def as_indexed(asked: Preparation, gallery: Gallery) -> bool:
+    """Whether a photo of an index would be prepared as it was for the index, so that its features are there."""
+    return asked == Preparation(detector=gallery.manifest.detector, seed=asked.seed)
+
+
 def _pack(features: Features) -> bytes:
     tensors: Mapping[str, torch.Tensor] = {
         "embedding": features.embedding, f"grid {grid_name(features.grid)}": features.patches.half(),

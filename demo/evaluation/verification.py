@@ -12,7 +12,8 @@ from demo.backbones import Backbone, Features
 from demo.errors import BadSetting, DemoError
 from demo.evaluation.datasets import Pair
 from demo.evaluation.rates import FARS, Roc, fold_accuracies, roc
-from demo.evaluation.store import FeatureStore
+from demo.evaluation.store import FeatureStore, as_indexed
+from demo.gallery import Gallery, Photo
 from demo.methods import METHODS, STAGE1, Matching, Method, load_method, ready, rerank
 from demo.query import Preparation
 
@@ -100,14 +101,16 @@ class VerificationResult:
 
 def verify_pairs(pairs: Sequence[Pair], backbone: Backbone, preparations: tuple[Preparation, Preparation],
                  matching: Matching = Matching(), *, methods: Mapping[str, Method] | None = None,  # noqa: B008
-                 store: FeatureStore | None = None, progress: Progress = iter) -> VerificationResult:
+                 store: FeatureStore | None = None, gallery: Gallery | None = None,
+                 progress: Progress = iter) -> VerificationResult:
     """Accuracy over folds, ROC, AUC, EER and TAR at FAR of every method.
 
     preparations: how the first and the second photo of each pair are altered: of pair number n the first with its seed
     + n, the second with its seed + n + the number of pairs, so that the two do not wear the same mask. matching: the
     methods' options and grid; its alpha is that of every method that is mixed with the cosine (None: each method's
-    own). methods: word → method on this backbone, Stage 1 among them; default: all that are ready. Pairs must have
-    folds. BadSetting where one kind of pairs is missing after skipping photos that cannot be used.
+    own). methods: word → method on this backbone, Stage 1 among them; default: all that are ready. gallery: an index in
+    which features of photos that nothing happens to are looked up first. Pairs must have folds. BadSetting where one
+    kind of pairs is missing after skipping photos that cannot be used.
     """
     for asked in preparations:
         asked.check()
@@ -116,7 +119,8 @@ def verify_pairs(pairs: Sequence[Pair], backbone: Backbone, preparations: tuple[
         methods = {word: load_method(word, backbone) for word in ready(backbone)}
     found: dict[str, list[float]] = {word: [] for word in methods}
     used, skipped = [], []
-    for batch, first, second in _batches(pairs, preparations, store or FeatureStore(None, backbone), skipped, progress):
+    faces = _Faces(store or FeatureStore(None, backbone), gallery)
+    for batch, first, second in _batches(pairs, preparations, faces, skipped, progress):
         for word, method in methods.items():
             grid = matching.grid if method.uses_grid else None
             found[word].extend(method.pairs(first, second, matching.of(word), grid).double().cpu().tolist())
@@ -141,13 +145,29 @@ def verify_pairs(pairs: Sequence[Pair], backbone: Backbone, preparations: tuple[
     return VerificationResult(tuple(results), same, len(np.unique(folds)), tuple(skipped))
 
 
-def _batches(pairs: Sequence[Pair], preparations: tuple[Preparation, Preparation], store: FeatureStore, skipped: list,
+class _Faces:
+    """Features of photos, of an index where they are in it."""
+
+    def __init__(self, store: FeatureStore, gallery: Gallery | None):
+        self.store, self.gallery = store, gallery
+        self.rows = {} if gallery is None else {gallery.photo_file(row).resolve(): row for row in range(len(gallery))}
+
+    def of(self, photo: Photo, asked: Preparation) -> Features:
+        """Batch of one. Raises as ``FeatureStore.features`` does."""
+        if self.gallery is not None and as_indexed(asked, self.gallery):
+            row = self.rows.get(photo.file.resolve())
+            if row is not None:
+                return self.gallery.whole([row])
+        return self.store.features(photo.file, asked)
+
+
+def _batches(pairs: Sequence[Pair], preparations: tuple[Preparation, Preparation], faces: _Faces, skipped: list,
              progress: Progress) -> Iterator[tuple[list[Pair], Features, Features]]:
     """Pairs with the features of both sides, a batch at a time; adds those that cannot be used to ``skipped``."""
     batch, stacked = [], ([], [])
     for number, pair in enumerate(progress(pairs)):
         try:
-            found = [store.features(photo.file, replace(asked, seed=asked.seed + number + side * len(pairs)))
+            found = [faces.of(photo, replace(asked, seed=asked.seed + number + side * len(pairs)))
                      for side, (photo, asked) in enumerate(zip((pair.first, pair.second), preparations, strict=True))]
         except DemoError as error:
             skipped.append((pair.first.path, pair.second.path, str(error)))

@@ -21,7 +21,7 @@ from demo.errors import DemoError
 from demo.evaluation.journal import Journal
 from demo.evaluation.protocol import QueryPhoto
 from demo.evaluation.ranking import SEARCH, Measured, Ranker
-from demo.evaluation.store import FeatureStore
+from demo.evaluation.store import FeatureStore, as_indexed
 from demo.evaluation.versions import scores_versions
 from demo.methods import Matching
 from demo.query import Clock, Preparation
@@ -110,7 +110,7 @@ class Work:
     def _features(self, photo: QueryPhoto, asked: Preparation, clock: Clock) -> Features:
         """Features of a query. A gallery photo that nothing happens to has them in the index."""
         gallery = self.ranker.gallery
-        if photo.row is not None and as_stored(asked, gallery.manifest.detector):
+        if photo.row is not None and as_indexed(asked, gallery):
             with clock.step("index"):
                 wanted = {matching.grid for matching in self.settings} & set(self.ranker.identifier.backbone.info.grids)
                 return replace(gallery.features([photo.row]), maps={
@@ -125,14 +125,9 @@ class Work:
             features = self.store.key(Path(photo.file), asked, gallery)
         except OSError:
             return ""
-        stored = photo.row is not None and as_stored(asked, gallery.manifest.detector)
+        stored = photo.row is not None and as_indexed(asked, gallery)
         parts = [features, stored, gallery.sha256, photo.identity, scores_versions()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def as_stored(asked: Preparation, detector: str) -> bool:
-    """Whether a photo would be prepared as it was for an index made with a detector."""
-    return asked == Preparation(detector=detector, seed=asked.seed)
 
 
 def measured_in_order(work: Work, queries: Sequence[QueryPhoto], problems: Sequence[str],

@@ -188,7 +188,8 @@ def open_or_build(folder: str | Path, backbone: Backbone, cache: str | Path | No
                   detector: str = DEFAULT_DETECTOR, limits: Limits = Limits(), progress: Progress | None = None,
                   photos: Sequence[Photo] | None = None, known: Path | None = None) -> Gallery:
     """The gallery of a folder, made if need be. limits, photos: as for ``demo.gallery.build.build_index``. known: an
-    index, or a folder that has one, of which photos that are in it too are taken.
+    index, or a folder that has one, of which photos that are in it too are taken; it is opened itself where it is just
+    of these photos.
 
     An index that is there for this backbone and its weights is opened as it is. Otherwise the folder's photos
     are indexed under ``cache`` (default: the user's cache folder), never inside the folder, and an index already
@@ -203,7 +204,12 @@ def open_or_build(folder: str | Path, backbone: Backbone, cache: str | Path | No
     else:
         place = "\n".join([place, *(f"{photo.path},{photo.identity}" for photo in photos)])
     out = Path(cache or user_cache()) / sha1(place.encode()).hexdigest()[:16]
-    known = None if known is None else find_index(known, backbone.name)
+    if known is None:
+        return Gallery.build(folder, backbone, out, detector=detector, limits=limits, progress=progress, photos=photos)
+    known = find_index(known, backbone.name)
+    made = Manifest.read(known)
+    wanted = list_photos(folder) if photos is None else photos
+    if made.photos == Path(folder).resolve() and made.detector == detector and made.holds(wanted):
+        return Gallery.open(known, backbone, limits=limits)
     return Gallery.build(folder, backbone, out, detector=detector, limits=limits, progress=progress, photos=photos,
-                         known=known,
-                         grids=None if known is None else Manifest.read(known).grids)
+                         known=known, grids=made.grids)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from demo.backbones import Grid, grid_name, parse_grid
 from demo.errors import BadGallery
 from demo.files import write_whole
+from demo.gallery.folder import Photo
 from demo.weights import sha256
 
 FORMAT = 1
@@ -92,6 +94,13 @@ class Manifest:
             if isinstance(error, BadGallery):
                 raise
             raise BadGallery(f"The gallery index {folder} is damaged: build the gallery again.") from None
+
+    def holds(self, photos: Sequence[Photo]) -> bool:
+        """Whether the index is of just these photos, as they are now."""
+        kept = {entry.path: (entry.sha256, entry.identity) for entry in self.entries}
+        kept |= {failure.path: (failure.sha256, None) for failure in self.failures}
+        return len(kept) == len(photos) and all(
+            kept.get(photo.path) in ((photo.sha256, photo.identity), (photo.sha256, None)) for photo in photos)
 
     def damaged(self, folder: Path) -> list[str]:
         """Names of arrays that are missing from ``folder`` or differ from what was built."""

@@ -7,7 +7,7 @@ import binascii
 from functools import cache
 
 import gradio as gr
-from gradio.data_classes import ImageData
+from gradio.data_classes import GradioRootModel, ImageData
 from pydantic import ConfigDict, ValidationError, model_validator
 
 from demo.errors import BadPhoto
@@ -109,6 +109,43 @@ class PhotoInput(gr.Image):
         if kept is not None:
             uploads().offer(kept)
         return super().postprocess(kept)
+
+
+class SentPhotos(GradioRootModel):
+    """What a request sends as photos. Whatever else it sends reads as none."""
+
+    root: list[SentPhoto] = []
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read(cls, value, handler):
+        try:
+            return handler(value)
+        except ValidationError:
+            return cls.model_construct(root=[])
+
+
+class PhotosInput(gr.File):
+    """A file input for several photos, under the rules of PhotoInput."""
+
+    is_template = True
+
+    @property
+    def data_model(self):
+        """So that whatever is sent is read; gr.File sets its own in each object."""
+        return SentPhotos
+
+    @data_model.setter
+    def data_model(self, _):
+        return
+
+    def preprocess(self, payload: SentPhotos | None) -> list[str] | None:
+        if payload is None:
+            return None
+        files = [uploads().known(one.path) for one in payload.root]
+        if not files or None in files:
+            raise gr.Error("Upload the photos first.", print_exception=False)
+        return [file for file in files if file is not None]
 
 
 class ArchiveInput(gr.File):

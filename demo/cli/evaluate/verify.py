@@ -23,6 +23,7 @@ from demo.cli.options import add_fields
 from demo.evaluation.datasets import DATASETS, drawn_pairs, pairs_of, photos_of
 from demo.evaluation.verification import verify_pairs
 from demo.fields import fields_of
+from demo.gallery import Gallery
 from demo.identify import json_text
 from demo.methods import METHODS, load_method
 from demo.methods.h2l import H2L
@@ -41,6 +42,8 @@ def add(actions) -> None:
     which = action.add_mutually_exclusive_group()
     which.add_argument("--pairs", type=Path, metavar="FILE", help="the pair list (default: where the release has it)")
     which.add_argument("--draw", type=positive, metavar="N", help="draw N pairs of one person and N of two instead")
+    action.add_argument("--index", type=Path, metavar="DIR", help="an index of these photos, where there is one, so "
+                        "that unaltered ones are not computed again")
     add_backbone(action)
     add_preparation(action)
     add_fields(action, [one for one in fields_of(Preparation) if one.name == "alteration"], suffix=SECOND)
@@ -63,7 +66,8 @@ def _verify(parsed) -> None:
     methods = model and {word: load_method(word, backbone, model=model) for word, method in METHODS.items()
                          if not method.trained or word == H2L.word}
     result = verify_pairs(pairs, backbone, (first, replace(first, alteration=parsed.occlude_second, style=None)),
-                          matching, methods=methods, store=store_of(backbone), progress=_progress)
+                          matching, methods=methods, store=store_of(backbone), progress=_progress,
+                          gallery=Gallery.open(parsed.index, backbone) if parsed.index else None)
     print(json_text(result.as_json()) if parsed.json else result.as_table())
 
 

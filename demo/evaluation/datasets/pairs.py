@@ -142,29 +142,35 @@ def drawn_pairs(photos: Sequence[Photo], count: int, seed: int = 0, folds: int =
     """Pairs drawn from labelled photos: up to ``count`` of one person and ``count`` of two, no pair twice.
 
     People are dealt out to ``folds`` folds and both people of a pair are in its fold, so no fold has a person of
-    another. Of each person's pairs a first is drawn before anybody's second. Same seed, same pairs. BadSetting
-    where the photos give no pair of one person, or none of two.
+    another; each fold has an equal part of either kind, as far as its people suffice. Of each person's pairs a first is
+    drawn before anybody's second. Same seed, same pairs. BadSetting where the photos give no pair of one person, or
+    none of two.
     """
     generator = np.random.default_rng(seed)
     people: dict[str, list[Photo]] = {}
     for photo in photos:
         people.setdefault(photo.identity, []).append(photo)
     names = sorted(people)
+
+    def quota(fold: int) -> int:
+        return count // folds + (fold < count % folds)
+
     folds = max(1, min(folds, sum(len(own) > 1 for own in people.values()), len(names) // 2))
     order = sorted(generator.permutation(len(names)), key=lambda slot: len(people[names[slot]]) < 2)
     fold_of = {names[slot]: number % folds for number, slot in enumerate(order)}  # several photos first: all get some
-    turns = []
+    turns: dict[int, list] = {fold: [] for fold in range(folds)}
     for name in names:
         own = list(combinations(people[name], 2))
         shuffled = (own[slot] for slot in generator.permutation(len(own)))
-        turns += [(turn, generator.random(), *pair) for turn, pair in enumerate(shuffled)]
-    genuine = [Pair(first, second, True, fold_of[first.identity])
-               for _, _, first, second in sorted(turns, key=lambda item: item[:2])[:count]]
+        turns[fold_of[name]] += [(turn, generator.random(), *pair) for turn, pair in enumerate(shuffled)]
+    genuine = []
+    for fold, own in turns.items():
+        chosen = sorted(own, key=lambda item: item[:2])[:quota(fold)]
+        genuine += [Pair(first, second, True, fold) for _, _, first, second in chosen]
     strangers = []
     for fold in range(folds):
         members = [photo for photo in photos if fold_of[photo.identity] == fold]
-        quota = count // folds + (fold < count % folds)
-        strangers += [Pair(*pair, False, fold) for pair in _strangers(members, quota, generator)]
+        strangers += [Pair(*pair, False, fold) for pair in _strangers(members, quota(fold), generator)]
     if not (genuine and strangers):
         raise BadSetting("Pairs need a person with two photos, and photos of two people.")
     return genuine + strangers

@@ -60,11 +60,12 @@ class Dots:
 
 @dataclass(frozen=True)
 class Score:
-    """A measured value that a paper reports too. method: in the words of ``paper``. values: metric → number."""
+    """A measured value that a paper reports too. method: in the words of ``paper``. values: metric → number, or mean
+    and interval."""
 
     alteration: str
     method: str
-    values: Mapping[str, float]
+    values: Mapping[str, float | Interval]
 
     def as_json(self) -> dict:
         return {"alteration": self.alteration, "method": self.method,
@@ -110,6 +111,11 @@ def pivot(tables: Mapping[str, Table], words: int) -> list[Sheet]:
 def value_of(cell: Cell) -> float:
     """The number in a cell that has one."""
     return cell.mean if isinstance(cell, Interval) else float(cell)
+
+
+def mean_of(value: float | Sequence[float]) -> float:
+    """The number of a score as JSON has it: itself, or of [mean, low, high] the mean."""
+    return value[0] if isinstance(value, Sequence) else value
 
 
 def _rounded(value):

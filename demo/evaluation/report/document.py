@@ -117,9 +117,9 @@ class Document:
 
     def _data(self) -> Iterator[Block]:
         yield Heading(2, "Data")
-        yield Grid("", ("data", "gallery", "queries", "metrics"), tuple(
-            (one["name"], f"{one['photos']} photos of {one['people']} people", f"{one['queries']} ({one['protocol']})",
-             one["metrics"]) for one in self.results["data"]))
+        yield Grid("", ("data", "backbone", "gallery", "queries", "metrics"), tuple(
+            (one["name"], one["backbone"], f"{one['photos']} photos of {one['people']} people",
+             f"{one['queries']} ({one['protocol']})", one["metrics"]) for one in self.results["data"]))
 
     def _environment(self) -> Iterator[Block]:
         used = self.results["environment"]
@@ -139,15 +139,17 @@ class Document:
 def _published(paper: list[Mapping]) -> Grid:
     """The papers' numbers, beside ours where the same data set was measured."""
     metrics = list(dict.fromkeys(metric for one in paper for metric in one["values"]))
-    backbones: set[str] = {one["our_backbone"] for one in paper if one["our_backbone"]}
+    backbones = list(dict.fromkeys(name for one in paper for name in one["ours"]))
     titles = {info.name: info.title for info in available()}
-    ours = [f"ours ({', '.join(titles.get(name, name) for name in sorted(backbones))})"] if backbones else []
+    shown = [metric for metric in metrics if any(metric in ours for one in paper for ours in one["ours"].values())]
     rows = tuple((
         one["item"], f"{one['data']}, {one['alteration']}", " ".join(filter(None, (one["backbone"], one["method"]))),
         *(_paper_cell(one["values"].get(metric)) for metric in metrics),
-        *([" / ".join(_paper_cell(value) for value in one["ours"].values()) or "-"] if ours else []))
+        *(" / ".join(_cell(value) for value in one["ours"].get(name, {}).values()) or "-" for name in backbones))
         for one in paper)
     note = "Percent; seconds for all queries, on the authors' GPU." if "seconds" in metrics else "Percent."
+    note += " Ours with 95 % intervals over people." if backbones else ""
+    ours = (f"ours, {titles.get(name, name)}: {' / '.join(shown)}" for name in backbones)
     return Grid("The papers' numbers", ("item", "data", "method", *metrics, *ours), rows, note, folded=not backbones)
 
 

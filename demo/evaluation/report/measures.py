@@ -10,6 +10,7 @@ from demo.errors import BadSetting
 from demo.evaluation.ablations import ABLATIONS, GAIN, Table
 from demo.evaluation.beyond import beyond
 from demo.evaluation.faithfulness import BEST, CENTRE, RANDOM, Faithfulness, faithfulness
+from demo.evaluation.interval import Interval
 from demo.evaluation.naming import score_name
 from demo.evaluation.report.content import METRICS, UNALTERED, Dots, Finding, Lines, Score, Sheet, pivot, value_of
 from demo.evaluation.report.source import Source
@@ -17,7 +18,6 @@ from demo.evaluation.variants import VARIANTS
 from demo.evaluation.verification import verify_pairs
 from demo.methods import METHODS, Matching
 from demo.methods.emd import Emd, EmdOptions
-from demo.query import Preparation
 
 #: Alterations of a section: words of ALTERATIONS, None = the photos as they are.
 Kinds = Sequence[str | None]
@@ -42,7 +42,7 @@ def identification(source: Source, kinds: Kinds, limit: int | None = None) -> Fi
             name: found.stage2[matching] for name, matching in settings.items()}
         rows += [(word(kind), name, *one.ends, one.gains[0].text(2, sign=True) if one.gains else "-")
                  for name, one in each.items()]
-        scores += [Score(word(kind), name, one.as_json()) for name, one in each.items()]
+        scores += [Score(word(kind), name, dict(zip(METRICS, one.ends, strict=True))) for name, one in each.items()]
         counts.append(f"{found.stage1.queries} {word(kind)}" + (
             f" ({len(found.skipped)} skipped)" if found.skipped else ""))
     names = list(dict.fromkeys(row[1] for row in rows))
@@ -106,8 +106,9 @@ def verification(source: Source, kinds: Kinds) -> Finding:
     pairs, origin = source.verification_pairs()
     sheets, plots, scores, heads = [], [], [], []
     for kind in kinds:
-        found = verify_pairs(pairs, source.identifier.backbone, (Preparation(alteration=kind), Preparation()),
-                             store=source.store(source.identifier), progress=source.bar(kind))
+        found = verify_pairs(pairs, source.identifier.backbone, (source.preparation(kind), source.preparation(None)),
+                             store=source.store(source.identifier), gallery=source.identifier.gallery,
+                             progress=source.bar(kind))
         each = [method.as_json() for method in found.methods]
         names = [method.title for method in found.methods]
         fars = [far for far in each[0]["tar_at_far"] if each[0]["tar_at_far"][far] is not None]
@@ -128,8 +129,8 @@ def verification(source: Source, kinds: Kinds) -> Finding:
 
 def beyond_the_papers(source: Source, kinds: Kinds) -> Finding:
     """Other distances for Stage 2, with paired intervals against the papers' EMD."""
-    found = beyond(source.identifier, source.queries(None), list(kinds), store=source.store(source.identifier),
-                   progress=source.bar("all alterations"))
+    found = beyond(source.identifier, source.queries(None), list(kinds), source.preparation(None),
+                   store=source.store(source.identifier), progress=source.bar("all alterations"))
     names = [name.replace("**", "") for name in found.variants]
     counts = ", ".join(f"{scores.shape[1]} {word(kind)}" for kind, scores in found.scores.items())
     note = f"Queries: {counts}; {len(found.skipped)} skipped."
@@ -153,7 +154,7 @@ def faithful(source: Source, kinds: Kinds) -> Finding:
     """Deletion and insertion of patches in the order of every explanation."""
     (kind,) = kinds
     found = faithfulness(source.identifier, source.queries(None, source.scale.explained),
-                         Preparation(alteration=kind), progress=source.bar(kind))
+                         source.preparation(kind), progress=source.bar(kind))
     covered = f"; {100 * found.area.mean:.1f} % of the face is covered" if found.area else ""
     note = (f"{found.queries} {word(kind)} queries, each against the nearest photo of its person; patches removed by "
             f"{found.removal}{covered}; {len(found.skipped)} skipped. Gain: insertion area less deletion area.")
@@ -225,7 +226,8 @@ def _scores(tables: Mapping[str, Table], words: int, method: Name) -> list[Score
     for kind, table in tables.items():
         for row in table.rows:
             cells = dict(zip(table.columns, row, strict=True))
-            values = {metric: value_of(cells[metric]) for metric in METRICS}
+            values: dict[str, float | Interval] = {
+                metric: cell for metric in METRICS if not isinstance(cell := cells[metric], str)}
             if "verification accuracy" in cells:
                 values["accuracy"] = value_of(cells["verification accuracy"])
             if "ms per query" in cells:

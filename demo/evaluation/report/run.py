@@ -38,8 +38,8 @@ def make_report(sources: Sequence[Source], names: Sequence[str], folder: Path, c
     if unknown:
         raise BadSetting(f"There is no section {unknown[0]!r}: choose from {', '.join(SECTIONS)}.")
     sections, done = [], 0
-    measured = {name: [source for source in sources if source.only is None or name in source.only] for name in names}
-    for section in (SECTIONS[name] for name in names):
+    measured = {name: [source for source in sources if source.kinds(name, SECTIONS[name].kinds)] for name in names}
+    for section in (SECTIONS[name] for name in names if measured[name]):
         findings = []
         for source in measured[section.name]:
             place, done = folder / f"{section_key(section, source)}.json", done + 1
@@ -53,12 +53,42 @@ def make_report(sources: Sequence[Source], names: Sequence[str], folder: Path, c
             "items": items_of(sections, sources)}
 
 
+def kept_beside(old: dict, new: dict) -> dict:
+    """The new report with what only the old one holds: sections, and findings of data sets in sections of both. Texts
+    and commands are those of the new one; beside the papers' numbers stand those of both."""
+    sections = {section["name"]: section for section in new["sections"]}
+    for section in old["sections"]:
+        mine = sections.setdefault(section["name"], section)
+        if mine is section:
+            continue
+        known = {found["data"] for found in mine["findings"]}
+        mine["findings"] = [found for found in section["findings"] if found["data"] not in known] + mine["findings"]
+        before = {_row(one): one["ours"] for one in section["paper"]}
+        for one in mine["paper"]:
+            one["ours"] = {**before.get(_row(one), {}), **one["ours"]}
+    names = {one["name"] for one in new["data"]}
+    ours = {(item["paper"], item["what"]): item for item in old["items"]}
+    for item in new["items"]:
+        before = ours.get((item["paper"], item["what"]), {"ours": {}, "of": ""})
+        item["ours"] = {**before["ours"], **item["ours"]}
+        item["of"] = item["of"] or before["of"]
+    commands = dict.fromkeys([*old["command"].splitlines(), *new["command"].splitlines()])
+    data = [one for one in old["data"] if one["name"] not in names] + new["data"]
+    return {**old, **new, "command": "\n".join(commands), "data": data,
+            "sections": [sections[name] for name in SECTIONS if name in sections]}
+
+
+def _row(paper: Mapping) -> tuple:
+    """Which of the papers' numbers it is."""
+    return tuple(paper[name] for name in ("item", "data", "alteration", "backbone", "method"))
+
+
 def _kept(place: Path, section: Section, source: Source) -> dict:
     if place.is_file():
         return json.loads(place.read_text(encoding="utf-8"))
     began = time.perf_counter()
     try:
-        found = section.measure(source, section.kinds).as_json()
+        found = section.measure(source, source.kinds(section.name, section.kinds)).as_json()
     except DemoError as error:
         return {"missing": str(error)}  # not kept: what is missing may be there next time
     found |= {"seconds": round(time.perf_counter() - began, 1), "load": _load()}
@@ -74,7 +104,8 @@ def section_key(section: Section, source: Source) -> str:
     backbone, gallery = identifier.backbone, identifier.gallery
     photos = [(photo.path, photo.sha256) for photo in source.photos or ()]
     among = [info.name for info in available(backbone.info.folder) if info.ready and info.name in section.among]
-    parts = [section.name, section.version, section.kinds, section.varies, among, source.chosen(section.kinds),
+    kinds = source.kinds(section.name, section.kinds)
+    parts = [section.name, section.version, kinds, section.varies, among, source.chosen(kinds),
              photos, asdict(source.scale), source.dataset, backbone.name, backbone.weights_sha256, gallery.sha256,
              {word: method.key for word, method in identifier.ready().items()}, str(backbone.device),
              Matching().values(), asdict(Preparation()), scores_versions()]

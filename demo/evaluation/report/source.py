@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -46,8 +46,11 @@ QUICK = Scale(queries=24, timed=12, attacked=6, explained=4, pairs=60)
 @dataclass(frozen=True)
 class Source:
     """name: what the report calls it. identify: backbone name → an identifier of its gallery. photos: query photos
-    (None = leave one out). dataset: its name in DATASETS if it is one of the papers', which is then measured by their
-    protocol. pairs: the official pairs, where they lie with it. only: the sections it is for (None = all)."""
+    (None = leave one out). every: all photos of a data set, those without a face among them, which are its queries when
+    they are altered. dataset: its name in DATASETS if it is one of the papers', which is then measured by their
+    protocol. pairs: the official pairs, where they lie with it. only: the sections it is for, each with the alterations
+    that are measured of it there, None = all that the section has (None = every section). jobs: queries measured at a
+    time."""
 
     name: str
     identify: Callable[[str], Identifier] = field(repr=False)
@@ -55,9 +58,11 @@ class Source:
     backbone: str
     scale: Scale = Scale()
     photos: Sequence[Photo] | None = field(default=None, repr=False)
+    every: Sequence[Photo] | None = field(default=None, repr=False)
     dataset: str | None = None
     pairs: Sequence[Pair] | None = field(default=None, repr=False)
-    only: Sequence[str] | None = None
+    only: Mapping[str, Sequence[str | None] | None] | None = None
+    jobs: int = 1
     progress: Progress = field(default=lambda items, words: items, repr=False)
     _known: dict[str | None, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -65,9 +70,20 @@ class Source:
     def identifier(self) -> Identifier:
         return self.identify(self.backbone)
 
+    def preparation(self, kind: str | None) -> Preparation:
+        """Of the queries: altered so, found by the detector that the gallery was made with."""
+        return Preparation(alteration=kind, detector=self.identifier.gallery.manifest.detector)
+
     @property
     def reading(self) -> str:
         return "paper" if self.dataset else "corrected"
+
+    def kinds(self, section: str, every: Sequence[str | None]) -> Sequence[str | None]:
+        """Which of a section's alterations are measured here; empty where it is not for this."""
+        if self.only is None:
+            return every
+        chosen = self.only.get(section, ())
+        return every if chosen is None else [kind for kind in every if kind in chosen]
 
     def gallery_photos(self) -> list[Photo]:
         gallery = self.identifier.gallery
@@ -86,7 +102,7 @@ class Source:
         if self.photos is not None:
             return query_set(self.photos, gallery, exclude_source=not self.dataset)
         if self.dataset and kind:
-            return query_set(self.gallery_photos(), gallery, exclude_source=False)
+            return query_set(self.every or self.gallery_photos(), gallery, exclude_source=False)
         return leave_one_out(gallery, self.reading)
 
     def _few(self, queries: Sequence[QueryPhoto], limit: int | None) -> list[QueryPhoto]:
@@ -115,9 +131,10 @@ class Source:
     def measure(self, kind: str | None, settings: Sequence[Matching], *, bounds: Sequence[int] = (),
                 limit: int | None = None) -> Evaluation:
         """Every setting on the queries altered in one way."""
-        found = evaluate(self.identifier, self.queries(kind, limit), settings, Preparation(alteration=kind),
+        found = evaluate(self.identifier, self.queries(kind, limit), settings,
+                         self.preparation(kind),
                          reading=self.reading, store=self.store(self.identifier), bounds=bounds,
-                         progress=self.bar(kind))
+                         progress=self.bar(kind), jobs=self.jobs)
         if not found.stage1.queries:
             raise BadSetting("No query could be used: " + (found.skipped[0][1] if found.skipped else "there is none."))
         return found
@@ -125,7 +142,8 @@ class Source:
     def bench(self, kind: str | None, limit: int | None = None) -> Bench:
         """What ``demo.evaluation.ablations`` measures with."""
         return Bench(self.identify, lambda identifier: self.queries(kind, limit, identifier), self.store,
-                     self.backbone, Preparation(alteration=kind), reading=self.reading, progress=self.bar(kind))
+                     self.backbone, self.preparation(kind), reading=self.reading,
+                     progress=self.bar(kind), jobs=self.jobs)
 
     def verification_pairs(self) -> tuple[Sequence[Pair], str]:
         """Pairs, and where they come from in words."""

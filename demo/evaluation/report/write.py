@@ -15,6 +15,14 @@ from demo.files import write_whole
 RESULTS, MARKDOWN, PAGE = "results.json", "report.md", "report.html"
 
 
+def read_results(out: Path) -> dict:
+    """What ``write_report`` wrote; BadSetting where it cannot be read."""
+    try:
+        return json.loads((out / RESULTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise BadSetting(f"There is no report in {out.name} to keep: leave --keep out.") from None
+
+
 def write_report(results: dict, out: Path) -> Document:
     """Each file is written whole or not at all; figures of an earlier report that are no longer in it are removed."""
     document = Document(results)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -20,6 +21,7 @@ from demo.ui.choices import (
     Choices,
     compare_choices,
     face_field,
+    filled,
     in_order,
     link_of,
     preparation_of,
@@ -32,10 +34,11 @@ from demo.ui.engine import Engine
 from demo.ui.pages.downloads import COMPARISON, DownloadRow, compared_png
 from demo.ui.pages.identify import FACE, HEAVY, QUICK
 from demo.ui.parameters import event_value, photo_field
+from demo.ui.problems import for_visitors
 from demo.ui.views.commands import compare_command
 from demo.ui.views.examples import EXAMPLES, FIRST
 from demo.ui.views.verdicts import Compared, compared_value, verdicts_value
-from demo.ui.widgets import changes, control, entered, gallery_choices, style_choices
+from demo.ui.widgets import changes, control, entered, gallery_choices, keep_fresh, pairs, style_choices
 from demo.verify import verify
 
 log = logging.getLogger("demo")
@@ -77,7 +80,7 @@ def compare_page(engine: Engine, blocks: gr.Blocks) -> None:
             command = gr.Code(language=None, label="The same answer on the command line", interactive=False,
                               lines=1, wrap_lines=True, visible=False, elem_id="compare-command")
     result = gr.State(time_to_live=1800)
-    run = {"fn": does.run, "inputs": [*photos.values(), faces, *form.values()],
+    run = {"fn": does.run, "inputs": [*photos.values(), faces, result, *form.values()],
            "outputs": [verdicts, inspector, downloads.row, command, result],
            "concurrency_id": HEAVY, "concurrency_limit": engine.settings.jobs, "api_visibility": "private",
            "show_progress": "minimal", "show_progress_on": [verdicts], "trigger_mode": "always_last"}
@@ -85,8 +88,8 @@ def compare_page(engine: Engine, blocks: gr.Blocks) -> None:
         entered(form[f"occlude{suffix}"])(style_choices, form[f"occlude{suffix}"], form[f"style{suffix}"], **QUICK)
         photos[photo].input(lambda chosen, which=which: _replaced(chosen, which, 0), faces, faces,
                             **QUICK).then(**run)
-    gr.on([changes(part) for part in form.values()], **run)
-    go.click(**run)
+    gr.on([event for part in form.values() for event in changes(part)], **run)
+    go.click(lambda: None, None, result, **QUICK).then(**run)
     verdicts.face(does.choose_face, faces, faces, **QUICK).then(**run)
     blocks.load(does.open_link, None, [*photos.values(), *form.values()], **QUICK).then(**run)
     downloads.wire(result, HEAVY, QUICK)
@@ -112,6 +115,7 @@ def _lay_out(engine: Engine, choices: Choices) -> tuple[dict[str, PhotoInput], d
     gr.Markdown("Processed in memory, erased within the hour, never kept or used for training.", elem_classes="hint")
     with gr.Accordion("Settings", open=False, elem_id="compare-settings"):
         form["gallery"] = control(choices["gallery"], offered=gallery_choices(engine), elem_id="compare-gallery")
+        keep_fresh(form["gallery"], engine, QUICK)
         form["backbone"] = control(choices["backbone"], elem_id="compare-backbone")
         form |= {word: control(one) for word, one in choices.items() if word not in form}
     return photos, {word: form[word] for word in choices}
@@ -140,19 +144,25 @@ class CompareHandlers:
         first, second = photos
         one, other = (preparation_of(self.choices, values, face, suffix)
                       for face, suffix in zip(faces, PHOTOS.values(), strict=True))
-        return Compared(verify(first, second, identifier, one, other))
+        one.check()
+        other.check()
+        with self.engine.answering():
+            return Compared(verify(first, second, identifier, one, other))
 
-    def run(self, first, second, faces, *choices, progress=gr.Progress()):  # noqa: B008
-        """The form → what the page shows."""
-        values = dict(zip(self.choices, choices, strict=True))
+    def run(self, first, second, faces, shown: Compared | None, *choices, progress=gr.Progress()):  # noqa: B008
+        """The form → what the page shows. shown: what it shows now, and goes on showing where it is asked for again."""
+        values = filled(self.choices, choices)
+        asked = first, second, tuple(faces), tuple(values.values())
+        if shown is not None and shown.asked == asked:
+            return (gr.skip(),) * 5
         if first is None or second is None:
             return _problem("Add two photos to compare them.")
         try:
-            compared = self.compute((first, second), faces, values, progress)
+            compared = replace(self.compute((first, second), faces, values, progress), asked=asked)
             value = verdicts_value(compared.found) | {"link": link_of(self.choices, values, self.start)}
             views = compared_value(compared.found)
         except DemoError as error:
-            return _problem(str(error))
+            return _problem(for_visitors(error, self.engine.settings))
         except Exception:
             code = secrets.token_hex(3)
             log.exception("comparison failed, code %s", code)
@@ -170,6 +180,7 @@ class CompareHandlers:
         other = self.engine.settings.galleries / self.engine.settings.gallery / example.truth / "01.jpg"
         values = values_from_link(self.choices, dict(request.query_params) if request else {}, self.start)
         shown = values | {style: style_choices(values[alter], values[style]) for style, alter in _ALTERED_BY.items()}
+        shown["gallery"] = gr.Dropdown(pairs(gallery_choices(self.engine)), value=values["gallery"])
         return str(example.photo), str(other) if other.is_file() else None, *shown.values()
 
     def answer(self, values: Mapping[str, Any], progress: gr.Progress):

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.events import Dependency
 
 from demo.backbones import parse_grid
 from demo.faces import alter, find_face, load_photo
@@ -19,9 +20,10 @@ from demo.query import Preparation
 from demo.ui.choices import FINEST, UNSET, Choices, Display, grids_of, rerankings, rerankings_told, usual
 from demo.ui.components import ExampleStrip, PhotoInput
 from demo.ui.engine import Engine
+from demo.ui.pages.own import bring_your_own
 from demo.ui.views.board import photo_thumb
 from demo.ui.views.examples import EXAMPLES, FIRST, Example
-from demo.ui.widgets import changes, control, entered, gallery_choices, pairs, style_choices
+from demo.ui.widgets import changes, control, entered, gallery_choices, keep_fresh, pairs, style_choices
 
 #: Choices with a place of their own; all others are method settings.
 PLACED = ("occlude", "style", "gallery", "backbone", "stage2")
@@ -62,13 +64,14 @@ class Form:
     face: gr.State
     shuffle: gr.Button
     preset: gr.Radio
+    own: Dependency | None
     go: gr.Button
     stop: gr.Button
     controls: dict[str, Component] = field(default_factory=dict)
 
     @classmethod
-    def lay_out(cls, engine: Engine, choices: Choices) -> Form:
-        """Make the components inside the current column."""
+    def lay_out(cls, engine: Engine, choices: Choices, quick: dict) -> Form:
+        """Make the components inside the current column. quick: how events that compute nothing run."""
         example, face = gr.State(""), gr.State(0)
         photo = PhotoInput(label="Photo", type="filepath", sources=["upload", "clipboard", "webcam"], height=230,
                            elem_id="photo", webcam_options=gr.WebcamOptions(mirror=True))
@@ -85,6 +88,8 @@ class Form:
             add("style", visible=False, min_width=120, scale=2)
             shuffle = gr.Button("Shuffle", size="md", min_width=90, scale=1, elem_id="shuffle", visible=False)
         add("gallery", offered=gallery_choices(engine))
+        keep_fresh(made["gallery"], engine, quick)
+        own = bring_your_own(engine, made["gallery"], quick)
         preset = gr.Radio(pairs({word: one.title for word, one in PRESETS.items()}), value=RECOMMENDED,
                           label="Settings", info=PRESETS[RECOMMENDED].note, elem_id="preset")
         add("backbone")
@@ -95,7 +100,7 @@ class Form:
         with gr.Row(elem_classes="tight"):
             go = gr.Button("Identify", variant="primary", min_width=120, scale=2, elem_id="go")
             stop = gr.Button("Stop", min_width=80, scale=1, elem_id="stop")
-        return cls(photo, strip, example, face, shuffle, preset, go, stop, {word: made[word] for word in choices})
+        return cls(photo, strip, example, face, shuffle, preset, own, go, stop, {word: made[word] for word in choices})
 
     @property
     def components(self) -> list[Component]:
@@ -104,7 +109,7 @@ class Form:
     @property
     def triggers(self) -> list:
         """Events after which the result no longer fits the form."""
-        return [changes(control) for control in self.controls.values()]
+        return [event for control in self.controls.values() for event in changes(control)]
 
     def wire_choices(self, engine: Engine, quick: dict) -> None:
         """What the choices do to each other."""

@@ -26,7 +26,8 @@ from demo.places import ASSETS
 from demo.query import Preparation, asked
 from demo.ui.choices import BOTH, UNSET, rerankings
 from demo.ui.engine import Engine
-from demo.ui.widgets import gallery_choices, pairs
+from demo.ui.problems import for_visitors
+from demo.ui.widgets import gallery_choices, keep_fresh, pairs
 
 log = logging.getLogger("demo")
 
@@ -52,10 +53,10 @@ def results_page(engine: Engine, page: gr.Blocks) -> None:
     shown = gr.HTML(elem_id="report")
     chosen.input(does.show, chosen, shown, **QUICK)
     page.load(does.open_link, None, [chosen, shown], **QUICK)
-    _lay_out_trial(does)
+    _lay_out_trial(does, page)
 
 
-def _lay_out_trial(does: ResultHandlers) -> None:
+def _lay_out_trial(does: ResultHandlers, page: gr.Blocks) -> None:
     engine, settings = does.engine, does.engine.settings
     gr.HTML('<h2 class="part">Measure the loaded gallery</h2>')
     with gr.Row(equal_height=False):
@@ -78,6 +79,8 @@ def _lay_out_trial(does: ResultHandlers) -> None:
         with gr.Column(scale=1, min_width=330):
             said = gr.HTML('<p class="hint">A few queries give a rough idea in seconds; the tables above took all '
                            "of them.</p>", elem_id="measured")
+    keep_fresh(gallery, engine, QUICK)
+    page.load(lambda: gr.Dropdown(choices=pairs(gallery_choices(engine))), None, gallery, **QUICK)
     gallery.input(lambda name: gr.Radio(does.protocols(name), value=LEAVE_ONE_OUT), gallery, protocol, **QUICK)
     go.click(does.measure, [gallery, protocol, alteration, stage2, count], said, concurrency_id=LINE,
              concurrency_limit=1, api_visibility="private", show_progress_on=[said], trigger_mode="once")
@@ -160,7 +163,7 @@ class ResultHandlers:
             found = evaluate(identifier, spread(queries, min(int(count), MOST)), [matching], preparation,
                              progress=watched)
         except DemoError as error:
-            return _html(parts([Text(str(error))]))
+            return _html(parts([Text(for_visitors(error, self.engine.settings))]))
         except Exception:
             code = secrets.token_hex(3)
             log.exception("measurement failed, code %s", code)
