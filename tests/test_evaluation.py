@@ -46,6 +46,8 @@ from demo.methods import Matching
 from demo.query import Clock, Preparation
 from demo.settings import Settings
 
+EMD = Matching(method="emd")
+
 
 @pytest.fixture(scope="module")
 def small(backbone, tmp_path_factory):
@@ -80,9 +82,9 @@ class GalleryFeatures(FeatureStore):
 
 def test_the_lean_ranking_is_the_identifiers(identifier):
     gallery, ranker = identifier.gallery, Ranker(identifier)
-    settings = [Matching(k=20), Matching(k=40, alpha=0.3), Matching().having(weighting="uniform", grid=(4, 4), k=10),
-                Matching(method="h2l", k=15), Matching().having(solver="authors", k=12),
-                Matching().having(solver="authors", k=25), Matching().having(adaptive=True, share=0.7, k=20)]
+    settings = [EMD.having(k=20), EMD.having(k=40, alpha=0.3), EMD.having(weighting="uniform", grid=(4, 4), k=10),
+                Matching(method="h2l", k=15), EMD.having(solver="authors", k=12),
+                EMD.having(solver="authors", k=25), EMD.having(adaptive=True, share=0.7, k=20)]
     rows = (0, 100, 287)
     photos = [QueryPhoto("", gallery.photo_file(row), gallery.entries[row].identity, (row, 5)) for row in rows]
     features = [stored(gallery, row) for row in rows]
@@ -113,7 +115,7 @@ def places(identifier, row, settings, exclude=(), measured=None) -> dict:
 
 def test_re_ranking_everybody_goes_in_parts(identifier, monkeypatch):
     monkeypatch.setattr("demo.evaluation.ranking.CHUNK", 50)
-    matching = Matching().having(alpha=1.0, k=288, weighting="uniform", grid=(4, 4))
+    matching = EMD.having(alpha=1.0, k=288, weighting="uniform", grid=(4, 4))
     found = identifier.rank(SimpleNamespace(features=stored(identifier.gallery, 7)), matching)
     assert places(identifier, 7, [matching])[matching] == [
         rank for rank, match in enumerate(found.stage2) if match.identity == identifier.gallery.entries[7].identity]
@@ -168,13 +170,13 @@ def test_source_photos_are_left_out_by_name_and_by_content(small, tmp_path):
 def test_a_query_whose_only_photo_is_its_source_is_skipped(small):
     row = next(row for row, entry in enumerate(small.gallery.entries) if entry.identity == "d")
     photo = QueryPhoto("d/0.jpg", small.gallery.photo_file(row), "d", (row,))
-    found = evaluate(small, [photo, replace(photo, identity="nobody", exclude=())], [Matching()],
+    found = evaluate(small, [photo, replace(photo, identity="nobody", exclude=())], [EMD],
                      store=GalleryFeatures(small))
     assert found.skipped == (("d/0.jpg", "No other photo of d is in the gallery."),
                              ("d/0.jpg", "No photo of nobody is in the gallery."))
     assert found.stage1.queries == 0
     with pytest.raises(BadSetting, match="metrics"):
-        evaluate(small, [photo], [Matching()], reading="hopeful")
+        evaluate(small, [photo], [EMD], reading="hopeful")
 
 
 @pytest.mark.parametrize(("correct", "relevant", "k", "expected"), [
@@ -211,8 +213,8 @@ def test_features_are_kept_and_an_evaluation_goes_on(small, tmp_path, monkeypatc
 
     monkeypatch.setattr(store, "prepare_query", counted)
     with pytest.raises(KeyboardInterrupt):
-        evaluate(small, queries, [Matching(k=5)], store=FeatureStore(tmp_path, small.backbone))
-    found = evaluate(small, queries, [Matching(k=5)], store=FeatureStore(tmp_path, small.backbone))
+        evaluate(small, queries, [EMD.having(k=5)], store=FeatureStore(tmp_path, small.backbone))
+    found = evaluate(small, queries, [EMD.having(k=5)], store=FeatureStore(tmp_path, small.backbone))
     assert len(prepared) == 5 and found.cached == 2
     monkeypatch.setattr(store, "prepare_query", prepare)
     kept = FeatureStore(tmp_path, small.backbone)
@@ -240,14 +242,14 @@ def test_a_photo_without_a_face_is_remembered(small, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "prepare_query", fails)
     photo = QueryPhoto("a/0.jpg", small.gallery.photo_file(0), "a", (0,))
     for _ in range(2):
-        found = evaluate(small, [photo], [Matching()], store=FeatureStore(tmp_path, small.backbone))
+        found = evaluate(small, [photo], [EMD], store=FeatureStore(tmp_path, small.backbone))
         assert found.skipped == (("a/0.jpg", "There is no face."),)
     assert len(calls) == 1
 
 
 def test_every_query_is_written_with_its_ranks(small, tmp_path):
     """The ranks are those of ``Identifier.rank``, and the means of the columns those of the table."""
-    settings = [Matching(k=3), Matching(method="h2l", k=3)]
+    settings = [EMD.having(k=3), Matching(method="h2l", k=3)]
     queries = leave_one_out(small.gallery)
     nobody = replace(queries[0], identity="nobody", path="=nobody/1.jpg, or so", exclude=(), number=None)
     found = evaluate(small, [*queries, nobody], settings, Preparation(seed=5), store=GalleryFeatures(small))
@@ -296,9 +298,9 @@ def test_settings_of_one_method_share_its_distances(small, monkeypatch):
 
     monkeypatch.setattr(Identifier, "measures", counted)
     monkeypatch.setattr("demo.methods.emd.ground_distance", lambda *parts: grounds.append(1) or ground(*parts))
-    settings = [Matching(k=2), Matching(k=4, alpha=0.2), Matching(k=3).having(adaptive=True, alpha=0.1),
-                Matching(k=2).having(solver="authors"), Matching(k=3).having(solver="authors"),
-                Matching(k=2).having(weighting="uniform"), Matching(method="h2l", k=4), Matching(method="h2l", k=2)]
+    settings = [EMD.having(k=2), EMD.having(k=4, alpha=0.2), EMD.having(k=3, adaptive=True, alpha=0.1),
+                EMD.having(k=2, solver="authors"), EMD.having(k=3, solver="authors"),
+                EMD.having(k=2, weighting="uniform"), Matching(method="h2l", k=4), Matching(method="h2l", k=2)]
     monkeypatch.setattr(Identifier, "alpha", lambda self, matching, features: 0.5)
     measured = SimpleNamespace(head=None, distances={}, alphas={}, ms={})
     places(small, 0, settings, (0,), measured)
@@ -319,11 +321,11 @@ def test_a_damaged_cache_is_told(small, tmp_path, file):
 
 def test_what_was_measured_is_not_measured_again(small, tmp_path, monkeypatch):
     """Nor for another alpha, a smaller k, or the other count of the right photos."""
-    settings = [Matching(k=5), Matching(k=5).having(weighting="uniform")]
+    settings = [EMD.having(k=5), EMD.having(k=5, weighting="uniform")]
     first = evaluate(small, leave_one_out(small.gallery), settings, store=FeatureStore(tmp_path, small.backbone))
     assert first.cached <= 1  # a photo that there is twice
     monkeypatch.setattr(Identifier, "measures", None)
-    again = evaluate(small, leave_one_out(small.gallery), [Matching(k=3), *settings],
+    again = evaluate(small, leave_one_out(small.gallery), [EMD.having(k=3), *settings],
                      store=FeatureStore(tmp_path, small.backbone))
     assert again.cached == 8 and again.stage2[settings[1]] == first.stage2[settings[1]]
     assert again.stage2_ms[settings[0]] == first.stage2_ms[settings[0]] > 0
@@ -337,7 +339,7 @@ def test_what_was_measured_is_not_measured_again(small, tmp_path, monkeypatch):
 
 def test_several_threads_find_what_one_finds(identifier):
     queries = leave_one_out(identifier.gallery)[:40]
-    settings = [Matching(k=20), Matching(k=20).having(weighting="uniform", grid=(4, 4)), Matching(method="none")]
+    settings = [EMD.having(k=20), EMD.having(k=20, weighting="uniform", grid=(4, 4)), Matching(method="none")]
     one, two = (evaluate(identifier, queries, settings, jobs=jobs) for jobs in (1, 2))
     assert one.records == two.records and (one.jobs, two.jobs) == (1, 2)
 
@@ -383,7 +385,7 @@ def test_photos_that_another_index_has_are_not_computed_again(people, backbone, 
 @pytest.mark.parametrize("name", ["weighting", "alpha", "k", "one-stage", "solver", "bound", "time", "backbone"])
 def test_ablations_make_tables(small, name):
     bench = Bench(lambda backbone: small, lambda one: leave_one_out(one.gallery)[:3], GalleryFeatures, "dlib",
-                  matching=Matching(k=4))
+                  matching=EMD.having(k=4))
     table = ABLATIONS[name].run(bench)
     assert {"P@1", "RP", "MAP@R"} <= set(table.columns) and len(table.rows) >= 2
     assert len(table.as_markdown().splitlines()) == len(table.rows) + 4
@@ -435,7 +437,7 @@ def test_evaluate_from_list_files(capsys, tmp_path, monkeypatch):
 def test_evaluate_takes_several_weightings(capsys, people, tmp_path, monkeypatch):
     for module in ("demo.cli.arguments", "demo.cli.evaluate.data"):
         monkeypatch.setattr(f"{module}.settings", lambda: Settings(cache=tmp_path / "cache", device="cpu"))
-    common = ["evaluate", "--gallery", str(people)]
+    common = ["evaluate", "--gallery", str(people), "--backbone", "dlib"]
 
     def rows(*more) -> list[str]:
         assert main([*common, *map(str, more)]) == 0
@@ -463,21 +465,22 @@ def test_evaluate_takes_several_weightings(capsys, people, tmp_path, monkeypatch
 def test_verify_and_ablation_commands(capsys, people, tmp_path, monkeypatch):
     for module in ("demo.cli.arguments", "demo.cli.evaluate.data", "demo.cli.evaluate.ablation"):
         monkeypatch.setattr(f"{module}.settings", lambda: Settings(cache=tmp_path / "cache", device="cpu"))
-    assert main(["evaluate", "verify", "--root", str(people), "--draw", "4", "--json"]) == 0
+    assert main(["evaluate", "verify", "--root", str(people), "--draw", "4", "--json", "--backbone", "dlib"]) == 0
     assert {one["method"] for one in json.loads(capsys.readouterr().out)["methods"]} == {
         "cosine", "emd", "h2l", "h2", "h1"}
     assert main(["evaluate", "verify", "--root", str(people)]) == 2
     assert "No pair list was found" in capsys.readouterr().err
-    assert main(["evaluate", "ablation", "bound", "--gallery", str(people)]) == 0
+    assert main(["evaluate", "ablation", "bound", "--gallery", str(people), "--backbone", "dlib"]) == 0
     assert "| best possible at k = 50 | 100.00 (100.00 to 100.00) |" in capsys.readouterr().out
-    assert main(["evaluate", "ablation", "methods", "--gallery", str(people), "--json"]) == 0
+    assert main(["evaluate", "ablation", "methods", "--gallery", str(people), "--json", "--backbone", "dlib"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["model"] for row in rows] == ["C", "H1", "H2", "H2L", "D"]
     assert all(row["P@1"] == 100 and row["verification accuracy"] >= 50 for row in rows)
     ours = str(ROOT / "assets" / "h2l-dlib.safetensors")
-    assert main(["evaluate", "ablation", "sizes", "--gallery", str(people), "--models", ours]) == 0
+    sizes = ["evaluate", "ablation", "sizes", "--gallery", str(people)]
+    assert main([*sizes, "--models", ours, "--backbone", "dlib"]) == 0
     assert "| h2l-dlib.safetensors | 1 | 4 | 256 | 100.00 (100.00 to 100.00) |" in capsys.readouterr().out
-    assert main(["evaluate", "ablation", "sizes", "--gallery", str(people)]) == 2
+    assert main(sizes) == 2
     assert "--models" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["evaluate", "--gallery", str(people), "verify"])

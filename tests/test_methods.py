@@ -83,7 +83,7 @@ def test_a_file_of_another_model_is_refused(backbone):
 def test_the_setting_that_a_calibration_belongs_to(identifier):
     emd = identifier.method("emd")
     assert emd.setting() == "apc 8x8 exact"
-    asked = Matching().having(weighting="sc", share=0.7, grid=(4, 4))
+    asked = Matching(method="emd").having(weighting="sc", share=0.7, grid=(4, 4))
     assert emd.setting(asked.of("emd"), asked.grid) == "sc 4x4 exact share 0.7"
     assert identifier.method("h2l").setting() == ""
 

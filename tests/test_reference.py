@@ -203,7 +203,7 @@ def test_the_numbers_that_come_with_the_app_fit_every_method(shipped):
 def test_a_small_gallery_goes_by_other_people(shipped, source, tmp_path):
     gallery = Gallery.build(source.gallery.manifest.photos, shipped, tmp_path)
     identifier = Identifier(shipped, gallery)
-    found = Calibration(gallery).strangers(identifier.method("cosine"), Matching(), "mask", None)
+    found = Calibration(gallery).strangers(identifier.method("cosine"), Matching(method="emd"), "mask", None)
     assert isinstance(found, Strangers) and "fewer than 30 people" in found.source and "face mask" in found.source
     assert found.limits[0] < found.limits[1] and "FFHQ" in found.source
     line = Calibration(gallery).threshold(identifier.method("cosine"), "mask", None)

@@ -5,23 +5,29 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from demo.backbones import parse_grid
 from demo.cli.arguments import add_backbone, backbone_of, positive
 from demo.cli.training import Bars, add_photos, photos_of
 from demo.crossimage.recipe import train_model
 from demo.crossimage.train import RECIPES, SIZES, Training
+from demo.crossimage.views import ROUNDS
 from demo.methods.h2l import H2L
 from demo.settings import settings
 
 
 def add(commands) -> None:
-    train = commands.add_parser("train-h2l", help="train a cross-image model (H2L, H2 or H1) on a frozen backbone")
+    train = commands.add_parser("train-h2l", help="train a cross-image model (H2L, H2 or H1) on a frozen backbone, "
+                                                     "or L, a linear one to measure them by")
     add_photos(train)
     train.add_argument("--model", choices=[kind.lower() for kind in RECIPES], default=H2L.word)
     train.add_argument("--out", type=Path, metavar="FILE",
                        help="default: MODEL-BACKBONE.safetensors in the weights folder")
     train.add_argument("--work", type=Path, default=settings().cache / "train-h2l", metavar="DIR",
-                       help="views and checkpoints; a stopped training goes on from here")
+                       help="crops and checkpoints; a stopped training goes on from here")
     train.add_argument("--steps", type=positive, help="default: the model's own")
+    train.add_argument("--rounds", type=positive, default=ROUNDS, metavar="N",
+                       help=f"in how many ways each crop is lit, turned and blurred, all in memory (default {ROUNDS})")
+    train.add_argument("--grid", metavar="ROWSxCOLS", help="patches to work on (default: the backbone's first)")
     train.add_argument("--seed", type=int, default=Training().seed)
     train.add_argument("--depth", type=positive, default=SIZES.depth, help=f"blocks (default {SIZES.depth})")
     train.add_argument("--heads", type=positive, default=SIZES.heads, help=f"of attention (default {SIZES.heads})")
@@ -40,8 +46,10 @@ def _train_h2l(parsed) -> None:
     sizes = replace(SIZES, depth=parsed.depth, heads=parsed.heads, output=parsed.output)
     bars = Bars()
     losses = train_model(photos, out, backbone=backbone, work=parsed.work, kind=kind, alpha=parsed.alpha, sizes=sizes,
-                         training=training, limits=settings().limits, views_progress=bars.update("Views"),
-                         progress=bars.update("Steps"))
+                         training=training, grid=parse_grid(parsed.grid) if parsed.grid else None,
+                         rounds=parsed.rounds, detector=parsed.detector,
+                         limits=settings().limits, crops_progress=bars.update("Photos"),
+                         views_progress=bars.update("Views"), progress=bars.update("Steps"))
     bars.close()
     tenth = max(1, len(losses) // 10)
     print(f"{out}: {len(photos)} photos, {len(held_out)} held out; mean loss {sum(losses[:tenth]) / tenth:.3f} in the "

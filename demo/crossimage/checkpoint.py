@@ -11,13 +11,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from demo.backbones import Backbone, BackboneInfo, load_backbone, pick_device
+from demo.backbones import Backbone, BackboneInfo, Grid, grid_name, load_backbone, parse_grid, pick_device
 from demo.backbones.arcface import INFO as FACE_CNN
 from demo.backbones.arcface import TEMPLATE as FACE_TEMPLATE
 from demo.backbones.arcface import ResNetFace18, to_gray
 from demo.backbones.published import signed
 from demo.crossimage.model import CrossImageModel
-from demo.crossimage.networks import NETWORKS, OneImage, Sizes, TwoImages, V
+from demo.crossimage.networks import NETWORKS, PATCH, Network, OneImage, Sizes, TwoImages, V, pixel_patches
 from demo.errors import BadWeights, WeightsMissing
 from demo.faces import Template
 from demo.faces.templates import COSFACE_POINTS, five_point
@@ -29,7 +29,7 @@ from demo.weights.checkpoint import State, fit, misfits
 #: Share of the model's distance in Eq. 5.1 with published weights.
 PAPER_ALPHA = 0.7
 _DIM_HEAD = 64
-_V_PATCH, _V_SIDE = 8, 112
+_V_SIDE = 112
 _LAYER = "transformer.layers."
 
 
@@ -64,11 +64,14 @@ def shipped(kind: str, backbone: str, folder: Path | None = None) -> Path:
                          "with 'python -m demo train-h2l', or give a published checkpoint.")
 
 
-def save_model(path: Path, kind: str, network: OneImage | TwoImages, backbone: Backbone, *, alpha: float) -> None:
-    """Write a network of our mode as safetensors, half precision, with all that ``load_h2l`` needs to know."""
+def save_model(path: Path, kind: str, network: Network, backbone: Backbone, *, alpha: float,
+               grid: Grid | None = None) -> None:
+    """Write a network of our mode as safetensors, half precision, with all that ``load_h2l`` needs to know. grid: of
+    the backbone's patches that it takes, default the backbone's first."""
     tensors = {key: value.half().cpu().contiguous() for key, value in network.state_dict().items()}
     described = {"kind": kind, "sizes": json.dumps(asdict(network.sizes)), "backbone": backbone.name,
-                 "backbone_sha256": backbone.weights_sha256, "alpha": str(alpha)}
+                 "backbone_sha256": backbone.weights_sha256, "alpha": str(alpha),
+                 "grid": grid_name(grid or backbone.info.grids[0])}
     write_whole(path, save(tensors, metadata=described))
 
 
@@ -90,10 +93,12 @@ def _load_own(path: Path, state: State, described: dict[str, str], device: str,
         raise BadWeights(f"{path.name} was trained on other weights of the {described['backbone']} backbone: use "
                          f"those, or train it again.")
     network = own_network(state, described, path.name)
-    return CrossImageModel(described["kind"], network, backbone, alpha=float(described["alpha"]), sha256=sha256(path))
+    grid = parse_grid(described["grid"]) if "grid" in described else None  # files of before have the first
+    return CrossImageModel(described["kind"], network, backbone, alpha=float(described["alpha"]), sha256=sha256(path),
+                           grid=grid)
 
 
-def own_network(state: State, described: dict[str, str], filename: str) -> OneImage | TwoImages:
+def own_network(state: State, described: dict[str, str], filename: str) -> Network:
     """The network of a file that ``save_model`` wrote (see ``description``); BadWeights says what does not fit."""
     try:
         with torch.device("meta"):
@@ -116,7 +121,8 @@ def _load_published(path: Path, state: State, device: torch.device, backbone: Ba
         raise BadWeights(f"{path.name} works on its own face CNN alone, not on this {backbone.name} backbone: let the "
                          "file choose the backbone.")
     if isinstance(network, V):
-        backbone = _PixelBackbone(_V_INFO, _V_TEMPLATE, _PixelPatches(network), digest, device)
+        info = replace(_V_INFO, dim=network.sizes.dim)
+        backbone = _PixelBackbone(info, _V_TEMPLATE, _PixelPatches(network), digest, device)
     else:
         info = replace(FACE_CNN, name=f"{kind.lower()}-cnn", title=f"Face CNN of Model {kind}")
         backbone = backbone or _FaceCnn(info, FACE_TEMPLATE, network.face_model, digest, device)
@@ -163,8 +169,8 @@ def build_published(kind: str, state: State) -> OneImage | TwoImages:
     except (KeyError, ValueError, IndexError):
         sizes = Sizes()  # what is missing is named when the tensors are fitted
     if kind == "V":
-        count = (_V_SIDE // _V_PATCH) ** 2
-        sizes = replace(sizes, patches=count, channels=3 * _V_PATCH**2)
+        count = (_V_SIDE // PATCH) ** 2
+        sizes = replace(sizes, patches=count, channels=3 * PATCH**2)
     if kind == "H2L":
         sizes = replace(sizes, output=len(state.get("fc1.weight", state.get("fc.weight", torch.empty(512, 0)))))
     with torch.device("meta"):
@@ -204,10 +210,9 @@ class _PixelPatches(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> tuple[Tensor, dict[tuple[int, int], Tensor]]:
-        side = x.shape[2] // _V_PATCH
-        cells = x.unflatten(3, (side, _V_PATCH)).unflatten(2, (side, _V_PATCH))  # B, c, row, y, column, x
-        patches = cells.permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
-        return self.network.encode(patches.flatten(2).transpose(1, 2))[0], {(side, side): patches}
+        side = x.shape[2] // PATCH
+        patches = pixel_patches(x.permute(0, 2, 3, 1))
+        return self.network.encode(patches)[0], {(side, side): patches.transpose(1, 2).unflatten(2, (side, side))}
 
 
 class _PixelBackbone(Backbone):
@@ -220,6 +225,6 @@ class _PixelBackbone(Backbone):
 _V_TEMPLATE = Template("vit", (_V_SIDE, _V_SIDE), "Five points, 112 x 112", five_point(COSFACE_POINTS + [8, 0]))
 _V_INFO = BackboneInfo(
     name="v-pixels", title="ViT on pixels", licence="No licence stated by its authors",
-    grids=((_V_SIDE // _V_PATCH, _V_SIDE // _V_PATCH),), dim=512, channels=(3 * _V_PATCH**2,),
+    grids=((_V_SIDE // PATCH, _V_SIDE // PATCH),), dim=512, channels=(3 * PATCH**2,),
     input_size=(_V_SIDE, _V_SIDE),
 )

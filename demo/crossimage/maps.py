@@ -155,7 +155,7 @@ def _passed(model: CrossImageModel, first: Tensor, second: Tensor) -> tuple[Pair
     f1, f2 = (None if part is None else part.detach() for part in (f1, f2))
     z1, z2 = (part.detach() for part in network.split(x))
     return PairOutput(similarity.detach(), [layer.detach() for layer in attention], f1, f2, z1, z2,
-                      model.backbone.info.grids[0]), gradients
+                      model.grid), gradients
 
 
 def _relevance(output: PairOutput, gradients: Sequence[Tensor], pair: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from demo.backbones import Backbone, Features, Grid
-from demo.crossimage.networks import H2, H2L, OneImage
+from demo.crossimage.networks import H2, H2L, TwoImages
 from demo.errors import BadSetting
 
 
@@ -38,20 +38,22 @@ class CrossImageModel:
     """V, H1, H2 or H2L with the backbone that its patches come from.
 
     kind: "V", "H1", "H2" or "H2L". alpha: share of the model's distance in Eq. 5.1 that was chosen for these
-    weights (the papers' 0.7 for published ones). sha256: of the weights file.
+    weights (the papers' 0.7 for published ones). sha256: of the weights file. grid: of the backbone's patches that it
+    takes, default the backbone's first.
     """
 
-    def __init__(self, kind: str, network, backbone: Backbone, *, alpha: float, sha256: str):
+    def __init__(self, kind: str, network, backbone: Backbone, *, alpha: float, sha256: str, grid: Grid | None = None):
         self.kind = kind
         self.network = network.eval().requires_grad_(False).to(backbone.device)
         self.backbone = backbone
         self.alpha = alpha
         self.sha256 = sha256
+        self.grid = grid or backbone.info.grids[0]
 
     @property
     def sees_pairs(self) -> bool:
         """Whether the two faces meet inside the network; V and H1 encode each face alone."""
-        return not isinstance(self.network, OneImage)
+        return isinstance(self.network, TwoImages)
 
     @torch.inference_mode()
     def compare(self, crops_a: np.ndarray | Sequence[np.ndarray],
@@ -69,7 +71,7 @@ class CrossImageModel:
         if len(first) != len(second):
             raise BadSetting(f"Faces are compared in pairs; got {len(first)} and {len(second)}.")
         a, b = self.patches(first), self.patches(second)
-        network, grid = self.network, self.backbone.info.grids[0]
+        network, grid = self.network, self.grid
         if not self.sees_pairs:
             (f1, z1, _), (f2, z2, _) = network.encode(a), network.encode(b)
             return PairOutput(F.cosine_similarity(f1, f2), [], f1, f2, z1, z2, grid)
@@ -84,7 +86,7 @@ class CrossImageModel:
 
         Raises BadSetting for features of another backbone.
         """
-        patches = features.at(self.backbone.info.grids[0]).patches
+        patches = features.at(self.grid).patches
         sizes = self.network.sizes
         if patches.shape[1:] != (sizes.patches, sizes.channels):
             raise BadSetting(f"This {self.kind} works on the {self.backbone.name} backbone's patches "

@@ -19,6 +19,8 @@ from demo.crossimage.transformer import Transformer, random_token
 TOKEN_LENGTH = 8.0
 #: Training compares candidates by this many times the cosine.
 LOGIT_SCALE = 16.0
+#: Side of V's patches in pixels.
+PATCH = 8
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Sizes:
 
     depth: blocks. heads, dim_head: of attention. dim: of a token. hidden: of the feed-forward layer.
     output: O, of f1 and f2. patches: P of a face. channels: C of a backbone patch. faithful: see the module.
-    squeeze: numbers per patch that our output head keeps.
+    squeeze: numbers per patch that our output head keeps. placed: patches are centred at each place by itself.
     """
 
     depth: int = 1
@@ -40,6 +42,7 @@ class Sizes:
     channels: int = 512
     faithful: bool = True
     squeeze: int = 32
+    placed: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,21 +63,18 @@ class Half:
         return Half(self.x[index], self.qkv[index])
 
 
-class _Network(nn.Module):
-    """What all four have: a CLS token, positions, the transformer, and the way from patches to tokens."""
+class _Patches(nn.Module):
+    """The way from patches to tokens."""
 
     patch_mean: Tensor
-    face_model: nn.Module  # beside a published network, until its weights are told apart
+    project: nn.Module
 
-    def __init__(self, sizes: Sizes, positions: int, norm_attention: bool):
+    def __init__(self, sizes: Sizes):
         super().__init__()
         self.sizes = sizes
-        self.cls_token = random_token(1, 1, sizes.dim)
-        self.pos_embedding = random_token(1, positions, sizes.dim)
-        self.transformer = Transformer(sizes.dim, sizes.depth, sizes.heads, sizes.dim_head, sizes.hidden,
-                                       norm_attention=norm_attention)
         if not sizes.faithful:
-            self.register_buffer("patch_mean", torch.zeros(sizes.channels))
+            places = (sizes.patches,) if sizes.placed else ()
+            self.register_buffer("patch_mean", torch.zeros(*places, sizes.channels))
             self.project = nn.Linear(sizes.channels, sizes.dim)
 
     def tokens(self, patches: Tensor) -> Tensor:
@@ -82,6 +82,19 @@ class _Network(nn.Module):
         if self.sizes.faithful:
             return patches
         return self.project(TOKEN_LENGTH * F.normalize(patches - self.patch_mean, dim=2))
+
+
+class _Network(_Patches):
+    """What all four have: a CLS token, positions and the transformer."""
+
+    face_model: nn.Module  # beside a published network, until its weights are told apart
+
+    def __init__(self, sizes: Sizes, positions: int, norm_attention: bool):
+        super().__init__(sizes)
+        self.cls_token = random_token(1, 1, sizes.dim)
+        self.pos_embedding = random_token(1, positions, sizes.dim)
+        self.transformer = Transformer(sizes.dim, sizes.depth, sizes.heads, sizes.dim_head, sizes.hidden,
+                                       norm_attention=norm_attention)
 
 
 class OneImage(_Network):
@@ -121,6 +134,12 @@ class V(OneImage):
         return self.patch_to_embedding(patches)
 
 
+def pixel_patches(pictures: Tensor) -> Tensor:
+    """(B, h, w, 3) pictures → (B, P, 192) float pixels of their patches of 8 x 8, as V takes them."""
+    cells = pictures.float().unflatten(2, (-1, PATCH)).unflatten(1, (-1, PATCH))  # B, row, y, column, x, colour
+    return cells.transpose(2, 3).flatten(3).flatten(1, 2)
+
+
 class TwoImages(_Network):
     """[CLS, patches of face 1, SEP, patches of face 2] with learned positions (Eq. 4.1)."""
 
@@ -130,10 +149,15 @@ class TwoImages(_Network):
 
     def place(self, tokens: Tensor, second: bool) -> Half:
         """``tokens(patches)`` of B faces as the first or the second of their pairs."""
-        start = self.sizes.patches + 1 if second else 0
-        special = (self.sep if second else self.cls_token).expand(len(tokens), -1, -1)
-        x = torch.cat([special, tokens], 1) + self.pos_embedding[:, start:start + self.sizes.patches + 1]
+        start = self.sizes.patches + 2 if second else 1
+        placed = tokens + self.pos_embedding[:, start:start + self.sizes.patches]
+        x = torch.cat([self.special(second).expand(len(tokens), -1, -1), placed], 1)
         return Half(x, self.transformer.project(x))
+
+    def special(self, second: bool) -> Tensor:
+        """(1, 1, dim): the token before the patches of the first or the second face, with its position."""
+        token, at = (self.sep, self.sizes.patches + 1) if second else (self.cls_token, 0)
+        return token + self.pos_embedding[:, at:at + 1]
 
     def attend(self, first: Half, second: Half, *, keep: bool = False) -> tuple[Tensor, list[Tensor]]:
         """Pairs through the transformer: (B, 2 + 2P, dim), attention [(B, heads, 2 + 2P, 2 + 2P)].
@@ -190,7 +214,10 @@ class H2L(TwoImages):
 
     def outputs(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 2 + 2P, dim) → f1, f2 (B, O)."""
-        z1, z2 = self.split(x)
+        return self.outputs_of(*self.split(x))
+
+    def outputs_of(self, z1: Tensor, z2: Tensor) -> tuple[Tensor, Tensor]:
+        """The patch tokens (B, P, dim) of both faces → f1, f2 (B, O)."""
         if self.sizes.faithful:
             return self.bn1(self.fc1(z1.flatten(1))), self.bn2(self.fc2(z2.flatten(1)))
         return self.fc1(self.squeeze(z1).flatten(1)), self.fc2(self.squeeze(z2).flatten(1))
@@ -200,5 +227,25 @@ class H2L(TwoImages):
         return LOGIT_SCALE * F.cosine_similarity(*self.outputs(self.meet(first, second)))
 
 
-#: The models of Tab 4.1 that have a transformer, by the paper's names.
-NETWORKS = {"V": V, "H1": OneImage, "H2": H2, "H2L": H2L}
+class Linear(_Patches):
+    """Not of the papers, to measure the others by: the patches of one face, flattened, through one linear layer."""
+
+    def __init__(self, sizes: Sizes):
+        super().__init__(sizes)
+        self.squeeze = nn.Linear(sizes.dim, sizes.squeeze)
+        self.fc = nn.Linear(sizes.patches * sizes.squeeze, sizes.output)
+
+    def encode(self, patches: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """As ``OneImage.encode``: (B, P, C) → embedding (B, O), patch tokens (B, P, squeeze), no attention."""
+        z = self.squeeze(self.tokens(patches))
+        return self.fc(z.flatten(1)), z, []
+
+    def logit(self, first: Tensor, second: Tensor) -> Tensor:
+        """As ``OneImage.logit``."""
+        return LOGIT_SCALE * F.cosine_similarity(self.encode(first)[0], self.encode(second)[0])
+
+
+#: Any of them.
+Network = OneImage | TwoImages | Linear
+#: The models of Tab 4.1 that have a transformer, by the paper's names, and the linear one beside them.
+NETWORKS = {"V": V, "H1": OneImage, "H2": H2, "H2L": H2L, "L": Linear}

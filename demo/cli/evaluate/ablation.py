@@ -9,7 +9,9 @@ from pathlib import Path
 from demo.cli.arguments import add_method, matching_of, preparation_of
 from demo.cli.evaluate.data import add_data, measured_identifier, queries_of, query_progress, store_of
 from demo.evaluation.ablations import ABLATIONS, Bench
+from demo.fields import fields_of
 from demo.identify import Identifier, json_text
+from demo.methods import PUBLISHED
 from demo.methods.h2l import H2L
 from demo.settings import settings
 
@@ -27,9 +29,10 @@ def add(actions) -> None:
 
 def _ablation(parsed) -> None:
     chosen = ABLATIONS[parsed.ablation]
+    published = [one.name for one in fields_of(PUBLISHED.Options)]  # the papers' tables are of their own method
     bench = Bench(partial(_identifier, parsed), partial(queries_of, parsed), store_of,
-                  parsed.backbone or settings().backbone, preparation_of(parsed), matching_of(parsed), parsed.metrics,
-                  query_progress, parsed.jobs,
+                  parsed.backbone or settings().backbone, preparation_of(parsed), matching_of(parsed, published),
+                  parsed.metrics, query_progress, parsed.jobs,
                   {file.name: partial(_with_model, parsed, file) for file in parsed.models})
     table = chosen.run(bench)
     if parsed.json:
