@@ -80,10 +80,10 @@ def test_page_text_and_json_say_the_same(shown, capsys):
         assert told["nearer_strangers"] == nearer
         assert board["sentence"] == headline(found)
         assert (told["says"] == "nobody") == board["sentence"].startswith("Probably nobody")
-        assert main(["identify", str(photo)]) == 0
+        assert main(["identify", str(photo), "--backbone", "dlib"]) == 0
         said = capsys.readouterr().out
         assert board["sentence"] in said and board["verdict"]["detail"] in said
-        assert main(["identify", str(photo), "--json"]) == 0
+        assert main(["identify", str(photo), "--backbone", "dlib", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["verdict"] == pytest.approx(told)
 
 
