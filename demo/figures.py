@@ -97,18 +97,19 @@ def _transported(pair: Pair) -> list[str]:
     return [word for word in METHODS if any(one.view == "flow" for one in explains(word).values())]
 
 
-def board(found: Identification, identifier: Identifier, crops: Crops, top: int = 5) -> Board:
+def board(found: Identification, identifier: Identifier, crops: Crops, top: int = 5,
+          beside: Sequence[Identification] = ()) -> Board:
     """Both rankings with small pictures of what explains the second between them, as ``explain.board_figure`` takes
-    them."""
+    them. beside: further rankings of the same query, a column each."""
     columns = [Column("Stage 1", [_cell(found, crops, match) for match in found.stage1[:top]], "cosine distance")]
     final = found.stage2[:top]
     if pictured := pictured_by(found):
         pictures = [Cell(picture) for match in final if match.patch is not None
                     and (picture := pictured.thumbnail(pair_of(found, identifier, match, crops))) is not None]
         columns.append(Column(pictured.title, pictures, pictured.thumbnail_note))
-    if final:
-        columns.append(Column("Stage 2", [_cell(found, crops, match, reranked=True) for match in final],
-                              f"{METHODS[found.matching.method].short}, α = {found.matching.alpha:g}"))
+    for run in [found, *beside] if final else beside:
+        columns.append(Column("Stage 2", [_cell(run, crops, match, reranked=True) for match in run.stage2[:top]],
+                              f"{METHODS[run.matching.method].short}, α = {run.matching.alpha:g}"))
     return Board("Explainable face identification", _query_pictures(found), columns, headline(found), caption(found))
 
 
@@ -119,9 +120,10 @@ def pictured_by(found: Identification) -> Explanation | None:
     return next((one for one in explains(found.matching.method).values() if one.thumbnail_note), None)
 
 
-def ranking_figure(found: Identification, identifier: Identifier, crops: Crops | None = None, top: int = 5) -> Figure:
-    """Both rankings on a sheet."""
-    return board_figure(board(found, identifier, crops or crops_of(identifier), top))
+def ranking_figure(found: Identification, identifier: Identifier, crops: Crops | None = None, top: int = 5,
+                   beside: Sequence[Identification] = ()) -> Figure:
+    """Both rankings on a sheet, and those beside them."""
+    return board_figure(board(found, identifier, crops or crops_of(identifier), top, beside))
 
 
 def match_figure(found: Identification, identifier: Identifier, match: Match | None = None,

@@ -23,7 +23,19 @@ from demo.errors import BadSetting
 from demo.fields import fields_of
 from demo.gallery import Gallery
 from demo.matching import EMDResult
-from demo.methods import METHODS, NONE, STAGE1, Matching, Measured, Method, load_method, ready, rerank, usual
+from demo.methods import (
+    METHODS,
+    NONE,
+    STAGE1,
+    Matching,
+    Measured,
+    Method,
+    first_few,
+    load_method,
+    ready,
+    rerank,
+    usual,
+)
 from demo.query import Clock, Preparation, Query, asked, prepare_query
 
 #: Instead of a method: what is usual for the backbone.
@@ -62,12 +74,13 @@ class Match:
 
 @dataclass(frozen=True)
 class Identification:
-    """Everything an identification found. stage1, stage2: the whole gallery ranked (stage2 empty for Stage 1 alone).
+    """Everything an identification found.
 
-    evidence: what the method measured of the first k of stage1, in that order, beside their distances; None where
-    that is nothing. matching: the settings, with the alpha that was used. timings_ms: step → milliseconds. truth: the
-    query's identity, where the caller knows it. strangers: the yardstick for the best distance, or why there is none;
-    None where nobody asked for it.
+    stage1, stage2: the whole gallery ranked; stage2 is empty for Stage 1 alone, and may be only its first few where no
+    more were asked for. evidence: what the method measured of the first k of stage1, in that order, beside their
+    distances, or of a stage2 of a few, in its order; None where that is nothing. matching: the settings, with the alpha
+    that was used. timings_ms: step → milliseconds. truth: the query's identity, where the caller knows it. strangers:
+    the yardstick for the best distance, or why there is none; None where nobody asked for it.
     """
 
     query: Query
@@ -154,30 +167,35 @@ class Identifier:
         self._methods: dict[str, Method] = {}
         self._prepared: dict[str, Any] = {}
 
-    def identify(self, photo, *, stage2: str | None = USUAL, truth: str | None = None,
+    def identify(self, photo, *, stage2: str | None = USUAL, truth: str | None = None, first: int | None = None,
                  **settings) -> Identification:
         """Identify the person in a photo (anything ``load_photo`` takes).
 
-        stage2: the word of a method that re-ranks, by default what is usual for the backbone; None and "none" are Stage
-        1 only. truth: the identity, where known, only passed on. settings: by name, of ``demo.query.Preparation``,
+        stage2: the word of a method that re-ranks, by default what is usual for the backbone and takes these settings;
+        None and "none" are Stage 1 only. truth: the identity, where known, only passed on. first: how many of the
+        re-ranked are wanted, None = all; where the method knows lower bounds, candidates that cannot be among them are
+        not measured then, and ``stage2`` holds no others. settings: by name, of ``demo.query.Preparation``,
         ``demo.methods.Matching`` and the methods' options. Raises BadPhoto, NoFace or BadSetting.
         """
-        word = usual(self.backbone, self.gallery).word if stage2 == USUAL else stage2 or NONE
-        return self.answer(photo, *asked(stage2=word, **settings), truth=truth)
+        word = usual(self.backbone, self.gallery, settings).word if stage2 == USUAL else stage2 or NONE
+        return self.answer(photo, *asked(stage2=word, **settings), truth=truth, first=first)
 
-    def answer(self, photo, preparation: Preparation, matching: Matching, *, truth: str | None = None
-               ) -> Identification:
+    def answer(self, photo, preparation: Preparation, matching: Matching, *, truth: str | None = None,
+               first: int | None = None) -> Identification:
         """``identify`` with the settings as they are kept."""
         clock = Clock(self.backbone.device)
         query = prepare_query(photo, self.backbone, preparation, clock, self.gallery)
-        found = self.rank(query, matching, clock=clock, truth=truth)
+        found = self.rank(query, matching, clock=clock, truth=truth, first=first)
         with clock.step("strangers"):
             strangers = self.strangers(found)
         return replace(found, strangers=strangers, timings_ms=clock.total())
 
     def rank(self, query: Query, matching: Matching, *, clock: Clock | None = None, truth: str | None = None,
-             exclude: Sequence[int] = ()) -> Identification:
-        """Rank the gallery for a prepared query. exclude: rows to leave out (the query's own photo, say)."""
+             exclude: Sequence[int] = (), first: int | None = None) -> Identification:
+        """Rank the gallery for a prepared query. exclude: rows to leave out (the query's own photo, say). first: as of
+        ``identify``."""
+        if first is not None and first < 1:
+            raise BadSetting(f"At least the first one has to be wanted, not {first}.")
         clock = clock or Clock(self.backbone.device)
         with clock.step("search"):
             distances, rows = self.gallery.search(query.features.embedding)
@@ -193,23 +211,36 @@ class Identifier:
         stage2, evidence, used = (), None, self.provenance()
         if matching.reranks:
             matching = replace(matching, alpha=self.alpha(matching, query.features))
-            stage2, evidence = self._rerank(query, stage1, matching, clock)
+            stage2, evidence = self._rerank(query, stage1, matching, clock, first)
             used |= self.method(matching.method).provenance()
         return Identification(query, stage1, stage2, evidence, matching, used, clock.total(), truth)
 
-    def _rerank(self, query: Query, stage1: tuple[Match, ...], matching: Matching,
-                clock: Clock) -> tuple[tuple[Match, ...], Any]:
+    def _rerank(self, query: Query, stage1: tuple[Match, ...], matching: Matching, clock: Clock,
+                first: int | None) -> tuple[tuple[Match, ...], Any]:
+        """Stage 2 and its evidence."""
         head, tail = stage1[:matching.k], stage1[matching.k:]
-        measured = self.measure(query.features, [match.row for match in head], matching, clock)
-        patch = measured.distances.double().cpu()
         cosine = torch.tensor([match.cosine for match in head], dtype=torch.float64)
         assert matching.alpha is not None
+
+        def ranked(slots: torch.Tensor, patch: torch.Tensor, combined: torch.Tensor) -> tuple[Match, ...]:
+            lists = slots.tolist(), patch.tolist(), combined.tolist()
+            return tuple(replace(head[slot], rank=rank, patch=near, combined=mixed)
+                         for rank, (slot, near, mixed) in enumerate(zip(*lists, strict=True), start=1))
+
+        method, options = self.method(matching.method), matching.of()
+        with clock.step("patches"):
+            candidates = self._candidates(method, [match.row for match in head], matching)
+        with clock.step(method.word):
+            bounded = None
+            if first is not None and first < len(head):
+                bounded = method.bounded(query.features, candidates, options, matching.grid)
+            if bounded is not None and first is not None:
+                few = first_few(cosine, bounded.least, bounded.measure, matching.alpha, first)
+                return ranked(few.slots, few.patch, few.combined), few.evidence
+            measured = method.distances(query.features, candidates, options, matching.grid)
+        patch = measured.distances.double().cpu()
         final = rerank(cosine, patch, matching.alpha)
-        first = tuple(
-            replace(head[slot], rank=rank, patch=float(patch[slot]), combined=float(final.distances[slot]))
-            for rank, slot in enumerate(final.order.tolist(), start=1)
-        )
-        return first + tail, measured.evidence
+        return ranked(final.order, patch[final.order], final.distances[final.order]) + tail, measured.evidence
 
     def measure(self, features: Features, rows: Sequence[int], matching: Matching, clock: Clock) -> Measured:
         """Stage 2 distances (k,) of a query's features to some gallery rows, with what explains them."""

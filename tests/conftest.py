@@ -1,4 +1,4 @@
-"""Shared fixtures: the default backbone, the bundled gallery, and a small gallery to break."""
+"""Shared fixtures: a backbone, the bundled gallery, and a small gallery to break."""
 
 from __future__ import annotations
 
@@ -73,6 +73,12 @@ def people(tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     return Engine(Settings(device="cpu"))
+
+
+@pytest.fixture(scope="session")
+def shown(engine) -> Identifier:
+    """What the pages and the endpoints identify with: the default backbone on the bundled gallery."""
+    return engine.identifier(engine.settings.gallery, engine.settings.backbone)
 
 
 @pytest.fixture(scope="session")

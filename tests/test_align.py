@@ -34,7 +34,7 @@ NAMES = ("person-001/01.jpg", "person-007/02.jpg", "person-030/02.jpg", "person-
 @pytest.fixture(scope="module")
 def located():
     photos = [load_photo(PEOPLE / name) for name in NAMES]
-    return [(photo, detect_faces(photo)[0]) for photo in photos]
+    return [(photo, detect_faces(photo, "hog")[0]) for photo in photos]
 
 
 def turned(degrees: float, scale: float, shift) -> np.ndarray:

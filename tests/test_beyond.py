@@ -152,7 +152,7 @@ def test_every_variant_finds_the_same_photo_again(case: Case, name: str):
 
 def test_the_first_variant_is_the_pipeline_itself(case: Case, identifier: Identifier):
     query = prepare_query(identifier.gallery.photo_file(7), identifier.backbone, Preparation())
-    found = {match.row: match.combined for match in identifier.rank(query, Matching(k=12)).ranking[:12]}
+    found = {match.row: match.combined for match in identifier.rank(query, Matching(method="emd", k=12)).ranking[:12]}
     assert list(VARIANTS)[0].startswith("papers")
     assert dict(zip(case.rows, papers(case).distances.tolist(), strict=True)) == pytest.approx(found, abs=1e-6)
 
@@ -178,8 +178,9 @@ def test_beyond_scores_queries_as_evaluate_does(identifier: Identifier):
     queries = query_set(list_photos(QUERIES), identifier.gallery)[:3]
     nobody = replace(queries[0], identity="nobody", path="nobody/1.jpg")
     result = beyond(identifier, [*queries, nobody], [None, "mask"], k=20)
-    theirs = evaluate(identifier, queries, [Matching(k=20), Matching(k=20).having(share=0.7),
-                                            Matching(k=20).having(adaptive=True)], Preparation(alteration="mask"))
+    plain = Matching(method="emd", k=20)
+    theirs = evaluate(identifier, queries, [plain, plain.having(share=0.7), plain.having(adaptive=True)],
+                      Preparation(alteration="mask"))
     names = [name.strip("*") for name in result.variants]
     ours = [100 * result.scores["mask"][number].mean(0) for number in
             (0, names.index("share 0.7** (partial transport)"), names.index("adaptive α"))]

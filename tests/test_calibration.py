@@ -7,7 +7,7 @@ import pytest
 from conftest import QUERIES
 from safetensors.numpy import load_file, save_file
 
-from demo.calibration import KINDS, Calibration, Strangers, Threshold, Unfit, calibrate, set_threshold
+from demo.calibration import KINDS, Calibration, Reference, Strangers, Threshold, Unfit, calibrate, set_threshold
 from demo.calibration.store import FILE, VERSIONS
 from demo.gallery import Gallery
 from demo.identify import Identifier
@@ -44,7 +44,7 @@ def test_equal_error_rate_against_brute_force(seed):
 def test_the_bundled_gallery_has_a_threshold_for_everything(identifier):
     calibration = Calibration(identifier.gallery)
     for method in identifier.ready(verifies=True).values():
-        lines = {(one, two): calibration.threshold(method, one, two)
+        lines = {(one, two): calibration.own_threshold(method, one, two)
                  for one in (None, *KINDS[1:]) for two in (None, *KINDS[1:])}
         for line in lines.values():
             assert isinstance(line, Threshold) and line.genuine >= 100 and line.strangers == 500
@@ -57,9 +57,9 @@ def test_the_bundled_gallery_has_strangers_for_every_method_that_judges(identifi
     calibration = Calibration(identifier.gallery)
     for method in identifier.ready(verifies=True).values():
         for kind in (None, *KINDS[1:]):
-            found = calibration.strangers(method, Matching(), kind, method.alpha)
+            found = calibration.strangers(method, Matching(method="emd"), kind, method.alpha)
             assert isinstance(found, Strangers) and len(found.distances) >= 95
-    assert isinstance(calibration.strangers(identifier.method("h1"), Matching(), None, 0.5), Unfit)
+    assert isinstance(calibration.strangers(identifier.method("h1"), Matching(method="emd"), None, 0.5), Unfit)
 
 
 @pytest.mark.parametrize(("changes", "words"), [
@@ -67,7 +67,7 @@ def test_the_bundled_gallery_has_strangers_for_every_method_that_judges(identifi
     ({"solver": "sinkhorn"}, "apc 8x8 sinkhorn"), ({"grid": (8, 8), "k": 5, "solver": "exact"}, None),
 ])
 def test_settings_that_were_not_measured_are_told(identifier, changes, words):
-    asked, calibration = Matching().having(**changes), Calibration(identifier.gallery)
+    asked, calibration = Matching(method="emd").having(**changes), Calibration(identifier.gallery)
     found = calibration.strangers(identifier.method("emd"), asked, "mask", 0.7)
     if words is None:
         assert isinstance(found, Strangers)
@@ -80,7 +80,7 @@ def test_the_yardstick_of_an_answer_is_that_of_its_settings(identifier, settings
     found = identifier.identify(QUERIES / "person-020" / "04.jpg", **settings)
     reranked = settings.get("stage2", "emd") is not None
     expected = Calibration(identifier.gallery).strangers(
-        identifier.method("emd" if reranked else "cosine"), Matching(), settings["occlusion"],
+        identifier.method("emd" if reranked else "cosine"), Matching(method="emd"), settings["occlusion"],
         settings["alpha"] if reranked else None)
     np.testing.assert_array_equal(identifier.strangers(found).distances, expected.distances)
 
@@ -88,6 +88,12 @@ def test_the_yardstick_of_an_answer_is_that_of_its_settings(identifier, settings
 def test_an_answer_without_a_yardstick_says_why(identifier):
     told = identifier.strangers(identifier.identify(QUERIES / "person-020" / "04.jpg", occlusion="blur"))
     assert isinstance(told, Unfit) and told.asked == "blur"
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """Nothing is known of other people."""
+    monkeypatch.setattr(Reference, "shipped", classmethod(lambda cls, backbone: cls(backbone, {}, {})))
 
 
 @pytest.fixture(scope="module")
@@ -103,21 +109,22 @@ def small(backbone, tmp_path_factory):
         for photo in ("01.jpg", "02.jpg"):
             shutil.copy(BUNDLED / person / photo, folder / person / photo)
     gallery = Gallery.build(folder, backbone)
-    assert isinstance(Calibration(gallery).threshold(Identifier(backbone, gallery).method("emd"), None, None), Unfit)
+    emd = Identifier(backbone, gallery).method("emd")
+    assert isinstance(Calibration(gallery).own_threshold(emd, None, None), Unfit)
     done = []
     calibrate(gallery, backbone, lambda jobs: (done.append(job) or job for job in jobs))
     assert len(done) == 4 * 8 + 1 + 1 + 10
     return Identifier(backbone, gallery)
 
 
-def test_strangers_are_the_nearest_of_other_people(small):
+def test_strangers_are_the_nearest_of_other_people(small, alone):
     calibration, cosine, emd = Calibration(small.gallery), small.method("cosine"), small.method("emd")
-    plain = calibration.strangers(cosine, Matching(), None, None)
+    plain = calibration.strangers(cosine, Matching(method="emd"), None, None)
     embeddings = small.gallery.embeddings.numpy().astype(float)
     nearest = [min(1 - embeddings[a] @ embeddings[b] for b in range(8) if a // 2 != b // 2) for a in range(8)]
     np.testing.assert_allclose(plain.distances, np.sort(nearest), atol=1e-5)
     assert plain.share_below(-1) == 0 and plain.share_below(3) == 1
-    masked = calibration.strangers(emd, Matching(), "mask", 0.7)
+    masked = calibration.strangers(emd, Matching(method="emd"), "mask", 0.7)
     assert len(masked.distances) == 8 and "mask" in masked.source
 
 
@@ -132,21 +139,21 @@ def test_pairs_are_measured_by_every_method_as_it_verifies(small):
         expected = [float(method.pairs(faces[a], faces[b])[0]) for a in range(8) for b in range(8)
                     if a != b and a // 2 == b // 2]
         np.testing.assert_allclose(genuine, expected, atol=1e-5)
-    unfit = Calibration(small.gallery).threshold(small.method("emd"), None, None)
+    unfit = Calibration(small.gallery).own_threshold(small.method("emd"), None, None)
     assert isinstance(unfit, Unfit) and "too few" in unfit.reason
 
 
-def test_an_older_version_of_a_section_is_not_read(small, tmp_path):
+def test_an_older_version_of_a_section_is_not_read(small, alone):
     file = small.gallery.folder / FILE
     kept, arrays = file.read_bytes(), load_file(file)
     try:
         save_file(arrays, file, metadata={"versions": json.dumps({**VERSIONS, "strangers": 0})})
         calibration = Calibration(small.gallery)
-        told = calibration.strangers(small.method("emd"), Matching(), None, 0.7)
+        told = calibration.strangers(small.method("emd"), Matching(method="emd"), None, 0.7)
         assert isinstance(told, Unfit) and "index it again" in told.reason
         assert "too few" in calibration.threshold(small.method("emd"), None, None).reason  # the pairs are still known
         file.write_bytes(kept[:200])
-        told = Calibration(small.gallery).strangers(small.method("emd"), Matching(), None, 0.7)
+        told = Calibration(small.gallery).strangers(small.method("emd"), Matching(method="emd"), None, 0.7)
         assert "index it again" in told.reason
     finally:
         file.write_bytes(kept)

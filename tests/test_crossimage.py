@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from demo.backbones import Features
 from demo.backbones.arcface import ResNetFace18
-from demo.crossimage import CrossReranker, load_h2l, rerank
+from demo.crossimage import CrossReranker, load_h2l, meeting, rerank
 from demo.crossimage.networks import NETWORKS, Sizes
 from demo.errors import BadPhoto, BadSetting, BadWeights, WeightsMissing
 
@@ -279,7 +279,7 @@ def faces(count: int, seed: int, channels: int = 512) -> Features:
 
 @pytest.mark.parametrize("kind", ["H2L", "H2", "H1"])
 def test_reranking_from_prepared_candidates_gives_what_compare_gives(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr(rerank, "_BATCH", 2)
+    monkeypatch.setattr(rerank, "_BATCH", {"cpu": 2})
     model = load_h2l(write(tmp_path / "best.pth", published_state(kind, heads=2)), device="cpu")
     query, gallery = faces(1, 1), faces(5, 2)
     many = Features(query.embedding.repeat(5, 1), query.patches.repeat(5, 1, 1), (8, 8))
@@ -292,6 +292,16 @@ def test_reranking_from_prepared_candidates_gives_what_compare_gives(kind, tmp_p
     torch.testing.assert_close(one_order, 1 - forward, rtol=1e-4, atol=1e-5)
     rows = [3, 0, 4]
     torch.testing.assert_close(reranker.distances(query, prepared[rows]), reranker.distances(query, prepared)[rows])
+
+
+def test_what_a_face_settles_alone_is_the_same_by_the_formula(monkeypatch, tmp_path):
+    q, k, v = (5 * torch.randn(2, 3, 7 + n, 8, generator=torch.Generator().manual_seed(n)) for n in (0, 1, 1))
+    for ours, theirs in zip(meeting.attend(q, k, v, 0.3), meeting.attend_openly(q, k, v, 0.3), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    reranker = CrossReranker(load_h2l(write(tmp_path / "best.pth", published_state("H2L", heads=2)), device="cpu"))
+    here = reranker.distances(faces(1, 1), reranker.prepare(faces(5, 2)))
+    monkeypatch.setattr(meeting, "attend", meeting.attend_openly)
+    torch.testing.assert_close(reranker.distances(faces(1, 1), reranker.prepare(faces(5, 2))), here)
 
 
 def test_features_of_another_backbone_are_refused(h2l):

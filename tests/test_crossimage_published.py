@@ -119,7 +119,7 @@ def test_identify_and_evaluate_take_a_published_file(h2l_file, people, capsys):
 def test_weights_trained_here_choose_their_backbone(people, capsys):
     asked = ["identify", str(PHOTO), "--gallery", str(BUNDLED), "--stage2", "h2l", "--device", "cpu", "--json"]
     answers = []
-    for further in ([], ["--stage2-weights", str(shipped("H2L", "dlib"))]):
+    for further in (["--backbone", "dlib"], ["--stage2-weights", str(shipped("H2L", "dlib"))]):
         assert main([*asked, *further]) == 0
         answers.append(json.loads(capsys.readouterr().out))
     assert answers[0]["stage2"] == answers[1]["stage2"]

@@ -38,7 +38,7 @@ def photo():
 
 @pytest.fixture(scope="module")
 def face(photo):
-    return detect_faces(photo)[0]
+    return detect_faces(photo, "hog")[0]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def far_apart(a: Face, b: Face) -> float:
 
 
 def test_one_face_with_everything(photo, face):
-    assert len(detect_faces(photo)) == 1
+    assert len(detect_faces(photo, "hog")) == 1
     assert face.landmarks.shape == (68, 2) and face.landmarks.dtype == np.float32
     left, top, right, bottom = face.box
     assert 0 < left < right < 256 and 0 < top < bottom < 256

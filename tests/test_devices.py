@@ -20,7 +20,7 @@ def test_cuda_gives_the_processors_answers(about):
     assert bench.rows and not bench.failed
 
 
-@pytest.mark.parametrize("about", ["transport", "matching", "gallery"])
+@pytest.mark.parametrize("about", ["transport", "matching", "gallery", "pairs of faces"])
 def test_the_comparison_runs_without_a_device(about):
     bench = Bench(torch.device("cpu"))
     CHECKS[about](bench)

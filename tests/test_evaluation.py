@@ -47,6 +47,14 @@ from demo.query import Clock, Preparation
 from demo.settings import Settings
 
 
+def dlib_settings(folder) -> Settings:
+    return Settings(cache=folder / "cache", device="cpu", backbone="dlib")
+
+
+#: As published.
+EMD = Matching(method="emd")
+
+
 @pytest.fixture(scope="module")
 def small(backbone, tmp_path_factory):
     """Three people with 3, 2 and 2 photos, one with a copy of a photo, and one with a single photo."""
@@ -80,9 +88,9 @@ class GalleryFeatures(FeatureStore):
 
 def test_the_lean_ranking_is_the_identifiers(identifier):
     gallery, ranker = identifier.gallery, Ranker(identifier)
-    settings = [Matching(k=20), Matching(k=40, alpha=0.3), Matching().having(weighting="uniform", grid=(4, 4), k=10),
-                Matching(method="h2l", k=15), Matching().having(solver="authors", k=12),
-                Matching().having(solver="authors", k=25), Matching().having(adaptive=True, share=0.7, k=20)]
+    settings = [EMD.having(k=20), EMD.having(k=40, alpha=0.3), EMD.having(weighting="uniform", grid=(4, 4), k=10),
+                Matching(method="h2l", k=15), EMD.having(solver="authors", k=12),
+                EMD.having(solver="authors", k=25), EMD.having(adaptive=True, share=0.7, k=20)]
     rows = (0, 100, 287)
     photos = [QueryPhoto("", gallery.photo_file(row), gallery.entries[row].identity, (row, 5)) for row in rows]
     features = [stored(gallery, row) for row in rows]
@@ -113,7 +121,7 @@ def places(identifier, row, settings, exclude=(), measured=None) -> dict:
 
 def test_re_ranking_everybody_goes_in_parts(identifier, monkeypatch):
     monkeypatch.setattr("demo.evaluation.ranking.CHUNK", 50)
-    matching = Matching().having(alpha=1.0, k=288, weighting="uniform", grid=(4, 4))
+    matching = EMD.having(alpha=1.0, k=288, weighting="uniform", grid=(4, 4))
     found = identifier.rank(SimpleNamespace(features=stored(identifier.gallery, 7)), matching)
     assert places(identifier, 7, [matching])[matching] == [
         rank for rank, match in enumerate(found.stage2) if match.identity == identifier.gallery.entries[7].identity]
@@ -168,13 +176,13 @@ def test_source_photos_are_left_out_by_name_and_by_content(small, tmp_path):
 def test_a_query_whose_only_photo_is_its_source_is_skipped(small):
     row = next(row for row, entry in enumerate(small.gallery.entries) if entry.identity == "d")
     photo = QueryPhoto("d/0.jpg", small.gallery.photo_file(row), "d", (row,))
-    found = evaluate(small, [photo, replace(photo, identity="nobody", exclude=())], [Matching()],
+    found = evaluate(small, [photo, replace(photo, identity="nobody", exclude=())], [EMD],
                      store=GalleryFeatures(small))
     assert found.skipped == (("d/0.jpg", "No other photo of d is in the gallery."),
                              ("d/0.jpg", "No photo of nobody is in the gallery."))
     assert found.stage1.queries == 0
     with pytest.raises(BadSetting, match="metrics"):
-        evaluate(small, [photo], [Matching()], reading="hopeful")
+        evaluate(small, [photo], [EMD], reading="hopeful")
 
 
 @pytest.mark.parametrize(("correct", "relevant", "k", "expected"), [
@@ -211,8 +219,8 @@ def test_features_are_kept_and_an_evaluation_goes_on(small, tmp_path, monkeypatc
 
     monkeypatch.setattr(store, "prepare_query", counted)
     with pytest.raises(KeyboardInterrupt):
-        evaluate(small, queries, [Matching(k=5)], store=FeatureStore(tmp_path, small.backbone))
-    found = evaluate(small, queries, [Matching(k=5)], store=FeatureStore(tmp_path, small.backbone))
+        evaluate(small, queries, [EMD.having(k=5)], store=FeatureStore(tmp_path, small.backbone))
+    found = evaluate(small, queries, [EMD.having(k=5)], store=FeatureStore(tmp_path, small.backbone))
     assert len(prepared) == 5 and found.cached == 2
     monkeypatch.setattr(store, "prepare_query", prepare)
     kept = FeatureStore(tmp_path, small.backbone)
@@ -240,14 +248,14 @@ def test_a_photo_without_a_face_is_remembered(small, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "prepare_query", fails)
     photo = QueryPhoto("a/0.jpg", small.gallery.photo_file(0), "a", (0,))
     for _ in range(2):
-        found = evaluate(small, [photo], [Matching()], store=FeatureStore(tmp_path, small.backbone))
+        found = evaluate(small, [photo], [EMD], store=FeatureStore(tmp_path, small.backbone))
         assert found.skipped == (("a/0.jpg", "There is no face."),)
     assert len(calls) == 1
 
 
 def test_every_query_is_written_with_its_ranks(small, tmp_path):
     """The ranks are those of ``Identifier.rank``, and the means of the columns those of the table."""
-    settings = [Matching(k=3), Matching(method="h2l", k=3)]
+    settings = [EMD.having(k=3), Matching(method="h2l", k=3)]
     queries = leave_one_out(small.gallery)
     nobody = replace(queries[0], identity="nobody", path="=nobody/1.jpg, or so", exclude=(), number=None)
     found = evaluate(small, [*queries, nobody], settings, Preparation(seed=5), store=GalleryFeatures(small))
@@ -262,8 +270,8 @@ def test_every_query_is_written_with_its_ranks(small, tmp_path):
     by_ranking = defaultdict(list)
     for row in used:
         by_ranking[row["ranking"]].append(row)
-    scores = {"Stage 1": found.stage1, "Stage 2, apc, finest": found.stage2[settings[0]],
-              "Stage 2, h2l": found.stage2[settings[1]]}
+    scores = {"Stage 1": found.stage1, "Stage 2, apc, finest, k 3": found.stage2[settings[0]],
+              "Stage 2, h2l, k 3": found.stage2[settings[1]]}
     assert by_ranking.keys() == scores.keys()
     for name, expected in scores.items():
         own = by_ranking[name]
@@ -273,7 +281,7 @@ def test_every_query_is_written_with_its_ranks(small, tmp_path):
             assert np.mean([float(row[column]) for row in own]) == pytest.approx(mean, abs=1e-5)
         for number, query in enumerate(queries):
             features = stored(small.gallery, number)
-            matching = Matching(method="none") if name == "Stage 1" else settings[name.endswith("h2l")]
+            matching = Matching(method="none") if name == "Stage 1" else settings["h2l" in name]
             ranking = small.rank(SimpleNamespace(features=features), matching, exclude=query.exclude).ranking
             first = next(rank for rank, match in enumerate(ranking, 1) if match.identity == query.identity)
             assert int(own[number]["first_right"]) == first
@@ -296,9 +304,9 @@ def test_settings_of_one_method_share_its_distances(small, monkeypatch):
 
     monkeypatch.setattr(Identifier, "measures", counted)
     monkeypatch.setattr("demo.methods.emd.ground_distance", lambda *parts: grounds.append(1) or ground(*parts))
-    settings = [Matching(k=2), Matching(k=4, alpha=0.2), Matching(k=3).having(adaptive=True, alpha=0.1),
-                Matching(k=2).having(solver="authors"), Matching(k=3).having(solver="authors"),
-                Matching(k=2).having(weighting="uniform"), Matching(method="h2l", k=4), Matching(method="h2l", k=2)]
+    settings = [EMD.having(k=2), EMD.having(k=4, alpha=0.2), EMD.having(k=3).having(adaptive=True, alpha=0.1),
+                EMD.having(k=2).having(solver="authors"), EMD.having(k=3).having(solver="authors"),
+                EMD.having(k=2).having(weighting="uniform"), Matching(method="h2l", k=4), Matching(method="h2l", k=2)]
     monkeypatch.setattr(Identifier, "alpha", lambda self, matching, features: 0.5)
     measured = SimpleNamespace(head=None, distances={}, alphas={}, ms={})
     places(small, 0, settings, (0,), measured)
@@ -319,11 +327,11 @@ def test_a_damaged_cache_is_told(small, tmp_path, file):
 
 def test_what_was_measured_is_not_measured_again(small, tmp_path, monkeypatch):
     """Nor for another alpha, a smaller k, or the other count of the right photos."""
-    settings = [Matching(k=5), Matching(k=5).having(weighting="uniform")]
+    settings = [EMD.having(k=5), EMD.having(k=5).having(weighting="uniform")]
     first = evaluate(small, leave_one_out(small.gallery), settings, store=FeatureStore(tmp_path, small.backbone))
     assert first.cached <= 1  # a photo that there is twice
     monkeypatch.setattr(Identifier, "measures", None)
-    again = evaluate(small, leave_one_out(small.gallery), [Matching(k=3), *settings],
+    again = evaluate(small, leave_one_out(small.gallery), [EMD.having(k=3), *settings],
                      store=FeatureStore(tmp_path, small.backbone))
     assert again.cached == 8 and again.stage2[settings[1]] == first.stage2[settings[1]]
     assert again.stage2_ms[settings[0]] == first.stage2_ms[settings[0]] > 0
@@ -337,7 +345,7 @@ def test_what_was_measured_is_not_measured_again(small, tmp_path, monkeypatch):
 
 def test_several_threads_find_what_one_finds(identifier):
     queries = leave_one_out(identifier.gallery)[:40]
-    settings = [Matching(k=20), Matching(k=20).having(weighting="uniform", grid=(4, 4)), Matching(method="none")]
+    settings = [EMD.having(k=20), EMD.having(k=20).having(weighting="uniform", grid=(4, 4)), Matching(method="none")]
     one, two = (evaluate(identifier, queries, settings, jobs=jobs) for jobs in (1, 2))
     assert one.records == two.records and (one.jobs, two.jobs) == (1, 2)
 
@@ -383,7 +391,7 @@ def test_photos_that_another_index_has_are_not_computed_again(people, backbone, 
 @pytest.mark.parametrize("name", ["weighting", "alpha", "k", "one-stage", "solver", "bound", "time", "backbone"])
 def test_ablations_make_tables(small, name):
     bench = Bench(lambda backbone: small, lambda one: leave_one_out(one.gallery)[:3], GalleryFeatures, "dlib",
-                  matching=Matching(k=4))
+                  matching=EMD.having(k=4))
     table = ABLATIONS[name].run(bench)
     assert {"P@1", "RP", "MAP@R"} <= set(table.columns) and len(table.rows) >= 2
     assert len(table.as_markdown().splitlines()) == len(table.rows) + 4
@@ -418,7 +426,7 @@ def test_stacked_features_are_the_single_ones(identifier):
 def test_evaluate_from_list_files(capsys, tmp_path, monkeypatch):
     """Identification from lists with number labels; source photos left out, and found again when asked for."""
     for module in ("demo.cli.arguments", "demo.cli.evaluate.data"):
-        monkeypatch.setattr(f"{module}.settings", lambda: Settings(cache=tmp_path / "cache", device="cpu"))
+        monkeypatch.setattr(f"{module}.settings", lambda: dlib_settings(tmp_path))
     gallery, queries = tmp_path / "gallery.txt", tmp_path / "queries.txt"
     gallery.write_text("".join(f"person-00{who}/0{photo}.jpg,{who}\n" for who in (1, 2) for photo in (1, 2)))
     queries.write_text("person-001/01.jpg,1\n")
@@ -434,8 +442,8 @@ def test_evaluate_from_list_files(capsys, tmp_path, monkeypatch):
 
 def test_evaluate_takes_several_weightings(capsys, people, tmp_path, monkeypatch):
     for module in ("demo.cli.arguments", "demo.cli.evaluate.data"):
-        monkeypatch.setattr(f"{module}.settings", lambda: Settings(cache=tmp_path / "cache", device="cpu"))
-    common = ["evaluate", "--gallery", str(people)]
+        monkeypatch.setattr(f"{module}.settings", lambda: dlib_settings(tmp_path))
+    common = ["evaluate", "--gallery", str(people), "--stage2", "emd"]
 
     def rows(*more) -> list[str]:
         assert main([*common, *map(str, more)]) == 0
@@ -449,17 +457,20 @@ def test_evaluate_takes_several_weightings(capsys, people, tmp_path, monkeypatch
     assert rows("--weighting", "apc", "cc", "--grid", "4x4", "8x8") == [
         "Stage 2, apc, 4x4", "Stage 2, apc, 8x8", "Stage 2, cc, 8x8"]
     assert rows("--stage2", "h2l", "--weighting", "all", "--grid", "all") == ["Stage 2, h2l"]
+    assert rows("--alpha", "0", "0.7", "--k", "2", "--k", "100", "--grid", "8x8") == [
+        "Stage 2, apc, 8x8, α 0, k 2", "Stage 2, apc, 8x8, α 0", "Stage 2, apc, 8x8, α 0.7, k 2",
+        "Stage 2, apc, 8x8, α 0.7"]
     assert rows("--stage2", "none", "--weighting", "all") == []
     for wrong, said in ((["--weighting", "apc", "cc", "--grid", "4x4"], "128"), (["--grid", "3x3"], "3x3"),
                         (["--per-query", str(tmp_path / "no" / "q.csv")], "cannot be written"),
-                        (["--weighting", "guess"], "choose from apc")):
+                        (["--weighting", "guess"], "choose from apc"), (["--k", "all"], "cannot be")):
         assert main([*common, *wrong]) == 2
         assert said in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_verify_and_ablation_commands(capsys, people, tmp_path, monkeypatch):
     for module in ("demo.cli.arguments", "demo.cli.evaluate.data", "demo.cli.evaluate.ablation"):
-        monkeypatch.setattr(f"{module}.settings", lambda: Settings(cache=tmp_path / "cache", device="cpu"))
+        monkeypatch.setattr(f"{module}.settings", lambda: dlib_settings(tmp_path))
     assert main(["evaluate", "verify", "--root", str(people), "--draw", "4", "--json"]) == 0
     assert {one["method"] for one in json.loads(capsys.readouterr().out)["methods"]} == {
         "cosine", "emd", "h2l", "h2", "h1"}

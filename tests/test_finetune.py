@@ -86,11 +86,12 @@ def test_the_command_makes_a_backbone_that_evaluate_takes(people, tmp_path, caps
     """The whole way: photos and masked copies in, a weights file out, a gallery indexed with it."""
     out = tmp_path / "tuned.safetensors"
     asked = ["finetune", "--people", people, "--hold-out", "person-004", "--epochs", 2, "--batch", 4, "--out", out,
-             "--work", tmp_path / "work", "--device", "cpu"]
+             "--work", tmp_path / "work", "--device", "cpu", "--backbone", "dlib"]
     assert main(list(map(str, asked))) == 0
     said = capsys.readouterr().out
     assert "12 crops of 3 people, 2 photos held out" in said
     gallery = Gallery.build(people, load_backbone("dlib", weights=out, device="cpu"), tmp_path / "index")
     assert gallery.manifest.weights_sha256 == sha256(out)
-    assert main(["evaluate", "--gallery", str(tmp_path / "index"), "--weights", str(out), "--device", "cpu"]) == 0
+    assert main(["evaluate", "--gallery", str(tmp_path / "index"), "--weights", str(out), "--device", "cpu",
+                 "--backbone", "dlib"]) == 0
     assert main(["finetune", "--singles", str(tmp_path / "nowhere")]) == 2

@@ -186,7 +186,7 @@ def test_leave_one_out_leaves_the_photo_itself_out(identifier, bundled):
     assert result.stage1.queries == 6 and result.gallery == 288
     assert all(photo.exclude == (row,) for row, photo in enumerate(photos))
     query = identifier.identify(photos[0].file).query
-    ranked = identifier.rank(query, Matching(), exclude=photos[0].exclude)
+    ranked = identifier.rank(query, Matching(method="emd"), exclude=photos[0].exclude)
     assert len(ranked.stage1) == 287 and 0 not in {match.row for match in ranked.stage1}
 
 
@@ -200,12 +200,12 @@ def test_copies_of_a_photo_are_left_out_together(people, backbone, tmp_path):
 def test_evaluate_masked_queries(identifier):
     """On masked queries re-ranking must help: the claim of the paper, on real weights."""
     photos = query_set(list_photos(QUERIES), identifier.gallery)[::3]
-    settings = [Matching(), Matching().having(weighting="uniform")]
+    settings = [Matching(method="emd"), Matching(method="emd").having(weighting="uniform")]
     result = evaluate(identifier, photos, settings, Preparation(alteration="mask"))
     assert result.stage1.queries + len(result.skipped) == len(photos) and len(result.skipped) < 3
     assert result.stage2[settings[0]].p_at_1 > result.stage1.p_at_1
     data = result.as_json()
-    assert set(data["stage1"]) == {"P@1", "RP", "MAP@R"}
+    assert set(data["stage1"]) == {"P@1", "RP", "MAP@R", "intervals"}
     # Stage 2 stands for the first setting, and is not Stage 1 once more.
     assert data["stage2"] == {measure: data["settings"][0][measure] for measure in data["stage1"]} != data["stage1"]
     assert "| Stage 2, uniform, finest |" in result.as_table()
@@ -213,5 +213,5 @@ def test_evaluate_masked_queries(identifier):
 
 def test_queries_without_a_person_in_the_gallery_are_skipped(identifier):
     strangers = query_set(list_photos(ROOT / "assets" / "strangers"), identifier.gallery)
-    result = evaluate(identifier, strangers, [Matching()])
+    result = evaluate(identifier, strangers, [Matching(method="emd")])
     assert result.stage1.queries == 0 and all("is in the gallery" in reason for _, reason in result.skipped)

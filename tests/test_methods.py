@@ -7,7 +7,7 @@ from conftest import QUERIES
 
 from demo.errors import BadSetting, BadWeights, WeightsMissing
 from demo.fields import fields_of
-from demo.methods import METHODS, RERANKING, STAGE1, Matching, load_method, ready, rerank
+from demo.methods import METHODS, RERANKING, STAGE1, Matching, load_method, ready, rerank, usual
 from demo.query import Preparation, prepare_query
 
 
@@ -83,6 +83,14 @@ def test_a_file_of_another_model_is_refused(backbone):
 def test_the_setting_that_a_calibration_belongs_to(identifier):
     emd = identifier.method("emd")
     assert emd.setting() == "apc 8x8 exact"
-    asked = Matching().having(weighting="sc", share=0.7, grid=(4, 4))
+    asked = Matching(method="emd").having(weighting="sc", share=0.7, grid=(4, 4))
     assert emd.setting(asked.of("emd"), asked.grid) == "sc 4x4 exact share 0.7"
     assert identifier.method("h2l").setting() == ""
+
+
+def test_what_is_usual_takes_what_is_asked_for():
+    """The default where it can be used, unless an option is set that it would pass over."""
+    assert usual("mobilefacenet") is METHODS["alike"] and usual("mobilefacenet", asked=["alpha", "k"]).word == "alike"
+    for option in ("weighting", "grid", "solver", "share", "adaptive"):
+        assert usual("mobilefacenet", asked=[option, "k"]).word == "emd"
+    assert usual("dlib").word == usual("arcface").word == "emd"

@@ -41,7 +41,7 @@ STYLED = [(kind, style) for kind in ("mask", "sunglasses") for style in OCCLUSIO
 @pytest.fixture(scope="module")
 def located():
     photos = [load_photo(PEOPLE / name) for name in NAMES]
-    return [(photo, detect_faces(photo)[0]) for photo in photos]
+    return [(photo, detect_faces(photo, "hog")[0]) for photo in photos]
 
 
 def at(picture: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -35,6 +35,8 @@ from demo.query import ALTERATIONS, Preparation, prepare_query
 from demo.ui.views.board import Result, verdict
 from demo.verify import agreement, verify
 
+EMD = Matching(method="emd")
+
 ROOT = Path(__file__).resolve().parents[1]
 PHOTO = ROOT / "assets" / "queries" / "person-013" / "04.jpg"
 STYLED = [(kind, style) for kind in PERTURBATIONS for style in PERTURBATIONS[kind].styles]
@@ -244,9 +246,9 @@ def test_a_face_moves_with_its_photo(face):
 
 def test_no_range_and_no_threshold_where_none_was_measured(identifier, backbone):
     calibration, method = Calibration(identifier.gallery), identifier.method("emd")
-    assert isinstance(calibration.strangers(method, Matching(), "mask", 0.7), Strangers)
+    assert isinstance(calibration.strangers(method, EMD, "mask", 0.7), Strangers)
     for kind in set(ALTERATIONS) - set(OCCLUSIONS):
-        for unfit in (calibration.strangers(method, Matching(), kind, 0.7), calibration.threshold(method, kind, None),
+        for unfit in (calibration.strangers(method, EMD, kind, 0.7), calibration.threshold(method, kind, None),
                       calibration.threshold(method, "mask", kind)):
             assert isinstance(unfit, Unfit) and unfit.asked == kind
     found = identifier.identify(PHOTO, occlusion="dark", style="light", seed=1)

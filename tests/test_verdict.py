@@ -68,21 +68,21 @@ def test_what_was_not_measured_is_not_judged(found):
     assert unfit.as_json()["verdict"] == {"says": None, "reason": "Measured otherwise."}
 
 
-def test_page_text_and_json_say_the_same(identifier, capsys):
+def test_page_text_and_json_say_the_same(shown, capsys):
     stranger = ROOT / "assets" / "strangers" / "person-050"
     for photo in (PHOTO, *sorted(stranger.glob("*.jpg"))[:2]):
-        found = identifier.identify(photo)
-        told, shown = found.as_json(1)["verdict"], board_value(Result(found, identifier))
-        assert told["says"] == shown["verdict"]["kind"] == verdict_of(found).word
+        found = shown.identify(photo)
+        told, board = found.as_json(1)["verdict"], board_value(Result(found, shown))
+        assert told["says"] == board["verdict"]["kind"] == verdict_of(found).word
         assert told["distance"] == found.ranking[0].distance
-        expected = identifier.strangers(found)
+        expected = shown.strangers(found)
         nearer = sum(one < told["distance"] for one in expected.distances) / len(expected.distances)
         assert told["nearer_strangers"] == nearer
-        assert shown["sentence"] == headline(found)
-        assert (told["says"] == "nobody") == shown["sentence"].startswith("Probably nobody")
+        assert board["sentence"] == headline(found)
+        assert (told["says"] == "nobody") == board["sentence"].startswith("Probably nobody")
         assert main(["identify", str(photo)]) == 0
         said = capsys.readouterr().out
-        assert shown["sentence"] in said and shown["verdict"]["detail"] in said
+        assert board["sentence"] in said and board["verdict"]["detail"] in said
         assert main(["identify", str(photo), "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["verdict"] == pytest.approx(told)
 

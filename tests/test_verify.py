@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import QUERIES, ROOT
 
-from demo.calibration import Calibration, calibrate
+from demo.calibration import Calibration, Reference, calibrate
 from demo.cli import main
 from demo.errors import BadSetting, NoFace
 from demo.explain import pair_figure, to_png
@@ -24,14 +24,14 @@ from demo.ui.views.verdicts import Compared, compared_value, verdicts_value
 from demo.verify import agreement, verify
 
 PHOTO = QUERIES / "person-032" / "04.jpg"
-MASK = Preparation(alteration="mask", style="surgical-blue")
+MASK, HOG = Preparation(alteration="mask", style="surgical-blue", detector="hog"), Preparation(detector="hog")
 #: Methods that judge pairs on the default backbone, in their order.
 JUDGING = [word for word, method in ready("dlib").items() if method.verifies]
 
 
 @pytest.fixture(scope="module")
 def same_person(identifier, bundled):
-    return verify(PHOTO, bundled.photo_file(_row(bundled, "person-032")), identifier, MASK)
+    return verify(PHOTO, bundled.photo_file(_row(bundled, "person-032")), identifier, MASK, HOG)
 
 
 def _row(gallery, identity) -> int:
@@ -56,14 +56,15 @@ def test_strangers_are_different(identifier):
 def test_distances_are_those_of_an_identification(identifier, bundled, same_person):
     row = _row(bundled, "person-032")
     for stage2 in ("emd", "h2l"):
-        ranked = identifier.identify(PHOTO, stage2=stage2, k=288, occlusion="mask", style="surgical-blue")
+        ranked = identifier.identify(PHOTO, stage2=stage2, k=288, occlusion="mask", style="surgical-blue",
+                                     detector="hog")
         match = next(m for m in ranked.stage2 if m.row == row)
         assert same_person.judgement(stage2).distance == pytest.approx(match.patch, abs=2e-3)
     assert same_person.judgement("cosine").distance == pytest.approx(match.cosine, abs=1e-3)
 
 
 def test_the_order_of_the_photos_does_not_matter(identifier, bundled, same_person):
-    other = verify(bundled.photo_file(_row(bundled, "person-032")), PHOTO, identifier, second_preparation=MASK)
+    other = verify(bundled.photo_file(_row(bundled, "person-032")), PHOTO, identifier, HOG, MASK)
     for one, two in zip(same_person.judgements, other.judgements, strict=True):
         assert one.distance == pytest.approx(two.distance, abs=1e-4) and one.threshold == two.threshold
 
@@ -82,7 +83,8 @@ def test_json_has_the_documented_shape(same_person):
 
 def test_the_command_line_says_the_same(capsys, bundled, same_person, tmp_path):
     other = str(bundled.photo_file(_row(bundled, "person-032")))
-    arguments = ["compare", str(PHOTO), other, "--occlude", "mask", "--style", "surgical-blue"]
+    arguments = ["compare", str(PHOTO), other, "--occlude", "mask", "--style", "surgical-blue", "--backbone", "dlib",
+                 "--detector", "hog"]
     assert main([*arguments, "--json", "--figure", str(tmp_path / "pair.png")]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (tmp_path / "pair.png").stat().st_size > 50_000
@@ -90,7 +92,7 @@ def test_the_command_line_says_the_same(capsys, bundled, same_person, tmp_path):
         assert answer["methods"][method]["distance"] == pytest.approx(expected["distance"], abs=1e-5)
         assert answer["methods"][method]["threshold"] == expected["threshold"]
     assert compare_command(same_person, "galleries/synthetic-people").endswith(
-        "--occlude mask --style surgical-blue --seed 0")
+        "--backbone dlib --occlude mask --style surgical-blue --detector hog --seed 0")
 
 
 def test_both_photos_can_be_altered_on_the_command_line(capsys, identifier):
@@ -116,7 +118,9 @@ def test_a_bad_photo_is_named(identifier):
         verify(PHOTO, PHOTO, identifier, Preparation(alteration="beard"))
 
 
-def test_a_small_gallery_judges_nothing_but_still_measures(people, backbone):
+def test_a_small_gallery_judges_nothing_but_still_measures(people, backbone, monkeypatch):
+    """Where nothing is known of other people."""
+    monkeypatch.setattr(Reference, "shipped", classmethod(lambda cls, network: cls(network, {}, {})))
     built = Gallery.build(people, backbone)
     calibrate(built, backbone)
     assert Calibration(built).file.is_file()  # 8 pairs of one person are too few for a threshold

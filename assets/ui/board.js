@@ -1,5 +1,6 @@
 // The query, the verdict and the two rankings side by side. The value is built by demo/ui/views/board.py.
 const root = () => element.querySelector(".board-root");
+let kept = { result: null, row: null }; // the answer that is shown, and the candidate that was chosen of it
 let alphas = {}; // stage → α; the inspector's slider moves the first stage's
 
 const order = (value, stage) => {
@@ -35,12 +36,13 @@ const cell = (value, c, distance, place, change) => {
 };
 
 const select = (value, row) => {
-  value.selected = row;
+  value.selected = kept.row = row;
   for (const button of element.querySelectorAll(".cell")) {
     const chosen = Number(button.dataset.row) === row;
     button.classList.toggle("selected", chosen);
     button.setAttribute("aria-pressed", String(chosen));
   }
+  document.dispatchEvent(new CustomEvent("inspector-opening", { detail: value.candidates.find((c) => c.row === row).name }));
   trigger("inspect", { row, result: value.result });
 };
 
@@ -76,13 +78,19 @@ const render = () => {
   const target = root();
   if (!target) return;
   target.replaceChildren();
+  target.classList.remove("outdated");
   if (!value) return;
   if (value.error) {
     target.append(el("div", { class: "problem", role: "alert" },
       el("p", {}, value.error), value.photo ? el("img", { src: value.photo, alt: "The photo in which no answer was found" }) : null));
     return;
   }
-  alphas = Object.fromEntries(value.stages.map((stage) => [stage.name, stage.alpha]));
+  if (kept.result === value.result) { // the same answer once more: as the visitor left it
+    value.selected = kept.row ?? value.selected;
+  } else {
+    kept = { result: value.result, row: null };
+    alphas = Object.fromEntries(value.stages.map((stage) => [stage.name, stage.alpha]));
+  }
   showLink(value.link);
   target.append(queryStrip(value));
   target.append(el("p", { class: "sentence", role: "status" }, value.sentence));
@@ -91,6 +99,15 @@ const render = () => {
       el("summary", {}, value.verdict.text), el("p", {}, value.verdict.detail)));
   }
   target.append(rankings(value));
+  told(value, value.stages.find((stage) => stage.alpha !== alphas[stage.name]));
+};
+
+// What was said holds for the α that was asked for; of another the nearest is told, and nothing of strangers.
+const told = (value, tried) => {
+  element.querySelector(".verdict")?.toggleAttribute("hidden", Boolean(tried));
+  const [first] = tried ? order(value, tried.name) : [];
+  element.querySelector(".sentence").textContent = tried
+    ? `With α = ${alphas[tried.name].toFixed(2)} the nearest is ${first.name} at ${fixed(first.combined ?? first.first)}.` : value.sentence;
 };
 
 const reorder = (event) => {
@@ -98,7 +115,18 @@ const reorder = (event) => {
   if (!value || value.error || event.detail.result !== value.result) return;
   alphas[event.detail.stage] = event.detail.alpha;
   element.querySelector("table.ranks")?.replaceWith(rankings(value));
+  told(value, value.stages.find((stage) => stage.alpha !== alphas[stage.name]));
 };
+// What is shown is not what the form asks for.
+const stopped = () => {
+  const value = props.value;
+  if (!value || element.querySelector(".stale") || !root()?.children.length) return;
+  root().prepend(el("p", { class: "stale", role: "status" }, "Stopped: this answer is of the settings before. Press Identify for those of the form."));
+  root().classList.add("outdated");
+};
+document.addEventListener("board-stopping", () => {
+  if (element.closest(".pending") || element.querySelector(".pending")) stopped(); // Gradio's mark of a value to come
+});
 document.addEventListener("board-alpha", reorder);
 watch("value", render);
 render();

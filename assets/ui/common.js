@@ -32,10 +32,22 @@ const photoFigures = (photo, title, use, choose) => {
       "aria-label": `${title}: face ${index + 1} of ${faces.length}${index === photo.face ? ", used" : `: ${use}`}`,
       style: { left: `${face[0]}%`, top: `${face[1]}%`, width: `${face[2]}%`, height: `${face[3]}%` },
       onclick: () => choose(index),
-    }, faces.length > 1 ? el("span", {}, String(index + 1)) : null));
+    }));
+  // A face in a group is small: each again, large enough to tell who it is.
+  const chips = faces.length < 2 ? null : el("div", { class: "chips", role: "group", "aria-label": `Faces of ${title}` },
+    faces.map(([left, top, width, height], index) => el("button", {
+      type: "button", class: `chip${index === photo.face ? " chosen" : ""}`, "aria-pressed": String(index === photo.face),
+      "aria-label": `Face ${index + 1}${index === photo.face ? ", used" : `: ${use}`}`,
+      style: {
+        backgroundImage: `url(${photo.original})`, backgroundSize: `${10000 / width}% ${10000 / height}%`,
+        backgroundPosition: `${(100 * left) / Math.max(100 - width, 1)}% ${(100 * top) / Math.max(100 - height, 1)}%`,
+      },
+      onclick: () => choose(index),
+    }, el("span", {}, String(index + 1)))));
   return [
     picture(faces.length > 1 ? `${title}: ${faces.length} faces, pick one` : title, photo.original, `${title} as given`, boxes),
     photo.altered ? picture(photo.alteredTitle, photo.altered, `${title} altered: ${photo.alteredTitle}`) : null,
+    chips,
   ];
 };
 // What is seen to cover the face of a photo, in words.

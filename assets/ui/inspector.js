@@ -9,7 +9,7 @@ const wordOf = (value, shown) => (shown.explanations.includes(chosen[shown.name]
 
 const bar = ({ picture, text }) => el("img", { class: "bar", src: picture, alt: text });
 const told = () => el("p", { class: "told", role: "status", "aria-live": "polite" },
-  "Point at a patch, or choose one with the arrow keys, to see what it exchanges with the other face.");
+  NOTHING);
 const hint = (text) => (text ? el("p", { class: "hint" }, text) : null);
 
 // Both faces of a panel, with what lies between them.
@@ -21,7 +21,7 @@ const faces = (value, word) => {
 const rebuilt = (value, found) =>
   el("figure", { class: "face" }, el("div", { class: "frame" }, el("img", {
     src: dimmed ? found.picture : found.bright,
-    alt: `The ${value.query.called} rebuilt: at each patch, the patch of ${value.name} that receives most of its mass; brighter means more mass`,
+    alt: `The ${value.query.called} rebuilt: at each patch, the patch of ${value.name} that receives most of its mass${dimmed ? "; brighter means more mass" : ""}`,
   })), el("figcaption", {}, `${value.query.title} rebuilt from the ${value.candidate.called}`));
 
 // A choice between the entries of a list; none where there is but one.
@@ -53,7 +53,7 @@ const BODIES = {
   flow: (value, shown, word, found) => [faces(value, word),
     el("label", { class: "toggle" }, el("input", {
       type: "checkbox", checked: dimmed, onchange: (event) => { dimmed = event.target.checked; render(); },
-    }), "Brightness shows mass"), choices(value, shown, found), told(), hint(found.hint)],
+    }), "Brightness shows mass"), choices(value, shown, found), told(), hint(found.hint + (dimmed ? " The brighter, the more mass." : ""))],
   lines: (value, shown, word, found) => [
     el("img", { class: "wide", src: found.picture, alt: `The ${found.count} strongest flows drawn as lines from the ${value.query.called} to ${value.name}` }),
     choices(value, shown, found), hint(`The ${found.count} strongest flows carry ${share(found.share)} of the mass.`)],
@@ -64,6 +64,7 @@ const BODIES = {
 };
 
 // Another α for the first ranking: the board re-orders.
+let tried = {}; // answer and ranking → the α that the board shows
 const live = (value) => {
   if (!value.live) return null;
   const { stage, title, alpha, first, second } = value.live;
@@ -71,12 +72,15 @@ const live = (value) => {
   const say = (a) => {
     said.textContent = `α = ${a.toFixed(2)}: ${fixed(a)} × ${fixed(second)} + ${fixed(1 - a)} × ${fixed(first)} = ${fixed(a * second + (1 - a) * first)}`;
   };
-  say(alpha);
+  const key = `${value.result} ${stage}`;
+  const start = tried[key] ?? alpha; // as it was left, whatever was looked at meanwhile
+  say(start);
   const slider = el("input", {
-    type: "range", min: 0, max: 1, step: 0.01, value: alpha, "aria-label": `α, share of the ${title} distance`,
+    type: "range", min: 0, max: 1, step: 0.01, value: start, "aria-label": `α, share of the ${title} distance`,
     oninput: (event) => {
       const a = Number(event.target.value);
       say(a);
+      tried = { [key]: a };
       document.dispatchEvent(new CustomEvent("board-alpha", { detail: { stage, alpha: a, result: value.result } }));
     },
   });
@@ -91,7 +95,7 @@ const body = (value, shown) => {
   }
   const words = shown.explanations;
   return el("div", {}, el("div", { class: "maps" }, words.map((word) => el("section", {},
-    el("h4", {}, value.explanations[word].title), faces(value, word), bar(panelOf(value, word).bar)))), told(),
+    el("h3", {}, value.explanations[word].title), faces(value, word), bar(panelOf(value, word).bar)))), told(),
   [...new Set(words.map((word) => value.explanations[word].hint))].map(hint));
 };
 
@@ -106,9 +110,9 @@ const overviewOf = (value, shown) => {
 const all = (value) => el("div", {}, told(), el("div", { class: "overview" }, value.views.map((shown) => {
   const word = overviewOf(value, shown), panel = word && panelOf(value, word);
   if (!panel) return null;
-  return el("section", { class: shown.name }, el("h4", {}, el("button", {
+  return el("section", { class: shown.name }, el("h3", {}, el("button", {
     type: "button", title: `Open the view ${shown.title}`, onclick: () => open(shown.name),
-  }, shown.title)), el("p", { class: "hint" }, value.explanations[word].note), faces(value, word), panel.bar ? bar(panel.bar) : null);
+  }, shown.title)), el("p", { class: "hint" }, value.explanations[word].note, panel.kind === "flow" && dimmed ? " The brighter a patch, the more it carries." : ""), faces(value, word), panel.bar ? bar(panel.bar) : null);
 })));
 
 const open = (name) => {
@@ -139,7 +143,7 @@ const render = () => {
       type: "button", role: "tab", id: `view-${name}`, "aria-selected": String(name === view),
       "aria-controls": "inspector-panel", tabindex: name === view ? 0 : -1, onclick: () => open(name),
     }, title)));
-  target.append(el("h3", {}, value.title), tabs, panel);
+  target.append(el("h2", {}, value.title), tabs, panel);
   if (element.querySelector(".told")) paint(value);
 };
 // Another part of the page asks for a view.
@@ -148,5 +152,24 @@ document.addEventListener("inspector-view", (event) => {
   render();
   element.scrollIntoView({ block: "nearest" });
 });
-watch("value", render);
+// Another candidate is on its way: say so until it is there, and bring it into view then.
+let awaited = false;
+document.addEventListener("inspector-opening", (event) => {
+  const heading = element.querySelector("h2");
+  if (!heading) return;
+  awaited = true;
+  heading.textContent = `Opening ${event.detail} …`;
+  element.querySelector(".inspector-root").setAttribute("aria-busy", "true");
+});
+let seen = null; // which candidate of which answer is shown
+watch("value", () => {
+  const now = props.value ? `${props.value.result} ${props.value.row}` : null;
+  if (now !== seen) patch = null; // a patch was chosen on another face
+  seen = now;
+  element.querySelector(".inspector-root")?.removeAttribute("aria-busy");
+  render();
+  const heading = element.querySelector("h2"), top = heading?.getBoundingClientRect().top ?? 0;
+  if (awaited && (top < 0 || top > 0.6 * innerHeight)) heading.scrollIntoView({ block: "start" });
+  awaited = false;
+});
 render();

@@ -74,7 +74,7 @@ const face = (value, panel, side) => {
     el("button", {
       type: "button", class: "patch", tabindex: index === focused ? 0 : -1, "data-side": side, "data-index": index,
       "aria-label": `Patch ${where(grid, index)} of the ${value[side].called}, ${share(part)}`,
-      onclick: () => point(value, grid, side, index, true),
+      onclick: () => (patch?.fixed && patch.side === side && indexIn(grid) === index ? release() : point(value, grid, side, index, true)),
       onmouseenter: () => { if (!patch?.fixed) point(value, grid, side, index, false); },
     }));
   const patches = el("div", {
@@ -88,6 +88,7 @@ const face = (value, panel, side) => {
 };
 
 const move = (event, value, grid, side) => {
+  if (event.key === "Escape") release();
   const [rows, columns] = grid;
   const index = Number(event.target.dataset.index);
   const row = Math.floor(index / columns), column = index % columns;
@@ -105,6 +106,17 @@ const move = (event, value, grid, side) => {
 const point = (value, [rows, columns], side, index, fixed) => {
   patch = { side, fixed, x: ((index % columns) + 0.5) / columns, y: (Math.floor(index / columns) + 0.5) / rows };
   paint(value);
+};
+
+// No patch is chosen any more.
+const NOTHING = "Point at a patch, or choose one with the arrow keys, to see what it exchanges with the other face.";
+const release = () => {
+  patch = null;
+  for (const button of element.querySelectorAll(".patch")) {
+    button.classList.remove("chosen", "partner");
+    button.style.removeProperty("--share");
+  }
+  for (const told of element.querySelectorAll(".told")) told.textContent = NOTHING;
 };
 
 // Outline the chosen patch in every panel, shade the patches it exchanges mass or attention with, and say so.
@@ -132,5 +144,7 @@ const paint = (value) => {
     if (!told.includes(said)) told.push(said);
     name ??= patchName(value, panel);
   }
-  element.querySelector(".told").textContent = `${name} ${told.map((said, at) => (at ? `It ${said}` : said)).join(" ")}`;
+  const readout = element.querySelector(".told");
+  readout.setAttribute("aria-live", patch.fixed ? "polite" : "off"); // what the mouse passes over is not read out
+  readout.textContent = `${name} ${told.map((said, at) => (at ? `It ${said}` : said)).join(" ")}`;
 };

@@ -24,7 +24,8 @@ import torch
 from torch import Tensor
 
 from demo.backbones import Features
-from demo.benchmarks.parity import CHECKS, Bench, Outcome, agreement, bundled, h2l, stored_backbone, synchronise
+from demo.benchmarks.crowd import bundled, crowd, nearest
+from demo.benchmarks.parity import CHECKS, Bench, Outcome, agreement, h2l, stored_backbone, synchronise
 from demo.benchmarks.timing import table
 from demo.crossimage import CrossImageModel, CrossReranker
 from demo.crossimage.networks import H2L, Sizes
@@ -45,32 +46,6 @@ def timed(device: torch.device, call: Callable[[], object], repeats: int = 1) ->
         synchronise(device)
         spent.append(perf_counter() - start)
     return min(spent)
-
-
-def crowd(people: Features, count: int, seed: int = 0) -> Features:
-    """``count`` faces: those of the bundled people over and over, each patch and embedding with a fifth of its length
-    as noise, so that no two are alike."""
-    rng = torch.Generator().manual_seed(seed)
-    rows = torch.randint(len(people), (count,), generator=rng)
-
-    def noisy(values: Tensor) -> Tensor:
-        values = values[rows]
-        lengths = values.norm(dim=-1, keepdim=True) / values.shape[-1] ** 0.5
-        return values + 0.2 * lengths * torch.randn(values.shape, generator=rng)
-
-    landmarks = None if people.landmarks is None else people.landmarks[rows]
-    return Features(noisy(people.embedding), noisy(people.patches), people.grid, landmarks=landmarks)
-
-
-def nearest(faces: Features, k: int) -> Tensor:
-    """(N, k) rows of the nearest others by cosine, nearest first."""
-    unit = torch.nn.functional.normalize(faces.embedding, dim=1)
-    found = []
-    for start in range(0, len(unit), 2048):
-        likeness = unit[start:start + 2048] @ unit.T
-        likeness[torch.arange(len(likeness)), torch.arange(start, start + len(likeness))] = -2
-        found.append(likeness.topk(min(k, len(unit) - 1), dim=1).indices)
-    return torch.cat(found)
 
 
 def time_stage2(bench: Bench, faces: Features, rows: Tensor, repeats: int) -> None:
@@ -182,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for check in CHECKS.values():
         check(bench)
 
-    faces = crowd(bundled(200), max(count, 2)).to(device)
+    faces = crowd(bundled(), max(count, 2)).to(device)
     rows = nearest(faces, min(K, count - 1))
     time_stage2(bench, faces, rows, parsed.repeats)
     few = min(count, H2L_FACES)

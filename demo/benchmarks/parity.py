@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import traceback
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -14,16 +15,18 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from demo.backbones import Backbone, BackboneInfo, Features, load_backbone
+from demo.backbones import Backbone, BackboneInfo, Features, Grid, load_backbone
+from demo.benchmarks.crowd import GALLERY, bundled
 from demo.checkpoints import NETWORKS
 from demo.crossimage import CrossImageModel, CrossReranker, load_h2l, shipped
 from demo.crossimage.checkpoint import description
+from demo.crossimage.networks import NETWORKS as CROSS
+from demo.crossimage.networks import Sizes
 from demo.errors import WeightsMissing
 from demo.faces.templates import TEMPLATES
 from demo.gallery import Gallery
 from demo.matching import WEIGHTINGS, emd, emd_many, exact_cuda, ground_distance, transport
 from demo.methods.alike import Alike
-from demo.places import GALLERIES
 from demo.settings import settings
 
 #: Most that a number may differ between devices.
@@ -32,7 +35,6 @@ PARITY = 1e-4
 TIED = 1e-6
 #: Patches a side of the largest problems that the CUDA kernel must take.
 LARGEST = 100
-GALLERY = GALLERIES / "synthetic-people"
 BACKBONES = ("dlib", "mobilefacenet", "arcface", "cosface", "facenet")
 #: What a part found, in words, and whether it is good.
 Outcome = tuple[str, bool]
@@ -97,8 +99,9 @@ class Stored(Backbone):
         raise NotImplementedError("Only stored features are used here.")
 
 
-def stored_backbone(device: torch.device, sha256: str, name: str = "dlib", channels: int = 128) -> Backbone:
-    info = BackboneInfo(name=name, title=name, licence="", grids=((8, 8),), dim=128, channels=(channels,),
+def stored_backbone(device: torch.device, sha256: str, name: str = "dlib", channels: int = 128,
+                    grid: Grid = (8, 8)) -> Backbone:
+    info = BackboneInfo(name=name, title=name, licence="", grids=(grid,), dim=128, channels=(channels,),
                         input_size=(150, 150))
     return Stored(info, TEMPLATES["dlib"], torch.nn.Identity(), sha256, device)
 
@@ -141,11 +144,6 @@ def _exact_plans(device: torch.device, weights: str, patches: int) -> Outcome:
 def _costs(device: torch.device, weights: str, **options) -> Outcome:
     cost, u, v = problems(64, 50, weights, 9)
     return agreement(transport(cost, u, v, **options).cost, transport(cost.to(device), u, v, **options).cost, False)
-
-
-def bundled(count: int = 120) -> Features:
-    """Stored features of the bundled people."""
-    return Gallery.open(GALLERY, "dlib").features(range(count))
 
 
 def check_matching(bench: Bench) -> None:
@@ -259,6 +257,30 @@ def check_h2l(bench: Bench) -> None:
         return agreement(each, ranker.distances_many(prepared[:2], prepared, rows))
 
     bench.part("H2L of many queries", many)
+    for name in CROSS:
+        if name != "H2L":
+            bench.part(f"{name}, untrained", partial(_untrained, bench.device, name))
+
+
+def _untrained(device: torch.device, name: str) -> Outcome:
+    """A small network with random weights, V on random pixels, the others on stored patches."""
+    torch.manual_seed(0)
+    grid, channels = ((14, 14), 192) if name == "V" else ((8, 8), 128)
+    network = CROSS[name](Sizes(depth=2, heads=2, dim=64, hidden=128, patches=grid[0] * grid[1], channels=channels,
+                                faithful=False))
+    faces = bundled(41)
+    if name == "V":
+        faces = Features(faces.embedding, 255 * torch.rand(len(faces), grid[0] * grid[1], channels), grid)
+    found = []
+    for where in (torch.device("cpu"), device):
+        backbone = stored_backbone(where, "", channels=channels, grid=grid)
+        ranker = CrossReranker(CrossImageModel(name, deepcopy(network), backbone, alpha=0.5, sha256=""))
+        there = faces.to(where)
+        prepared = ranker.prepare(there)
+        rows = torch.stack([torch.arange(1, 21), torch.arange(21, 41)]).to(where)
+        one = ranker.distances(there[0], prepared[1:])
+        found.append(torch.cat([one, ranker.distances_many(prepared[:2], prepared, rows).flatten()]))
+    return agreement(*found)
 
 
 #: Every check, by what it is about.

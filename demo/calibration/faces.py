@@ -70,8 +70,10 @@ class AlteredFaces:
 
     def distances(self, method: Method, pairs: Sequence[tuple[int, int]], kinds: tuple[str, str]) -> np.ndarray:
         """float32 (n,) distances of pairs of rows, the photos altered in these two ways."""
-        found = [method.pairs(*(self.stacked([pair[side] for pair in pairs[at:at + _BATCH]], kinds[side])
-                                for side in (0, 1))) for at in range(0, len(pairs), _BATCH)]
+        found = []
+        for at in range(0, len(pairs), _BATCH):
+            first, second = zip(*pairs[at:at + _BATCH], strict=True)
+            found.append(method.pairs(self.stacked(first, kinds[0]), self.stacked(second, kinds[1])))
         return torch.cat(found).cpu().numpy().astype(np.float32) if found else np.empty(0, np.float32)
 
     def _keep(self, row: int, kind: str, features: Features) -> None:
@@ -99,5 +101,7 @@ def softened(photo: np.ndarray, face: Face) -> np.ndarray:
                        interpolation=cv2.INTER_AREA)
     _, packed = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR),
                              [cv2.IMWRITE_JPEG_QUALITY, SOFT_QUALITY])
-    small = cv2.cvtColor(cv2.imdecode(packed, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    small = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    assert small is not None
+    small = cv2.cvtColor(small, cv2.COLOR_BGR2RGB)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)

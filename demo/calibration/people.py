@@ -58,13 +58,18 @@ def _spread(names: Sequence[str], most: int) -> list[str]:
     return [names[int(at)] for at in np.linspace(0, len(names), min(most, len(names)), endpoint=False)]
 
 
+def judging(backbone: Backbone) -> list[Method]:
+    """The methods that judge pairs on a backbone and are ready."""
+    among = {word: one for word, one in METHODS.items() if one.verifies}
+    return [load_method(word, backbone) for word in ready(backbone, among=among)]
+
+
 def measure_reference(sources: Sequence[Source], backbone: Backbone, file: Path,
                       progress: Progress = iter) -> Reference:
     """Measure every source by every method that judges pairs and is ready, at its default options, and keep the
     numbers in ``file``. What stands in it already for the same photos and weights is not measured again: after a stop
     it goes on with the next source, and for a method with new weights only that one is measured."""
-    among = {word: one for word, one in METHODS.items() if one.verifies}
-    methods = [load_method(word, backbone) for word in ready(backbone, among=among)]
+    methods = judging(backbone)
     for source in sources:
         known = Reference.read(file, backbone)
         missing = [method for method in methods if not known.holds(source.name, source.gallery.sha256, method)]

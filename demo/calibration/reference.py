@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,8 @@ VERSION = 1
 _EACH = 10
 #: Points that a distribution of nearest strangers is told by.
 _POINTS = 400
+#: What was read: file, weights and time → numbers.
+_SHIPPED: dict[tuple[str, str, int], Reference] = {}
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,14 @@ class Reference:
         self.backbone = backbone
         self.sources = dict(sources)
         self.arrays = dict(arrays)
+        self._nearest: dict[tuple, list[np.ndarray]] = {}
 
     @classmethod
     def read(cls, file: Path, backbone: Backbone) -> Reference:
         """What is in a file; nothing where there is none that can be read and belongs to the backbone's weights."""
         try:
-            told, arrays = _contents(file, file.stat().st_mtime_ns)
+            with safe_open(file, "np") as opened:
+                told, arrays = opened.metadata(), {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
             if told["version"] == str(VERSION) and told["backbone_sha256"] == backbone.weights_sha256:
                 return cls(backbone, {one["name"]: SourceInfo(**one) for one in json.loads(told["sources"])}, arrays)
         except (OSError, SafetensorError, LookupError, TypeError, ValueError):
@@ -82,9 +85,14 @@ class Reference:
 
     @classmethod
     def shipped(cls, backbone: Backbone) -> Reference:
-        """The numbers that were measured on this machine, else those that come with the app."""
+        """The numbers that were measured on this machine, else those that come with the app; kept while they are asked
+        for again."""
         own = backbone.info.folder and backbone.info.folder / reference_file(backbone)
-        return cls.read(own if own and own.is_file() else ASSETS / reference_file(backbone), backbone)
+        file = own if own and own.is_file() else ASSETS / reference_file(backbone)
+        key = str(file), backbone.weights_sha256, file.stat().st_mtime_ns if file.is_file() else 0
+        if key not in _SHIPPED:
+            _SHIPPED[key] = cls.read(file, backbone)
+        return _SHIPPED[key]
 
     def write(self, file: Path) -> None:
         """Keep it, whole or not at all."""
@@ -125,6 +133,9 @@ class Reference:
         A query that has c(d) of its N strangers within d has one of ``count`` drawn from them there with probability
         1 - (1 - c(d) / N)^count; this is the mean over the queries, inverted.
         """
+        asked = method.key, kind, round(alpha, 6), count
+        if asked in self._nearest:
+            return self._nearest[asked]
         found = []
         for name, info in self.sources.items():
             cosine, patch = (self.arrays.get(array_key(STRANGERS, one, name, kind))
@@ -132,6 +143,7 @@ class Reference:
             if cosine is not None and patch is not None:
                 mixed = (alpha * patch.astype(float) + (1 - alpha) * cosine.astype(float))
                 found.append(_nearest_of(mixed, strata(info.others)[1], info.others, count))
+        self._nearest[asked] = found
         return found
 
 
@@ -143,15 +155,9 @@ def _nearest_of(distances: np.ndarray, counts: np.ndarray, total: int, count: in
         order = np.argsort(own)
         within[row] = np.concatenate([[0], np.cumsum(counts[order])])[np.searchsorted(own[order], at, side="right")]
     reached = (1 - (1 - np.minimum(within / total, 1)) ** count).mean(0)
-    return np.interp((np.arange(_POINTS) + 0.5) / _POINTS, reached, at)
+    return at[np.minimum(np.searchsorted(reached, (np.arange(_POINTS) + 0.5) / _POINTS), len(at) - 1)]
 
 
 def reference_file(backbone: Backbone) -> str:
     """What the file of a backbone is called."""
     return f"calibration-{backbone.name}.safetensors"
-
-
-@lru_cache(maxsize=4)
-def _contents(file: Path, _changed: int) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    with safe_open(file, "np") as opened:
-        return opened.metadata() or {}, {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118

@@ -21,7 +21,7 @@ from demo.calibration.keys import KINDS, PAIRS, PLAIN, STRANGERS, array_key, nam
 from demo.calibration.quality import sharpness
 from demo.calibration.reference import Reference
 from demo.calibration.strangers import Strangers
-from demo.calibration.threshold import Threshold, careful_threshold, set_threshold
+from demo.calibration.threshold import OWN_FAIL, Threshold, careful_threshold, set_threshold
 from demo.files import write_whole
 from demo.gallery import Gallery
 from demo.methods import STAGE1, Matching, Method
@@ -31,8 +31,12 @@ FILE = "calibration.safetensors"
 VERSIONS = {STRANGERS: 1, PAIRS: 1}
 #: Fewer pairs of one person say too little to set a threshold.
 FEWEST = 20
-#: From so many people with two photos or more on, a gallery says by itself how near strangers come.
+#: From so many people on, a gallery says by itself how near strangers come; with so many who have two photos or more,
+#: also how far off those are who are there.
 ENOUGH = 30
+#: Strangers resemble each other more in one country or family than in a mix of all. A gallery that says nothing by
+#: itself counts as so many times larger.
+CROWD = 2
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Calibration:
 
     @cached_property
     def enough(self) -> bool:
-        """Whether the gallery's own people suffice."""
+        """Whether the gallery's own people with two photos suffice."""
         return sum(photos > 1 for photos in self.gallery.people.values()) >= ENOUGH
 
     @cached_property
@@ -82,53 +86,56 @@ class Calibration:
         alpha: its share in Eq. 5.1, None for Stage 1 alone. alteration: of the query, made or worn. crop: its aligned
         face; one that is softer than all that was measured is Unfit.
 
-        Of a gallery with ENOUGH people who have two photos its own; else that of other people, for as many photos as
-        the gallery has; where there is none for the settings, its own after all.
+        Of a gallery that was measured and has ENOUGH people its own strangers; else those of other people, in a gallery
+        of as many photos. Likewise how far off people are who are there: the gallery's own, with ENOUGH who have two
+        photos, else other people.
         """
         kind, share = alteration or PLAIN, 0.0 if alpha is None else alpha
         if crop is not None and (unlike := _unlike(method, (crop,), (kind,), ("This photo",))):
             return unlike
         unfit = self._unfit(STRANGERS, method, matching, (kind,))
-        if unfit is None and self.enough:
-            return self._own_strangers(method, kind, share)
-        if unfit is None or unfit.asked is None:
-            found = self._others_strangers(method, matching, kind, share)
-            if found is not None:
-                return found
-        return self._own_strangers(method, kind, share) if unfit is None else unfit
+        if unfit is not None and (unfit.asked is not None or self._other_settings(method, matching)):
+            return unfit
+        nearest, source = self._nearest_others(method, kind, share)
+        if unfit is None and (nearest is None or len(self.gallery.people) >= ENOUGH):
+            nearest, source = self._nearest_own(method, kind, share)
+        if nearest is None:
+            assert unfit is not None
+            return unfit
+        return Strangers(nearest, source, self._known_distances(method, kind, share))
 
-    def _own_strangers(self, method: Method, kind: str, alpha: float) -> Strangers:
+    def _nearest_own(self, method: Method, kind: str, alpha: float) -> tuple[np.ndarray, str]:
+        """Of sampled photos the distance of the nearest stranger in the gallery, sorted, and how it was measured."""
         cosine, patch = self._read([array_key(STRANGERS, one, kind) for one in (STAGE1(method.backbone), method)])
-        nearest = np.sort((alpha * patch + (1 - alpha) * cosine).min(axis=1))
-        keys = [array_key(PAIRS, one, PLAIN, kind, "genuine") for one in (STAGE1(method.backbone), method)]
-        known = np.empty(0)
-        if self._known.issuperset(keys):
-            cosine, patch = self._read(keys)
-            known = alpha * patch + (1 - alpha) * cosine
-        altered = f", altered in the same way ({named(kind)})" if kind != PLAIN else ""
-        return Strangers(nearest, f"Measured on {len(nearest)} photos of this gallery{altered}, each compared with "
-                                  "everybody but its own person.", known if len(known) >= FEWEST else np.empty(0))
+        return np.sort((alpha * patch + (1 - alpha) * cosine).min(axis=1)), (
+            f"Measured on {len(patch)} photos of this gallery{_likewise(kind)}, each compared with everybody but "
+            "its own person.")
 
-    def _others_strangers(self, method: Method, matching: Matching, kind: str, alpha: float) -> Strangers | None:
-        """By what is known of other people: of their kinds of photos the one with the nearest strangers, and the one
-        with the farthest photos of one person."""
-        if self._other_settings(method, matching):
-            return None
+    def _nearest_others(self, method: Method, kind: str, alpha: float) -> tuple[np.ndarray | None, str]:
+        """The same of other people, of the kind of photos whose strangers come nearest; None where nothing is known."""
         reference, count = Reference.shipped(method.backbone), len(self.gallery)
-        nearest = reference.nearest(method, kind, alpha, count)
-        cosines = {one.source.name: one.genuine for one in reference.samples(STAGE1(method.backbone), (PLAIN, kind))}
-        known = [alpha * one.genuine + (1 - alpha) * cosines[one.source.name]
-                 for one in reference.samples(method, (PLAIN, kind))
-                 if len(one.genuine) >= FEWEST and one.source.name in cosines]
-        if not nearest or not known:
-            return None
-        altered = f", altered in the same way ({named(kind)})" if kind != PLAIN else ""
-        return Strangers(
-            min(nearest, key=lambda values: Strangers(values, "", values).limits[0]),
-            f"Measured on other people{altered}, as if {count} photos of them were the gallery, since "
-            f"{'it was not measured itself' if self.enough else f'it has fewer than {ENOUGH} people with two photos'}; "
-            f"of {_listed(reference)} the most careful.",
-            max(known, key=lambda values: float(np.quantile(values, 0.95))))
+        nearest = reference.nearest(method, kind, alpha, CROWD * count)
+        why = ("it was not measured itself" if len(self.gallery.people) >= ENOUGH
+               else f"it has fewer than {ENOUGH} people")
+        return min(nearest, key=lambda values: Strangers(values, "").limits[0], default=None), (
+            f"Measured on other people{_likewise(kind)}, as if {CROWD * count} photos of them were the gallery of "
+            f"{count}, since {why}; of {_listed(reference)} the most careful.")
+
+    def _known_distances(self, method: Method, kind: str, alpha: float) -> np.ndarray:
+        """Distances of people who are there to a photo of their own; of other people those of the kind of photos where
+        they are farthest; empty where too few are known."""
+        pairs = []
+        if self.enough or not Reference.shipped(method.backbone).sources:
+            keys = [array_key(PAIRS, one, PLAIN, kind, "genuine") for one in (STAGE1(method.backbone), method)]
+            if self._known.issuperset(keys):
+                pairs.append(self._read(keys))
+        if not pairs:
+            cosines, patches = (Reference.shipped(method.backbone).samples(one, (PLAIN, kind))
+                                for one in (STAGE1(method.backbone), method))
+            by_name = {one.source.name: one.genuine for one in cosines}
+            pairs += [(by_name[one.source.name], one.genuine) for one in patches if one.source.name in by_name]
+        mixed = [alpha * patch + (1 - alpha) * cosine for cosine, patch in pairs if len(patch) >= FEWEST]
+        return max(mixed, key=lambda values: float(np.quantile(values, 1 - OWN_FAIL)), default=np.empty(0))
 
     def threshold(self, method: Method, first: str | None, second: str | None,
                   crops: Sequence[np.ndarray] = ()) -> Threshold | Unfit:
@@ -219,6 +226,10 @@ def _ordered(first: str | None, second: str | None) -> tuple[str, str]:
 def _altered(kinds: Sequence[str]) -> str:
     return "both unaltered" if set(kinds) == {PLAIN} else (
         f"altered as these two are ({' and '.join(map(named, kinds))})")
+
+
+def _likewise(kind: str) -> str:
+    return f", altered in the same way ({named(kind)})" if kind != PLAIN else ""
 
 
 def _listed(reference: Reference) -> str:

@@ -61,8 +61,9 @@ def careful_threshold(kinds: Sequence[tuple[np.ndarray, np.ndarray]], source: st
     ``value`` and ``error`` are those of all pairs together. The band reaches from the smallest distance at which
     STRANGERS_PASS of the strangers of a kind pass to the largest at which OWN_FAIL of the genuine pairs of a kind fail.
     """
-    together = set_threshold(*(np.concatenate(pairs) for pairs in zip(*kinds, strict=True)), source)
-    lower = min(float(np.quantile(strangers, STRANGERS_PASS)) for _, strangers in kinds if len(strangers))
-    upper = max(float(np.quantile(genuine, 1 - OWN_FAIL)) for genuine, _ in kinds if len(genuine))
+    genuine, strangers = (np.concatenate([pairs[side] for pairs in kinds]) for side in (0, 1))
+    together = set_threshold(genuine, strangers, source)
+    lower = min(float(np.quantile(other, STRANGERS_PASS)) for _, other in kinds if len(other))
+    upper = max(float(np.quantile(own, 1 - OWN_FAIL)) for own, _ in kinds if len(own))
     ends = together.value, lower, upper
     return replace(together, lower=min(ends), upper=max(ends))

@@ -102,15 +102,17 @@ def preparation_of(parsed: argparse.Namespace, suffix: str = "") -> Preparation:
     return preparation
 
 
-def matching_of(parsed: argparse.Namespace) -> Matching:
-    """How faces are matched: what is given, the rest as in the preset. BadSetting where a flag that may be varied has
-    several values."""
+def matching_of(parsed: argparse.Namespace, asked: Collection[str] = ()) -> Matching:
+    """How faces are matched: what is given, the rest as in the preset; by the method that takes it, unless one is
+    named. asked: names of further options that are set. BadSetting where a flag that may be varied has several
+    values."""
     values: dict[str, Any] = {}
     for options in (Matching, *(method.Options for method in METHODS.values())):
         values |= given(parsed, options)
     wanted = getattr(parsed, "preset", RECOMMENDED)
     if wanted == RECOMMENDED and hasattr(parsed, "backbone"):
-        values = {"method": usual(parsed.backbone or settings().backbone).word} | values
+        method = usual(parsed.backbone or settings().backbone, asked={*values, *asked})
+        values = {"method": method.word} | values
     matching = preset(wanted).matching.having(**values)
     matching.check()
     return matching

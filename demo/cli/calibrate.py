@@ -8,10 +8,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from demo.calibration import Source, choose_photos, measure_reference, reference_file
-from demo.calibration.people import OTHERS, PEOPLE
+from demo.calibration import Source, choose_photos, held_out, measure_reference, reference_file
+from demo.calibration.people import OTHERS, PEOPLE, judging
 from demo.cli.arguments import add_backbone, backbone_of, photo_progress, positive
 from demo.gallery import open_or_build
+from demo.methods import METHODS
 from demo.settings import settings
 
 
@@ -55,4 +56,9 @@ def _calibrate(parsed) -> None:
     for one in known.sources.values():
         print(f"{one.name}: {one.photos} photos of {one.people} people{', made soft' if one.soft else ''}; a hundredth "
               f"is softer than {one.sharpness['plain']:.3f}.")
-    print(f"{out}: {out.stat().st_size / 1e3:.0f} kB.")
+    print("\nHeld out: each of them judged by the others, percent\n\n| photos | altered | method | one person called "
+          "different | strangers called same |\n|---|---|---|---|---|")
+    for one in held_out(known, judging(backbone)):
+        different = "" if one.different is None else f"{100 * one.different:.1f}"
+        print(f"| {one.source} | {one.kind} | {METHODS[one.method].short} | {different} | {100 * one.same:.1f} |")
+    print(f"\n{out}: {out.stat().st_size / 1e3:.0f} kB.")

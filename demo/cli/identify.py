@@ -27,7 +27,9 @@ def add(commands) -> None:
 def _identify(parsed) -> None:
     preparation, matching = preparation_of(parsed), matching_of(parsed)
     identifier = identifier_of(parsed, parsed.stage2_weights)
-    found = identifier.answer(parsed.photo, preparation, matching, truth=parsed.identity)
+    # A figure shows evidence of candidates in Stage 1's order, so that all have to be measured.
+    first = None if parsed.figure else parsed.top
+    found = identifier.answer(parsed.photo, preparation, matching, truth=parsed.identity, first=first)
     if parsed.figure:
         save_figure(ranking_figure(found, identifier, top=parsed.top), parsed.figure)
         print(f"Figure written to {parsed.figure}.", file=sys.stderr)

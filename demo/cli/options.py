@@ -32,16 +32,21 @@ def add_fields(parser: argparse.ArgumentParser, fields: Iterable[Field], *, suff
         more: dict[str, Any] = {"metavar": f"{{{','.join(map(str, chosen))}}}" if chosen else one.word.upper()}
         if several and one.several:
             more |= {"nargs": "+", "action": "extend"}
-            told += " Several may be given, or all."
+            told += " Several may be given, or all." if _listed(one) else " Several may be given."
         default = one.unset or (one.default is not None and one.write(one.default))
         told += f" (default: {default})" if default else ""
         start = None if several and one.several else argparse.SUPPRESS if explicit else one.default
         parser.add_argument(flag, type=_reader(one, several), help=told, default=start, **more)
 
 
+def _listed(one: Field) -> bool:
+    """Whether it is known what "all" would be: words of a list, or the grids of a backbone."""
+    return bool(one.choices) or one.kind is tuple
+
+
 def _reader(one: Field, several: bool) -> Callable[[str], Any]:
     def read(text: str) -> Any:
-        if several and one.several and text == ALL:
+        if several and one.several and text == ALL and _listed(one):
             return ALL
         try:
             return one.read(text)

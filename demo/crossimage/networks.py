@@ -151,10 +151,15 @@ class TwoImages(_Network):
 
     def place(self, tokens: Tensor, second: bool) -> Half:
         """``tokens(patches)`` of B faces as the first or the second of their pairs."""
-        start = self.sizes.patches + 1 if second else 0
-        special = (self.sep if second else self.cls_token).expand(len(tokens), -1, -1)
-        x = torch.cat([special, tokens], 1) + self.pos_embedding[:, start:start + self.sizes.patches + 1]
+        start = self.sizes.patches + 2 if second else 1
+        placed = tokens + self.pos_embedding[:, start:start + self.sizes.patches]
+        x = torch.cat([self.special(second).expand(len(tokens), -1, -1), placed], 1)
         return Half(x, self.transformer.project(x))
+
+    def special(self, second: bool) -> Tensor:
+        """(1, 1, dim): the token before the patches of the first or the second face, with its position."""
+        token, at = (self.sep, self.sizes.patches + 1) if second else (self.cls_token, 0)
+        return token + self.pos_embedding[:, at:at + 1]
 
     def attend(self, first: Half, second: Half, *, keep: bool = False) -> tuple[Tensor, list[Tensor]]:
         """Pairs through the transformer: (B, 2 + 2P, dim), attention [(B, heads, 2 + 2P, 2 + 2P)].
@@ -211,7 +216,10 @@ class H2L(TwoImages):
 
     def outputs(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 2 + 2P, dim) → f1, f2 (B, O)."""
-        z1, z2 = self.split(x)
+        return self.outputs_of(*self.split(x))
+
+    def outputs_of(self, z1: Tensor, z2: Tensor) -> tuple[Tensor, Tensor]:
+        """The patch tokens (B, P, dim) of both faces → f1, f2 (B, O)."""
         if self.sizes.faithful:
             return self.bn1(self.fc1(z1.flatten(1))), self.bn2(self.fc2(z2.flatten(1)))
         return self.fc1(self.squeeze(z1).flatten(1)), self.fc2(self.squeeze(z2).flatten(1))

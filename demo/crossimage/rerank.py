@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from demo.backbones import Features
+from demo.crossimage.meeting import Alone, alone, applies_to, outputs
 from demo.crossimage.model import CrossImageModel, pair_outputs
 from demo.crossimage.networks import Half
 
@@ -21,12 +22,12 @@ _BATCH = {"cpu": 64, "cuda": 4096}
 class Prepared:
     """What does not depend on the other face, of N faces.
 
-    first, second: their tokens and first-layer queries, keys and values as either face of a pair; None for
-    V and H1, where embedding (N, O) is all there is.
+    first, second: their tokens and first-layer queries, keys and values as either face of a pair, and in an H2L of one
+    layer what they attend to alone; None for V and H1, where embedding (N, O) is all there is.
     """
 
-    first: Half | None
-    second: Half | None
+    first: Half | Alone | None
+    second: Half | Alone | None
     embedding: Tensor | None = None
 
     def __len__(self) -> int:
@@ -59,6 +60,8 @@ class CrossReranker:
         if not self.model.sees_pairs:
             return Prepared(None, None, network.encode(patches)[0])
         tokens = network.tokens(patches)
+        if applies_to(network):
+            return Prepared(alone(network, tokens, False), alone(network, tokens, True))
         return Prepared(network.place(tokens, False), network.place(tokens, True))
 
     @torch.inference_mode()
@@ -68,7 +71,7 @@ class CrossReranker:
         if asked.embedding is not None:
             assert candidates.embedding is not None  # one network prepared both
             return 1 - F.cosine_similarity(asked.embedding, candidates.embedding)
-        parts = [self._similarity(asked, candidates[start:start + self._batch])
+        parts = [self._similarity(asked, slice(1), candidates, slice(start, start + self._batch))
                  for start in range(0, len(candidates), self._batch)]
         return 1 - torch.cat(parts)
 
@@ -81,17 +84,24 @@ class CrossReranker:
             return 1 - F.cosine_similarity(queries.embedding[:, None], faces.embedding[rows], dim=2)
         asked = torch.arange(len(rows), device=rows.device)[:, None].expand_as(rows).flatten()
         pairs = zip(asked.split(self._batch), rows.flatten().split(self._batch), strict=True)
-        parts = [self._similarity(queries[ours], faces[theirs]) for ours, theirs in pairs]
+        parts = [self._similarity(queries, ours, faces, theirs) for ours, theirs in pairs]
         return (1 - torch.cat(parts)).view(rows.shape)
 
     @property
     def _batch(self) -> int:
         return _BATCH.get(self.model.backbone.device.type, _BATCH["cpu"])
 
-    def _similarity(self, query: Prepared, candidates: Prepared) -> Tensor:
-        network = self.model.network
-        forward = pair_outputs(network, network.attend(query.first, candidates.second)[0])[0]
+    def _similarity(self, queries: Prepared, ours: slice | Tensor, faces: Prepared, theirs: slice | Tensor) -> Tensor:
+        """(B,) similarities of the queries at ``ours``, one or B, with the faces at ``theirs``."""
+        def similarity(first: Half | Alone | None, one, second: Half | Alone | None, other) -> Tensor:
+            assert first is not None and second is not None
+            a, b, network = first[one], second[other], self.model.network
+            if isinstance(a, Alone) and isinstance(b, Alone):
+                return F.cosine_similarity(*outputs(network, a, b))
+            assert isinstance(a, Half) and isinstance(b, Half)  # prepared alike
+            return pair_outputs(network, network.attend(a, b)[0])[0]
+
+        forward = similarity(queries.first, ours, faces.second, theirs)
         if not self.both_orders:
             return forward
-        backward = pair_outputs(network, network.attend(candidates.first, query.second)[0])[0]
-        return (forward + backward) / 2
+        return (forward + similarity(faces.first, theirs, queries.second, ours)) / 2

@@ -70,7 +70,7 @@ class Transformer(nn.Module):
         """(B, n, dim) → the same shape, and the attention of each layer (B, heads, n, n) if ``keep``, rows summing
         to 1 over the tokens that are looked at. qkv: ``project(x)`` where it is there already."""
         kept = []
-        for number, (attend, feed) in enumerate(self.layers):
+        for number in range(len(self.layers)):
             if number or qkv is None:
                 qkv = self.project(x, number)
             q, k, v = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in qkv.chunk(3, dim=2))
@@ -80,9 +80,15 @@ class Transformer(nn.Module):
                 kept.append(attention)
             else:
                 mixed = F.scaled_dot_product_attention(q, k, v, scale=self.scale)
-            x = x + attend.fn.fn.to_out(mixed.transpose(1, 2).flatten(2))
-            x = x + feed.fn.fn.net(feed.fn.norm(x))
+            x = self.finish(x, mixed.transpose(1, 2).flatten(2), number)
         return x, kept
+
+    def finish(self, x: Tensor, mixed: Tensor, layer: int) -> Tensor:
+        """What is left of a layer after attention: tokens (B, n, dim) and the values of all heads that each mixed
+        (B, n, heads * dim_head) → (B, n, dim)."""
+        attend, feed = self.layers[layer]
+        x = x + attend.fn.fn.to_out(mixed)
+        return x + feed.fn.fn.net(feed.fn.norm(x))
 
 
 def random_token(*shape: int) -> nn.Parameter:

@@ -23,7 +23,7 @@ from demo.evaluation.verification import verify_pairs
 from demo.gallery import Photo
 from demo.identify import Identifier
 from demo.matching import SOLVERS, WEIGHTINGS
-from demo.methods import NONE, STAGE1, Matching
+from demo.methods import NONE, PUBLISHED, STAGE1, Matching
 from demo.methods.emd import Emd
 from demo.methods.h2l import H2L
 from demo.query import Preparation
@@ -54,7 +54,7 @@ class Bench:
     store: Callable[[Identifier], FeatureStore] = field(repr=False)
     backbone: str
     preparation: Preparation = Preparation()
-    matching: Matching = Matching()
+    matching: Matching = Matching(method=PUBLISHED.word)
     reading: str = "corrected"
     progress: Progress = iter
     jobs: int = 1

@@ -15,9 +15,11 @@ def grid_of(matching: Matching) -> str:
 
 
 def setting_name(matching: Matching) -> str:
-    """What a table calls the Stage 2 of a setting: what evaluations vary of its method, and the method where it is not
-    the published one."""
-    return ", ".join(([] if matching.method == PUBLISHED.word else [matching.method]) + _varied(matching))
+    """What a table calls the Stage 2 of a setting: what evaluations vary of its method, the method where it is not the
+    published one, and alpha and k where they are not the usual ones."""
+    words = ([] if matching.method == PUBLISHED.word else [matching.method]) + _varied(matching)
+    words += [] if matching.alpha is None else [f"α {matching.alpha:g}"]
+    return ", ".join(words + ([] if matching.k == Matching().k else [f"k {matching.k}"]))
 
 
 def score_name(matching: Matching) -> str:

@@ -103,8 +103,8 @@ def verdicts(identifier: Identifier, queries: Sequence[QueryPhoto], alterations:
     """Judge queries as the pages do, by every method (words; default all that judge pairs and are ready).
 
     Each query, altered with its number as seed, is compared with a photo of its person and with STRANGERS of others,
-    drawn at random; and ranked twice: as it is, and without all photos of its person, as somebody who is not in the
-    gallery. Photos that cannot be used are skipped.
+    drawn at random; and its best match is judged, and the best of other people, which is what somebody who is not in
+    the gallery gets. Photos that cannot be used are skipped.
     """
     ready = identifier.ready(verifies=True)
     words = [word for word in ready if methods is None or word in methods]
@@ -144,10 +144,10 @@ class _Judge:
                 found["different"].add(photo.identity, self._pair(word, query, row), "different")
             for row in others[:STRANGERS]:
                 found["same"].add(photo.identity, self._pair(word, query, row), "same")
+            there, gone = self._best(word, query, photo)
             if mine:
-                found["nobody"].add(photo.identity, self._best(word, query, photo.exclude), "nobody")
-            if others:
-                found["plausible"].add(photo.identity, self._best(word, query, own), "plausible")
+                found["nobody"].add(photo.identity, there, "nobody")
+            found["plausible"].add(photo.identity, gone, "plausible")
 
     def _pair(self, word: str, query: Query, row: int) -> str | None:
         line = self.calibration.threshold(self.methods[word], query.measured_as, self._wears(row), (query.crop,))
@@ -157,14 +157,17 @@ class _Judge:
         other = self.identifier.gallery.features([row])
         return line.verdict(float(self.methods[word].pairs(query.features, other)[0]))
 
-    def _best(self, word: str, query: Query, exclude: Sequence[int]) -> str | None:
+    def _best(self, word: str, query: Query, photo: QueryPhoto) -> tuple[str | None, str | None]:
+        """The verdicts on the best match, and on the best one of other people."""
         matching = Matching().having(method=word if self.methods[word].reranks else NONE)
-        found = self.identifier.rank(query, matching, exclude=exclude)
+        found = self.identifier.rank(query, matching, exclude=photo.exclude)
         yardstick = self.identifier.strangers(found)
         if not isinstance(yardstick, Strangers):
-            return None
+            return None, None
         self.sources.setdefault(yardstick.source)
-        return yardstick.verdict(found.ranking[0].distance)
+        other = next((match for match in found.ranking if match.identity != photo.identity), None)
+        return (yardstick.verdict(found.ranking[0].distance),
+                None if other is None else yardstick.verdict(other.distance))
 
     def _wears(self, row: int) -> str | None:
         """What the person on a gallery photo wears."""

@@ -22,9 +22,9 @@ class FlowExplanation(Explanation):
 
     word = "flow"
     title = "Flow"
-    note = "EMD: where the mass of each patch goes; bright patches carry most."
-    hint = ("At each place of the {first} stands the patch of the {second} that receives most of its mass; the "
-            "brighter, the more mass (the papers' Eq. 3.9).")
+    note = "EMD: where the mass of each patch goes."
+    hint = ("At each place of the {first} stands the patch of the {second} that receives most of its mass "
+            "(the papers' Eq. 3.9).")
     method = Emd.word
     view = "flow"
     overview = True

@@ -18,10 +18,11 @@ import cv2
 import dlib as _dlib
 import numpy as np
 
-from demo.errors import BadSetting, NoFace
+from demo.errors import BadSetting, NoFace, WeightsMissing
 from demo.faces import centerface, geometry, marks, mtcnn
 from demo.faces.face import Face
 from demo.weights import dlib_model
+from demo.weights import find as find_weights
 
 dlib: Any = _dlib  # a compiled module, which tells no types
 Box = tuple[float, float, float, float]
@@ -58,7 +59,8 @@ class Detector:
 
     find: (uint8 (h, w, 3) RGB, weights folder) → detections; may be called from several threads. refine: (picture, its
     detections, weights folder) → the same with better points, from a closer look at each; None where there is nothing
-    to gain. tight: as find, of a photo in which nothing was found; None where it has no such way.
+    to gain. tight: as find, of a photo in which nothing was found; None where it has no such way. weights:
+    name of a file that may be missing, "" for none.
     """
 
     title: str
@@ -66,6 +68,14 @@ class Detector:
     find: Callable[[np.ndarray, Path | None], list[Detection]]
     refine: Callable[[np.ndarray, list[Detection], Path | None], list[Detection]] | None = None
     tight: Callable[[np.ndarray, Path | None], list[Detection]] | None = None
+    weights: str = ""
+
+    def ready(self, folder: Path | None = None) -> bool:
+        """Whether the weights that do not come with every installation are there. folder: see ``demo.weights.find``."""
+        try:
+            return not self.weights or find_weights(self.weights, folder).is_file()
+        except WeightsMissing:
+            return False
 
 
 @cache
@@ -131,7 +141,7 @@ DETECTORS = {
                            _find_centerface, _refine_centerface, _tight_centerface),
     "hog": Detector("dlib HOG: fast, frontal faces", (1024, 2048), _find_hog),
     "cnn": Detector("dlib CNN: slower, more poses", (640, 1280), _find_cnn),
-    "mtcnn": Detector("MTCNN: many poses, marks five points", (1024, 2048), _find_mtcnn),
+    "mtcnn": Detector("MTCNN: many poses, marks five points", (1024, 2048), _find_mtcnn, weights="mtcnn"),
 }
 
 

@@ -51,7 +51,57 @@ def ground_distance(query: Tensor, candidates: Tensor) -> Tensor:
     return (1 - query @ candidates.transpose(1, 2)).clamp(min=0)
 
 
+@dataclass(frozen=True)
+class EMDProblem:
+    """What transport has to solve for B pairs; the fields are those of ``EMDResult``."""
+
+    query_weights: Tensor
+    candidate_weights: Tensor
+    ground: Tensor
+    grid: Grid
+
+    def __len__(self) -> int:
+        return len(self.ground)
+
+    def __getitem__(self, slots) -> EMDProblem:
+        """The pairs at ``slots`` (a slice, list or tensor)."""
+        u, v = (one.expand(len(self), -1)[slots] for one in (self.query_weights, self.candidate_weights))
+        return EMDProblem(u, v, self.ground[slots], self.grid)
+
+    def solve(self, solver: str = "auto", share: float = 1.0) -> EMDResult:
+        """solver, share: as of ``emd``."""
+        u, v, ground = self.query_weights, self.candidate_weights, self.ground
+        plan = transport(ground, u, v, solver, share=share)
+        return EMDResult(plan.cost / share, plan.flow, u, v, ground, self.grid, plan.solver, plan.iterations,
+                         plan.residual, share)
+
+    def least(self) -> Tensor:
+        """(B,) float64 lower bounds of the distances, by feasible potentials: every patch sends its mass to the nearest
+        patch of the other face, whatever that has room for (MaxSim, sum_i u_i min_j C_ij), and each of those costs
+        at least what the nearest sender pays more than its own minimum, sum_j v_j min_i (C_ij - min_j C_ij). The larger
+        of both directions."""
+        u, v = (mass.double() / mass.double().sum(1, keepdim=True)
+                for mass in (self.query_weights, self.candidate_weights))
+        bounds = []
+        for mass, other, ground in ((u, v, self.ground), (v, u, self.ground.mT)):
+            near = ground.amin(2)
+            bounds.append((mass * near).sum(1) + (other * (ground - near[:, :, None]).amin(1)).sum(1))
+        return torch.maximum(*bounds)
+
+
 @torch.no_grad()
+def emd_problem(query: Features, candidates: Features, method: str = "apc", grid: Grid | None = None,
+                ground: Tensor | None = None) -> EMDProblem:
+    """Weights and ground distances of a query with each candidate; parameters and errors as of ``emd``."""
+    query, candidates = query.at(grid), candidates.at(grid)
+    if query.patches.shape[1:] != candidates.patches.shape[1:]:
+        raise BadSetting("The query's and the candidates' patches differ in number or length: use one backbone and "
+                         "grid for both.")
+    u, v = patch_weights(query, candidates, method)
+    ground = ground_distance(query.patches, candidates.patches) if ground is None else ground
+    return EMDProblem(u, v, ground, query.grid)
+
+
 def emd(query: Features, candidates: Features, method: str = "apc", solver: str = "auto",
         grid: Grid | None = None, share: float = 1.0, ground: Tensor | None = None) -> EMDResult:
     """Earth Mover's Distance between a query and each candidate (Eq. 3.1-3.8).
@@ -62,12 +112,4 @@ def emd(query: Features, candidates: Features, method: str = "apc", solver: str 
     find no match, such as occluded ones, may stay out. ground: ``ground_distance`` of the same patches, where it is
     known already. Raises BadSetting where choices or features do not fit.
     """
-    query, candidates = query.at(grid), candidates.at(grid)
-    if query.patches.shape[1:] != candidates.patches.shape[1:]:
-        raise BadSetting("The query's and the candidates' patches differ in number or length: use one backbone and "
-                         "grid for both.")
-    u, v = patch_weights(query, candidates, method)
-    ground = ground_distance(query.patches, candidates.patches) if ground is None else ground
-    plan = transport(ground, u, v, solver, share=share)
-    return EMDResult(plan.cost / share, plan.flow, u, v, ground, query.grid, plan.solver, plan.iterations,
-                     plan.residual, share)
+    return emd_problem(query, candidates, method, grid, ground).solve(solver, share)

@@ -28,15 +28,28 @@ def emd_many(queries: Features, faces: Features, rows: Tensor, method: str = "ap
     if queries.patches.shape[1:] != faces.patches.shape[1:]:
         raise BadSetting("The queries' and the candidates' patches differ in number or length: use one backbone and "
                          "grid for both.")
+    if not rows.numel():
+        return floating(faces.patches).new_zeros(rows.shape)
     patches, channels = faces.patches.shape[1:]
-    lengths = [1 / floating(one.patches).norm(dim=2).clamp(min=1e-12) for one in (queries, faces)]
+    ours = _scales(queries.patches)
+    if rows.numel() < len(faces):  # not worth it for all
+        used = rows.unique()
+        theirs = ours.new_zeros(faces.patches.shape[:2])
+        theirs[used] = _scales(faces.patches[used])
+    else:
+        theirs = _scales(faces.patches)
     spent = rows.shape[1] * patches * channels * 4
     part = max(1, _GATHERED["cuda" if faces.patches.is_cuda else "cpu"] // spent)
     distances = []
     for start in range(0, len(queries), part):
         some = slice(start, start + part)
-        distances.append(_distances(queries[some], faces, rows[some], lengths[0][some], lengths[1], method, solver))
-    return torch.cat(distances) if distances else faces.patches.new_zeros(rows.shape)
+        distances.append(_distances(queries[some], faces, rows[some], ours[some], theirs, method, solver))
+    return torch.cat(distances)
+
+
+def _scales(patches: Tensor) -> Tensor:
+    """(N, P, C) → (N, P), what makes each patch as long as 1."""
+    return 1 / floating(patches).norm(dim=2).clamp(min=1e-12)
 
 
 def _distances(queries: Features, faces: Features, rows: Tensor, ours: Tensor, theirs: Tensor, method: str,

@@ -46,6 +46,15 @@ class Measured:
     evidence: Any = None
 
 
+@dataclass(frozen=True)
+class Bounded:
+    """Of k candidates. least: (k,) lower bounds of their distances, fast to compute. measure: slots → the distances
+    that ``Method.distances`` gives, of some."""
+
+    least: Tensor
+    measure: Callable[[Tensor], Measured]
+
+
 class Method(ABC):
     """A way to compare faces, ready for one backbone and, where it has one, one gallery.
 
@@ -116,6 +125,10 @@ class Method(ABC):
         """Options → the distances that ``distances`` gives under them; what does not depend on options is computed
         once, for whoever wants several."""
         return lambda options: self.distances(query, prepared, options, grid).distances
+
+    def bounded(self, query: Features, prepared: Any, options: Any = None, grid: Grid | None = None) -> Bounded | None:
+        """What ``distances`` needs before it measures anything, with lower bounds; None where there are none."""
+        return None
 
     @abstractmethod
     def pairs(self, first: Features, second: Features, options: Any = None, grid: Grid | None = None) -> Tensor:

@@ -22,11 +22,12 @@ from demo.matching import (
     adapted_alpha,
     check_share,
     emd,
+    emd_problem,
     ground_distance,
     warm_up,
     weighting_problems,
 )
-from demo.methods.base import Measured, Method
+from demo.methods.base import Bounded, Measured, Method
 
 #: Share of the EMD in Eq. 5.1, as in the paper.
 PAPER_ALPHA = 0.7
@@ -113,6 +114,19 @@ class Emd(Method):
             return emd(query, prepared, chosen.weighting, chosen.solver, share=chosen.share, ground=ground).distance
 
         return distances
+
+    def bounded(self, query: Features, prepared: Features, options: EmdOptions | None = None,
+                grid: Grid | None = None) -> Bounded | None:
+        chosen = options or EmdOptions()
+        if chosen.solver not in ("auto", "exact") or chosen.share < 1:
+            return None  # approximate plans cost more or less than the bound allows, partial ones less
+        problem = emd_problem(query, prepared, chosen.weighting, grid)
+
+        def measure(slots: Tensor) -> Measured:
+            result = problem[slots.to(problem.ground.device)].solve(chosen.solver)
+            return Measured(result.distance, result)
+
+        return Bounded(problem.least(), measure)
 
     def pairs(self, first: Features, second: Features, options: EmdOptions | None = None,
               grid: Grid | None = None) -> Tensor:

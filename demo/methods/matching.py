@@ -34,8 +34,9 @@ class Matching:
         None, kind=float, title="α",
         help="Share of the Stage 2 distance in Eq. 5.1; 0 keeps Stage 1, the paper uses 0.7.",
         unset="the method's own", low=0, high=1,
-        step=0.05)
-    k: int = option(100, title="k, candidates to re-rank", help="How many candidates are re-ranked.", low=1, step=5)
+        step=0.05, several=True)
+    k: int = option(100, title="k, candidates to re-rank", help="How many candidates are re-ranked.", low=1, step=5,
+                   several=True)
     grid: Grid | None = option(
         None, kind=tuple, title="Patch grid", help="Patches, ROWSxCOLS.", unset="the backbone's finest",
         parse=parse_grid, show=grid_name,

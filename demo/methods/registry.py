@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from demo.backbones import Backbone
 from demo.crossimage import CrossImageModel
 from demo.errors import BadSetting
+from demo.fields import fields_of
 from demo.methods.alike import Alike
 from demo.methods.base import AnyBackbone, Faces, Method
 from demo.methods.cosine import Cosine
@@ -30,6 +31,8 @@ DEFAULT = Alike
 PUBLISHED = Emd
 #: Those that can be Stage 2.
 RERANKING = {word: method for word, method in METHODS.items() if method.reranks}
+#: The option of ``demo.methods.matching.Matching`` that only methods with ``uses_grid`` take.
+GRID = "grid"
 #: The word for Stage 1 alone.
 NONE = "none"
 
@@ -62,8 +65,13 @@ def ready(backbone: AnyBackbone, gallery: Faces | None = None, *,
     return {word: method for word, method in among.items() if method.unavailable(backbone, gallery) is None}
 
 
-def usual(backbone: AnyBackbone, gallery: Faces | None = None) -> type[Method]:
+def usual(backbone: AnyBackbone, gallery: Faces | None = None, asked: Collection[str] = ()) -> type[Method]:
     """What re-ranks with a backbone unless something else is asked for: the default where it can be used, else the
-    first that can."""
+    first that can. asked: names of options that are set; of those that only some methods take it must take all, so
+    that none is set in vain."""
     can = ready(backbone, gallery, among=RERANKING)
-    return DEFAULT if DEFAULT.word in can else next(iter(can.values()), DEFAULT)
+    taken = {method: {one.name for one in fields_of(method.Options)} | ({GRID} if method.uses_grid else set())
+             for method in RERANKING.values()}
+    wanted = set().union(*taken.values()) & set(asked)
+    first = [DEFAULT] if DEFAULT.word in can else []
+    return next((method for method in (*first, *can.values()) if wanted <= taken[method]), *(first or [DEFAULT]))

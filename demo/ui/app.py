@@ -51,7 +51,7 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
     with app.route("About", "/about") as about:
         Navbar(main_page_name="Identify")
         about_page(engine, about)
-    explain_problems(app)
+    explain_problems(app, settings)
     return app.queue(max_size=64, api_open=False)
 
 

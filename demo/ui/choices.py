@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from demo.backbones import BackboneInfo, grid_name
 from demo.errors import BadSetting
 from demo.explain import COLORMAPS
+from demo.faces import DETECTORS, PERTURBATIONS
 from demo.fields import Field, fields_of, option
 from demo.methods import METHODS, NONE, RERANKING, Matching, Method, ready, usual
 from demo.methods.base import AnyBackbone
@@ -170,6 +171,11 @@ def _method(engine: Engine, choice: Choice) -> Choice:
                    field=replace(choice.field, known=lambda: rerankings(backbone)))
 
 
+def _detector(engine: Engine, choice: Choice) -> Choice:
+    return replace(choice, field=replace(choice.field, known=lambda: {
+        name: one.title for name, one in DETECTORS.items() if one.ready(engine.settings.weights)}))
+
+
 def _range(**limits) -> Any:
     return lambda _, choice: replace(choice, field=replace(choice.field, **limits))
 
@@ -181,14 +187,20 @@ def _style(_: Engine, choice: Choice) -> Choice:
 
 
 #: Word of an option → what pages offer of it, where that is not all there is.
-_PAGES = {"style": _style, "stage2": _method, "grid": _grid, "alpha": _alpha, "k": _range(low=5, high=300),
-          "share": _range(low=0.3, open_low=False)}
+_PAGES = {"style": _style, "stage2": _method, "grid": _grid, "alpha": _alpha, "detector": _detector,
+          "k": _range(low=5, high=300), "share": _range(low=0.3, open_low=False)}
 
 
 def styles_of(alter: str) -> dict[str, str]:
     """Styles of an alteration that can be chosen, name → title; empty where there are none."""
     styles = ALTERATIONS[alter].styles if alter in ALTERATIONS else {}
     return {ANY_STYLE: "Any (drawn by chance)", **styles} if styles else {}
+
+
+def usual_style(alter: str) -> str:
+    """The style that an alteration starts with: one drawn by chance, or the mildest where a whole photo is made worse,
+    in which the face has to be found again."""
+    return next(iter(PERTURBATIONS[alter].styles), ANY_STYLE) if alter in PERTURBATIONS else ANY_STYLE
 
 
 def grids_of(backbone: BackboneInfo) -> dict[str, str]:
@@ -222,6 +234,12 @@ def beside(backbone: AnyBackbone) -> type[Method]:
 def standard(choices: Choices) -> dict[str, Any]:
     """Every choice at its default. A link carries those that differ."""
     return {word: one.field.default for word, one in choices.items()}
+
+
+def filled(choices: Choices, held: Sequence[Any]) -> dict[str, Any]:
+    """What the controls of a form hold, by words; a field that was emptied and needs a value has its usual one."""
+    return {word: one.field.default if value is None else value
+            for (word, one), value in zip(choices.items(), held, strict=True)}
 
 
 def link_of(choices: Choices, values: Mapping, start: Mapping, example: str = "") -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from demo.matching import warm_up
 from demo.settings import Settings
 
 log = logging.getLogger("demo")
+
+#: Seconds that one step of long work waits for answers at most.
+PATIENCE = 10
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,25 @@ class Engine:
         self._locks: dict[tuple, threading.Lock] = {}
         self._backbones: dict[str, Backbone] = {}
         self._identifiers: dict[tuple[str, str], Identifier] = {}
+        self._answering = 0
+        self._idle = threading.Condition()
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """While somebody waits for an answer: long work in other threads makes way (see ``give_way``)."""
+        with self._idle:
+            self._answering += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._answering -= 1
+                self._idle.notify_all()
+
+    def give_way(self) -> None:
+        """Called between two steps of long work: waits while answers are computed, but not for ever."""
+        with self._idle:
+            self._idle.wait_for(lambda: not self._answering, timeout=PATIENCE)
 
     def _lock(self, *key) -> threading.Lock:
         with self._guard:

@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.components import Component
 
 from demo.gallery import list_photos
-from demo.ui.choices import ANY_STYLE, Choice, styles_of
+from demo.ui.choices import ANY_STYLE, Choice, styles_of, usual_style
 from demo.ui.engine import Engine
 
 
@@ -23,19 +23,23 @@ def control(choice: Choice, *, offered: Mapping[str, str] | None = None, every: 
         return (gr.Radio if every else gr.Dropdown)(pairs(choices), value=one.default, **told)
     if one.kind is bool:
         return gr.Checkbox(one.default, **told)
-    if one.kind in (int, float) and one.default is not None and one.low is not None and one.high is not None:
-        return gr.Slider(one.low, one.high, one.default, step=one.step or (1 if one.kind is int else None), **told)
+    if one.kind is float and one.default is not None and one.low is not None and one.high is not None:
+        return gr.Slider(one.low, one.high, one.default, step=one.step, **told)
     if one.kind in (int, float):
-        return gr.Number(one.default, precision=0 if one.kind is int else None, minimum=one.low, maximum=one.high,
-                         **told)
+        if one.kind is int and one.low is not None and one.high is not None:
+            told["info"] = f"{one.low} to {one.high}. {told['info'] or ''}".strip()
+        return gr.Number(one.default, precision=0 if one.kind is int else None, **told)  # ``check`` tells the range
     return gr.Textbox(one.default, max_lines=1, **told)
 
 
-def changes(control: Component):
-    """The event after which the result no longer fits what the control holds."""
+def changes(control: Component) -> list:
+    """The events after which the result may no longer fit what the control holds: a slider by mouse or keys, or its
+    number; Enter in a field or leaving it."""
+    if isinstance(control, gr.Number | gr.Textbox):
+        return [control.submit, control.blur]
     if isinstance(control, gr.Slider):
-        return control.release
-    return control.submit if isinstance(control, gr.Number | gr.Textbox) else entered(control)
+        return [control.input, control.release]
+    return [entered(control)]
 
 
 def entered(control: Component) -> Any:
@@ -52,7 +56,8 @@ def pairs(choices: Mapping[str, str]) -> list[tuple[str, str]]:
 def style_choices(alter: str, chosen: str | None = None) -> gr.Dropdown:
     """The style menu for an alteration; hidden where there is nothing to choose."""
     styles = styles_of(alter) or {ANY_STYLE: ""}
-    return gr.Dropdown(choices=pairs(styles), value=chosen if chosen in styles else ANY_STYLE, visible=len(styles) > 1)
+    return gr.Dropdown(choices=pairs(styles), visible=len(styles) > 1,
+                       value=chosen if chosen in styles else usual_style(alter))
 
 
 def gallery_choices(engine: Engine) -> dict[str, str]:

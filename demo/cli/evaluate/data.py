@@ -105,16 +105,18 @@ def settings_of(parsed, identifier: Identifier) -> list[Matching]:
     that the method does not take. BadSetting where nothing is left, or for a value that is in no combination."""
     varied = [one for options in (Matching, *(method.Options for method in METHODS.values()))
               for one in fields_of(options) if one.several]
-    base = matching_of(argparse.Namespace(**vars(parsed) | {one.word: None for one in varied}))
+    base = matching_of(argparse.Namespace(**vars(parsed) | {one.word: None for one in varied}),
+                       [one.name for one in varied if getattr(parsed, one.word, None)])
     if not base.reranks:
         return [base]
     method, grids = identifier.method(base.method), identifier.backbone.info.grids
     wanted, asked = [replace(base, grid=grids[0])], set()
     for one in varied:
-        if one in base.used() or (one in fields_of(Matching) and method.uses_grid):
-            every, given = list(one.choices or grids), getattr(parsed, one.word) or []
+        on_grid = one.name == "grid"
+        if one in base.used() or (one in fields_of(Matching) and (method.uses_grid or not on_grid)):
+            every, given = list(grids if on_grid else one.choices or ()), getattr(parsed, one.word) or []
             asked |= {(one.key, value) for value in given if value != ALL}
-            values = every if ALL in given else dict.fromkeys(given or [one.default or grids[0]])
+            values = every if ALL in given else dict.fromkeys(given or [grids[0] if on_grid else one.default])
             wanted = [matching.having(**{one.name: value}) for matching in wanted for value in values]
     reasons = {matching: method.unfit(matching.of(), matching.grid) for matching in wanted}
     found = [matching for matching, reason in reasons.items() if reason is None]

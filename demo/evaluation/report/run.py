@@ -54,14 +54,18 @@ def make_report(sources: Sequence[Source], names: Sequence[str], folder: Path, c
 
 
 def kept_beside(old: dict, new: dict) -> dict:
-    """The new report with what only the old one holds: sections, and findings of data sets in sections of both. Texts,
-    commands and the papers' numbers are those of the new one, which also has its own beside them."""
+    """The new report with what only the old one holds: sections, and findings of data sets in sections of both. Texts
+    and commands are those of the new one; beside the papers' numbers stand those of both."""
     sections = {section["name"]: section for section in new["sections"]}
     for section in old["sections"]:
         mine = sections.setdefault(section["name"], section)
+        if mine is section:
+            continue
         known = {found["data"] for found in mine["findings"]}
-        mine["findings"] = [found for found in section["findings"] if found["data"] not in known] + (
-            mine["findings"] if mine is not section else [])
+        mine["findings"] = [found for found in section["findings"] if found["data"] not in known] + mine["findings"]
+        before = {_row(one): one["ours"] for one in section["paper"]}
+        for one in mine["paper"]:
+            one["ours"] = {**before.get(_row(one), {}), **one["ours"]}
     names = {one["name"] for one in new["data"]}
     ours = {(item["paper"], item["what"]): item for item in old["items"]}
     for item in new["items"]:
@@ -69,8 +73,14 @@ def kept_beside(old: dict, new: dict) -> dict:
         item["ours"] = {**before["ours"], **item["ours"]}
         item["of"] = item["of"] or before["of"]
     commands = dict.fromkeys([*old["command"].splitlines(), *new["command"].splitlines()])
-    return {**new, "command": "\n".join(commands), "data": [one for one in old["data"] if one["name"] not in names]
-            + new["data"], "sections": [sections[name] for name in SECTIONS if name in sections]}
+    data = [one for one in old["data"] if one["name"] not in names] + new["data"]
+    return {**old, **new, "command": "\n".join(commands), "data": data,
+            "sections": [sections[name] for name in SECTIONS if name in sections]}
+
+
+def _row(paper: Mapping) -> tuple:
+    """Which of the papers' numbers it is."""
+    return tuple(paper[name] for name in ("item", "data", "alteration", "backbone", "method"))
 
 
 def _kept(place: Path, section: Section, source: Source) -> dict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -20,6 +21,7 @@ from demo.ui.choices import (
     Choices,
     compare_choices,
     face_field,
+    filled,
     in_order,
     link_of,
     preparation_of,
@@ -32,6 +34,7 @@ from demo.ui.engine import Engine
 from demo.ui.pages.downloads import COMPARISON, DownloadRow, compared_png
 from demo.ui.pages.identify import FACE, HEAVY, QUICK
 from demo.ui.parameters import event_value, photo_field
+from demo.ui.problems import for_visitors
 from demo.ui.views.commands import compare_command
 from demo.ui.views.examples import EXAMPLES, FIRST
 from demo.ui.views.verdicts import Compared, compared_value, verdicts_value
@@ -77,7 +80,7 @@ def compare_page(engine: Engine, blocks: gr.Blocks) -> None:
             command = gr.Code(language=None, label="The same answer on the command line", interactive=False,
                               lines=1, wrap_lines=True, visible=False, elem_id="compare-command")
     result = gr.State(time_to_live=1800)
-    run = {"fn": does.run, "inputs": [*photos.values(), faces, *form.values()],
+    run = {"fn": does.run, "inputs": [*photos.values(), faces, result, *form.values()],
            "outputs": [verdicts, inspector, downloads.row, command, result],
            "concurrency_id": HEAVY, "concurrency_limit": engine.settings.jobs, "api_visibility": "private",
            "show_progress": "minimal", "show_progress_on": [verdicts], "trigger_mode": "always_last"}
@@ -85,8 +88,8 @@ def compare_page(engine: Engine, blocks: gr.Blocks) -> None:
         entered(form[f"occlude{suffix}"])(style_choices, form[f"occlude{suffix}"], form[f"style{suffix}"], **QUICK)
         photos[photo].input(lambda chosen, which=which: _replaced(chosen, which, 0), faces, faces,
                             **QUICK).then(**run)
-    gr.on([changes(part) for part in form.values()], **run)
-    go.click(**run)
+    gr.on([event for part in form.values() for event in changes(part)], **run)
+    go.click(lambda: None, None, result, **QUICK).then(**run)
     verdicts.face(does.choose_face, faces, faces, **QUICK).then(**run)
     blocks.load(does.open_link, None, [*photos.values(), *form.values()], **QUICK).then(**run)
     downloads.wire(result, HEAVY, QUICK)
@@ -141,19 +144,25 @@ class CompareHandlers:
         first, second = photos
         one, other = (preparation_of(self.choices, values, face, suffix)
                       for face, suffix in zip(faces, PHOTOS.values(), strict=True))
-        return Compared(verify(first, second, identifier, one, other))
+        one.check()
+        other.check()
+        with self.engine.answering():
+            return Compared(verify(first, second, identifier, one, other))
 
-    def run(self, first, second, faces, *choices, progress=gr.Progress()):  # noqa: B008
-        """The form → what the page shows."""
-        values = dict(zip(self.choices, choices, strict=True))
+    def run(self, first, second, faces, shown: Compared | None, *choices, progress=gr.Progress()):  # noqa: B008
+        """The form → what the page shows. shown: what it shows now, and goes on showing where it is asked for again."""
+        values = filled(self.choices, choices)
+        asked = first, second, tuple(faces), tuple(values.values())
+        if shown is not None and shown.asked == asked:
+            return (gr.skip(),) * 5
         if first is None or second is None:
             return _problem("Add two photos to compare them.")
         try:
-            compared = self.compute((first, second), faces, values, progress)
+            compared = replace(self.compute((first, second), faces, values, progress), asked=asked)
             value = verdicts_value(compared.found) | {"link": link_of(self.choices, values, self.start)}
             views = compared_value(compared.found)
         except DemoError as error:
-            return _problem(str(error))
+            return _problem(for_visitors(error, self.engine.settings))
         except Exception:
             code = secrets.token_hex(3)
             log.exception("comparison failed, code %s", code)

@@ -36,25 +36,33 @@ Makers = Mapping[str, Callable[[Any], bytes]]
 
 def figure_png(result: Result) -> bytes:
     """Both rankings, and small pictures of what explains the second, as one picture."""
-    return to_png(ranking_figure(result.found, result.identifier, result.crop, TOP))
+    return to_png(_rankings(result))
+
+
+def _rankings(result: Result):
+    return ranking_figure(result.found, result.identifier, result.crop, TOP, result.further)
 
 
 def pages_pdf(result: Result) -> bytes:
     """The rankings on the first page, then a page per re-ranked match."""
     found, identifier = result.found, result.identifier
-    pages = [ranking_figure(found, identifier, result.crop, TOP)]
-    pages += [match_figure(found, identifier, match, result.crop, scale=result.scale, colormap=result.colormap)
-              for match in found.stage2[:TOP] if match.patch is not None]
+    pages = [_rankings(result)]
+    pages += [match_figure(run, identifier, match, result.crop, scale=result.scale if run is found else None,
+                           colormap=result.colormap)
+              for run in (found, *result.further) for match in run.stage2[:TOP] if match.patch is not None]
     return to_pdf(pages, title="Explainable face identification")
 
 
 def arrays_npz(result: Result) -> bytes:
-    """Distances, and what the method measured of the re-ranked candidates, in the order of Stage 1."""
+    """Distances, and what every method measured of the re-ranked candidates, in the order of Stage 1."""
     found = result.found
     arrays = {"paths": np.array([match.path for match in found.stage1]),
               STAGE1.word: np.array([match.cosine for match in found.stage1], np.float32),
               "query_crop": found.query.crop}
-    return _npz(arrays | _evidence(found.matching.method, found.evidence))
+    for word, run in result.runs.items():
+        measured = sorted(result.stages[word].values(), key=lambda match: match.stage1_rank)
+        arrays |= {word: np.array([match.patch for match in measured], np.float32), **_evidence(word, run.evidence)}
+    return _npz(arrays)
 
 
 def compared_png(compared: Compared) -> bytes:
@@ -107,7 +115,7 @@ def _npz(arrays: dict[str, Any]) -> bytes:
 
 
 IDENTIFICATION: Makers = {"figure": figure_png, "pages": pages_pdf, "arrays": arrays_npz,
-                          "numbers": lambda result: json_text(result.found.as_json()).encode()}
+                          "numbers": lambda result: json_text(result.as_json()).encode()}
 COMPARISON: Makers = {"figure": compared_png, "pages": compared_pdf, "arrays": compared_npz,
                       "numbers": lambda compared: json_text(compared.found.as_json()).encode()}
 

@@ -70,9 +70,8 @@ class Form:
     controls: dict[str, Component] = field(default_factory=dict)
 
     @classmethod
-    def lay_out(cls, engine: Engine, choices: Choices, line: str, quick: dict) -> Form:
-        """Make the components inside the current column. line: the queue that computing waits in. quick: how events
-        that compute nothing run."""
+    def lay_out(cls, engine: Engine, choices: Choices, quick: dict) -> Form:
+        """Make the components inside the current column. quick: how events that compute nothing run."""
         example, face = gr.State(""), gr.State(0)
         photo = PhotoInput(label="Photo", type="filepath", sources=["upload", "clipboard", "webcam"], height=230,
                            elem_id="photo", webcam_options=gr.WebcamOptions(mirror=True))
@@ -90,7 +89,7 @@ class Form:
             shuffle = gr.Button("Shuffle", size="md", min_width=90, scale=1, elem_id="shuffle", visible=False)
         add("gallery", offered=gallery_choices(engine))
         keep_fresh(made["gallery"], engine, quick)
-        own = bring_your_own(engine, made["gallery"], line, quick)
+        own = bring_your_own(engine, made["gallery"], quick)
         preset = gr.Radio(pairs({word: one.title for word, one in PRESETS.items()}), value=RECOMMENDED,
                           label="Settings", info=PRESETS[RECOMMENDED].note, elem_id="preset")
         add("backbone")
@@ -110,7 +109,7 @@ class Form:
     @property
     def triggers(self) -> list:
         """Events after which the result no longer fits the form."""
-        return [changes(control) for control in self.controls.values()]
+        return [event for control in self.controls.values() for event in changes(control)]
 
     def wire_choices(self, engine: Engine, quick: dict) -> None:
         """What the choices do to each other."""

@@ -11,8 +11,12 @@ from demo.errors import DemoError
 from demo.gallery import Gallery, check_name, list_photos, unpack_archive
 from demo.ui.components import ArchiveInput
 from demo.ui.engine import Engine
+from demo.ui.problems import for_visitors
+from demo.ui.views.sheet import sheet_html
 
 PAGE = 48
+#: Indexing has a line of its own, so that nobody who looks for a face waits behind it.
+LINE = "index"
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
 
@@ -26,8 +30,7 @@ def galleries_page(engine: Engine, page: gr.Blocks) -> None:
                          elem_id="gallery-table", label="Galleries", datatype="str")
     chosen = gr.Dropdown(names, value=names[0] if names else None, label="Show", elem_id="gallery-shown")
     facts = gr.Markdown(elem_id="gallery-facts")
-    sheet = gr.Gallery(columns=8, object_fit="cover", label="Contact sheet", elem_id="contact-sheet",
-                       allow_preview=False, interactive=False, buttons=[], height="auto")
+    sheet = gr.HTML(elem_id="contact-sheet", label="Contact sheet")
     with gr.Row():
         number = gr.Slider(1, 2, 1, step=1, label="Page of the contact sheet", elem_id="sheet-page")
 
@@ -42,8 +45,8 @@ def galleries_page(engine: Engine, page: gr.Blocks) -> None:
     chosen.input(does.show, chosen, [facts, number], queue=False, **PRIVATE).then(
         does.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
     number.release(does.sheet, [chosen, number], sheet, queue=False, **PRIVATE)
-    gr.Markdown("## Backbones\n" + "\n".join(_backbone_line(info) for info in engine.backbones()),
-                elem_id="backbones")
+    lines = (for_visitors(_backbone_line(info), engine.settings) for info in engine.backbones())
+    gr.Markdown("## Backbones\n" + "\n".join(lines), elem_id="backbones")
     if not engine.settings.edit_galleries:
         gr.Markdown("Adding galleries is switched off on this host. Run the app at home to use your own photos.",
                     elem_classes="hint")
@@ -73,7 +76,7 @@ def _editing(does: GalleryHandlers, chosen: gr.Dropdown) -> tuple:
         sure = gr.Textbox(label="Type its name to delete its photos and indexes", elem_id="delete-name")
         delete = gr.Button("Delete", variant="stop", elem_id="delete")
     said = gr.Markdown(elem_id="gallery-said")
-    heavy = {"concurrency_id": "identify", "show_progress_on": [said], **PRIVATE}
+    heavy = {"concurrency_id": LINE, "concurrency_limit": 1, "show_progress_on": [said], **PRIVATE}
     events = (build.click(does.build, [chosen, backbone], said, **heavy),
               add.click(does.add, [name, archive], [said, chosen], **heavy),
               delete.click(does.delete, [chosen, sure], [said, chosen], **heavy))
@@ -114,11 +117,9 @@ class GalleryHandlers:
         return "\n".join(lines), gr.Slider(1, max(pages, 2), 1, step=1, visible=pages > 1)
 
     def sheet(self, name: str | None, number: int):
-        """One page of photos, each with its person's name."""
-        if not name:
-            return []
-        photos = list_photos(self.engine.folder(name))[(int(number) - 1) * PAGE:int(number) * PAGE]
-        return [(str(photo.file), photo.identity) for photo in photos]
+        """One page of photos, each with its person's name, as HTML."""
+        photos = list_photos(self.engine.folder(name))[(int(number) - 1) * PAGE:int(number) * PAGE] if name else []
+        return sheet_html(photos, self.engine.settings.limits)
 
     def stop(self, request: gr.Request) -> None:
         """Stop this visitor's build at the next photo."""
@@ -128,14 +129,22 @@ class GalleryHandlers:
         """Index with progress; Stop takes effect between photos."""
         self._stopped.discard(request.session_hash)
 
-        def tell(done: int, total: int, path: str) -> None:
+        def pause(kept: str) -> None:
             if request.session_hash in self._stopped:
-                raise DemoError("Stopped. What was indexed so far is kept.")
+                raise DemoError(f"Stopped. {kept}")
+            self.engine.give_way()
+
+        def tell(done: int, total: int, path: str) -> None:
+            pause("What was indexed so far is kept.")
             progress((done, total), desc=f"Indexing {path}")
 
+        def measured(jobs):
+            for job in progress.tqdm(jobs, desc="Measuring how near strangers come"):
+                pause("The photos are indexed; how near strangers come was not measured again.")
+                yield job
+
         try:
-            built = self.engine.build(name, backbone, tell,
-                                      lambda jobs: progress.tqdm(jobs, desc="Measuring how near strangers come"))
+            built = self.engine.build(name, backbone, tell, measured)
         except DemoError as error:
             raise gr.Error(str(error), print_exception=False) from None
         return f"{name} is indexed for {backbone}: {len(built)} photos, {len(built.manifest.failures)} left out."

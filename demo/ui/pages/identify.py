@@ -26,6 +26,7 @@ from demo.ui.choices import (
     beside,
     display_of,
     face_field,
+    filled,
     identify_choices,
     in_order,
     link_of,
@@ -44,6 +45,7 @@ from demo.ui.pages.downloads import IDENTIFICATION, DownloadRow, figure_png
 from demo.ui.pages.form import Form, preset_shown, shown_choices, strip_value
 from demo.ui.pages.results import shipped_results
 from demo.ui.parameters import event_value, photo_field
+from demo.ui.problems import for_visitors
 from demo.ui.views.board import TOP, Result, board_value, details_text, photo_value
 from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST, Example
@@ -72,7 +74,7 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
     does = IdentifyHandlers(engine)
     with gr.Row(equal_height=False):
         with gr.Column(scale=0, min_width=330, elem_classes="inputs"):
-            form = Form.lay_out(engine, does.choices, HEAVY, QUICK)
+            form = Form.lay_out(engine, does.choices, QUICK)
         with gr.Column(scale=1, min_width=330):
             shown = Board(elem_id="board", label="Result")
             inspector = Inspector(elem_id="inspector", label="Inspector")
@@ -83,7 +85,7 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
                                   interactive=False, lines=1, wrap_lines=True)
     result = gr.State(time_to_live=1800)
 
-    run = {"fn": does.run, "inputs": [form.photo, form.example, form.face, *form.components],
+    run = {"fn": does.run, "inputs": [form.photo, form.example, form.face, result, *form.components],
            "outputs": [shown, inspector, downloads.row, details, command, result], "concurrency_id": HEAVY,
            "concurrency_limit": engine.settings.jobs, "api_visibility": "private", "show_progress": "minimal",
            "show_progress_on": [shown], "trigger_mode": "always_last"}
@@ -91,10 +93,11 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
     start = [form.photo, form.example, form.face, form.strip]
     picked = [*start, *(form.controls[word] for word in ("occlude", "style", "seed", "aligned")), form.shuffle]
     started = [
-        form.photo.input(lambda: ("", 0, strip_value("")), None, [form.example, form.face, form.strip],
-                         **QUICK).then(**run),
+        form.photo.input(does.own_photo, [form.example, form.controls["occlude"]],
+                         [form.example, form.face, form.strip, form.controls["occlude"], form.controls["style"],
+                          form.shuffle], **QUICK).then(**run),
         gr.on(form.triggers, **run),
-        form.go.click(**run),
+        form.go.click(lambda: None, None, result, **QUICK).then(**run),
         form.shuffle.click(lambda: secrets.randbelow(10_000), None, form.controls["seed"], **QUICK).then(**run),
         form.strip.pick(does.pick, None, picked, **QUICK).then(**run),
         shown.face(does.choose_face, None, form.face, **QUICK).then(**run),
@@ -105,7 +108,8 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
     if form.own is not None:
         started.append(form.own.success(**run))
     gr.on(form.triggers, does.preset, form.components, form.preset, **QUICK)
-    form.stop.click(None, cancels=started, **QUICK)
+    form.stop.click(None, cancels=started, **QUICK,
+                    js="() => document.dispatchEvent(new CustomEvent('board-stopping'))")
     shown.inspect(does.inspect, result, inspector, concurrency_id="inspect", concurrency_limit=4,
                   show_progress="hidden", api_visibility="private")
     downloads.wire(result, HEAVY, QUICK)
@@ -136,36 +140,53 @@ class IdentifyHandlers:
         """Identify with the form's choices. Raises DemoError."""
         preparation = preparation_of(self.choices, values, face)
         matching = matching_of(self.choices, values)
+        preparation.check()
+        matching.check()
         identifier = self.engine.identifier(
             values["gallery"], values["backbone"],
             lambda done, total, path: progress((done, total), desc=f"Indexing {values['gallery']}", unit="photos"))
-        found = identifier.answer(photo, preparation, matching, truth=truth)
         second = None
-        if values["stage2"] == BOTH:
-            other = replace(matching, method=beside(identifier.backbone).word, alpha=None)
-            second = identifier.rank(found.query, other, truth=truth)
+        with self.engine.answering():
+            found = identifier.answer(photo, preparation, matching, truth=truth)
+            if values["stage2"] == BOTH:
+                other = replace(matching, method=beside(identifier.backbone).word, alpha=None)
+                second = identifier.rank(found.query, other, truth=truth)
         return Result(found, identifier, display_of(self.choices, values).colours, second)
 
-    def run(self, photo: str | bytes | None, example: str, face: int, *choices, progress=gr.Progress()):  # noqa: B008
-        """The form → what the page shows."""
-        values = dict(zip(self.choices, choices, strict=True))
+    def run(self, photo: str | bytes | None, example: str, face: int, shown: Result | None, *choices,
+            progress=gr.Progress()):  # noqa: B008
+        """The form → what the page shows. shown: what it shows now, and goes on showing where it is asked for again."""
+        values = filled(self.choices, choices)
+        asked = photo, example, face, tuple(values.values())
+        if shown is not None and shown.asked == asked:
+            return (gr.skip(),) * 6
         if photo is None:
             return _problem({"error": "Choose an example or add a photo."})
         known = EXAMPLES.get(example)
         try:
             result = self.compute(photo, values, face, known.truth if known and not face else None, progress)
+            result.asked = asked
             value: dict[str, Any] = board_value(result)
             value["link"] = link_of(self.choices, values, self.standard, example)
             first = inspector_value(result, value["selected"])
         except DemoError as error:
             shown = getattr(error, "photo", None)  # of a face that was lost, the altered photo
-            return _problem(_told(str(error), photo if shown is None else shown, self.engine.settings.limits))
+            settings = self.engine.settings
+            text = for_visitors(error, settings)
+            return _problem(_told(text, photo if shown is None else shown, settings.limits))
         except Exception:
             code = secrets.token_hex(3)
             log.exception("identification failed, code %s", code)
             return _problem({"error": f"Something went wrong on our side (code {code}). Please try another photo."})
-        command = reproduce(result.found, f"galleries/{values['gallery']}")
+        command = "\n".join(reproduce(run, f"galleries/{values['gallery']}") for run in (result.found, *result.further))
         return value, first, gr.Row(visible=True), details_text(result), command, result
+
+    def own_photo(self, example: str, occlude: str):
+        """A photo was added: the form forgets the example, and how that was altered; what was chosen stays."""
+        known = EXAMPLES.get(example)
+        if known and known.occlusion == occlude:
+            return "", 0, strip_value(""), UNSET, style_choices(UNSET), gr.Button(visible=False)
+        return "", 0, strip_value(""), gr.skip(), gr.skip(), gr.skip()
 
     def pick(self, event: gr.EventData):
         """An example was chosen: fill the form."""
@@ -185,12 +206,12 @@ class IdentifyHandlers:
 
     def preset(self, *choices) -> gr.Radio:
         """The form → which preset is on."""
-        values = dict(zip(self.choices, choices, strict=True))
+        values = filled(self.choices, choices)
         return preset_shown(preset_on(self.choices, values, self.engine.settings), self.gain)
 
     def choose_preset(self, word: str, *choices):
         """A preset was chosen: fill the form."""
-        values = preset_values(self.choices, word, dict(zip(self.choices, choices, strict=True)), self.standard)
+        values = preset_values(self.choices, word, filled(self.choices, choices), self.standard)
         return self.preset(*values.values()), *shown_choices(self.engine, values).values()
 
     def choose_face(self, event: gr.EventData) -> int:
@@ -209,7 +230,7 @@ class IdentifyHandlers:
         if values[_PRESET.word] != OWN:
             values = {**values, **preset_values(self.choices, values[_PRESET.word], values, self.standard)}
         result = self.compute(values["photo"], values, values["face"] - 1, None, progress)
-        return json_text(result.found.as_json(values["top"])), Image.open(BytesIO(figure_png(result)))
+        return json_text(result.as_json(values["top"])), Image.open(BytesIO(figure_png(result)))
 
 
 def _problem(shown: dict):

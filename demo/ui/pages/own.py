@@ -12,6 +12,7 @@ from demo.errors import DemoError
 from demo.gallery import check_name, checked_person, keep_photos, list_photos, person_of
 from demo.ui.components import PhotoInput, PhotosInput
 from demo.ui.engine import Engine
+from demo.ui.pages.galleries import LINE
 from demo.ui.widgets import gallery_choices, pairs
 
 NAME = "my-people"
@@ -22,9 +23,9 @@ MOST = 100
 Brought = list[tuple[str, str]]
 
 
-def bring_your_own(engine: Engine, gallery: gr.Dropdown, line: str, quick: dict):
+def bring_your_own(engine: Engine, gallery: gr.Dropdown, quick: dict):
     """Layout and wiring, inside a column; gives the event after which the new gallery is chosen, None where visitors
-    may not add galleries. line: the queue that computing waits in. quick: how events that compute nothing run."""
+    may not add galleries. quick: how events that compute nothing run."""
     if not engine.settings.edit_galleries:
         gr.Markdown("Your own people can be added where the app runs on your own machine.", elem_classes="hint")
         return None
@@ -47,7 +48,7 @@ def bring_your_own(engine: Engine, gallery: gr.Dropdown, line: str, quick: dict)
     files.upload(does.add_files, [files, person, brought], [files, brought, listed], **quick)
     camera.input(does.add_photo, [camera, person, brought], [camera, brought, listed], **quick)
     clear.click(lambda: ([], does.listed([])), None, [brought, listed], **quick)
-    return search.click(does.search, [name, brought], [gallery, brought, listed], concurrency_id=line,
+    return search.click(does.search, [name, brought], [gallery, brought, listed], concurrency_id=LINE,
                         api_visibility="private", show_progress="minimal", show_progress_on=[listed])
 
 
@@ -88,6 +89,7 @@ class OwnHandlers:
         settings = self.engine.settings
 
         def tell(done: int, total: int, path: str) -> None:
+            self.engine.give_way()
             progress((done, total), desc="Finding faces", unit="photos")
 
         try:

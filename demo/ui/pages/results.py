@@ -26,6 +26,7 @@ from demo.places import ASSETS
 from demo.query import Preparation, asked
 from demo.ui.choices import BOTH, UNSET, rerankings
 from demo.ui.engine import Engine
+from demo.ui.problems import for_visitors
 from demo.ui.widgets import gallery_choices, keep_fresh, pairs
 
 log = logging.getLogger("demo")
@@ -162,7 +163,7 @@ class ResultHandlers:
             found = evaluate(identifier, spread(queries, min(int(count), MOST)), [matching], preparation,
                              progress=watched)
         except DemoError as error:
-            return _html(parts([Text(str(error))]))
+            return _html(parts([Text(for_visitors(error, self.engine.settings))]))
         except Exception:
             code = secrets.token_hex(3)
             log.exception("measurement failed, code %s", code)

@@ -31,7 +31,7 @@ class Result:
     """An identification together with what its pictures need. One per visitor and run.
 
     found: the answer. identifier: what gave it. colormap: of the heat maps. beside: the same query re-ranked by another
-    method, where both were asked for.
+    method, where both were asked for. asked: the form that it answers.
     """
 
     found: Identification
@@ -39,6 +39,7 @@ class Result:
     colormap: str = "viridis"
     beside: Identification | None = None
     token: str = field(default_factory=lambda: secrets.token_hex(16))
+    asked: tuple = ()
     _crops: dict[int, np.ndarray] = field(default_factory=dict)
 
     def crop(self, row: int) -> np.ndarray:
@@ -50,7 +51,18 @@ class Result:
     def pair(self, match: Match) -> Pair:
         """The query and one match, to be explained."""
         return pair_of(self.found, self.identifier, match, self.crop, scale=self.scale,
-                       beside=[self.beside] if self.beside else [])
+                       beside=self.further)
+
+    @property
+    def further(self) -> list[Identification]:
+        """Rankings of the same query beside the answer's."""
+        return [self.beside] if self.beside else []
+
+    def as_json(self, top: int | None = None) -> dict:
+        """The answer as plain data, with the rankings beside it by their methods."""
+        beside = {run.matching.method: {key: value for key, value in run.as_json(top).items() if key != "query"}
+                  for run in self.further}
+        return {**self.found.as_json(top), **({"beside": beside} if beside else {})}
 
     @cached_property
     def runs(self) -> dict[str, Identification]:
@@ -166,12 +178,17 @@ def photo_thumb(photo: np.ndarray, side: int = 120) -> str:
 def details_text(result: Result) -> str:
     """Timings and provenance as Markdown."""
     found = result.found
-    steps = " · ".join(f"{step} {ms:.0f} ms" for step, ms in found.timings_ms.items())
     used = found.provenance
-    return (f"**Time**: {steps}\n\n"
+    return (f"**Time**: {_steps(found)}\n\n"
+            + "".join(f"**Time of {METHODS[run.matching.method].short} beside it**: {_steps(run)}\n\n"
+                      for run in result.further) +
             f"**Used**: backbone {used['backbone']} (weights {used['weights_sha256'][:12]}), gallery "
             f"{used['gallery']} (index {used['gallery_sha256'][:12]}), version {used['version']}, "
             f"PyTorch {used['torch']}, {used['device']}")
+
+
+def _steps(run: Identification) -> str:
+    return " · ".join(f"{step} {ms:.0f} ms" for step, ms in run.timings_ms.items())
 
 
 def explained_grid(result: Result) -> tuple[int, int]:

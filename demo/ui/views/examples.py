@@ -26,7 +26,7 @@ def _query(person: str, photo: str) -> Path:
 
 
 EXAMPLES = {example.name: example for example in (
-    Example("mask", "Mask", _query("person-020", "04.jpg"), "person-020", "mask", "surgical-blue"),
+    Example("mask", "Mask", _query("person-083", "05.jpg"), "person-083", "mask", "surgical-blue"),
     Example("plain", "Plain", _query("person-013", "04.jpg"), "person-013"),
     Example("sunglasses", "Sunglasses", _query("person-002", "04.jpg"), "person-002", "sunglasses", "wayfarer"),
     Example("crop", "Crop", _query("person-018", "04.jpg"), "person-018", "crop", seed=1),

@@ -14,10 +14,11 @@ from demo.verify import WORDS, Judgement, Verification, agreement
 
 @dataclass(frozen=True)
 class Compared:
-    """A comparison together with a name of its own. One per visitor and run."""
+    """A comparison together with a name of its own. One per visitor and run. asked: the form that it answers."""
 
     found: Verification
     token: str = field(default_factory=lambda: secrets.token_hex(16))
+    asked: tuple = ()
 
 
 def verdicts_value(found: Verification) -> dict:
