@@ -52,7 +52,8 @@ def fit_linear(views: ViewSet, backbone: Backbone, *, output: int) -> Linear:
         return torch.cat([look(views.patches[some].float()) for some in rows.split(_CHUNK)])
 
     plain = views.plain.nonzero()[:, 0]
-    network.patch_mean.copy_(sum(views.patches[some].float().sum(0) for some in plain.split(_CHUNK)) / len(plain))
+    total = torch.stack([views.patches[some].float().sum(0) for some in plain.split(_CHUNK)]).sum(0)
+    network.patch_mean.copy_(total / len(plain))
     network.place.copy_(place)
     network.project.weight.copy_(weight)
     faces = looked(torch.arange(len(views), device=plain.device), lambda found: network.rows(network.parts(found)))

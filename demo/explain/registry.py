@@ -24,8 +24,9 @@ from demo.explain.weights import WeightsExplanation
 #: Word → explanation, in the order that pages show.
 EXPLANATIONS: dict[str, Explanation] = {one.word: one for one in (
     FlowExplanation(), LinesExplanation(), WeightsExplanation(), AttentionExplanation(), RolloutExplanation(),
-    RelevanceExplanation(), CorrelationExplanation(), H2LCorrelationExplanation(), VisibleExplanation(),
-    DiscriminantExplanation(), NumbersExplanation())}
+    RelevanceExplanation(), CorrelationExplanation(), H2LCorrelationExplanation(),
+    VisibleExplanation(), DiscriminantExplanation(),
+    NumbersExplanation())}
 
 
 @dataclass(frozen=True)
