@@ -46,6 +46,12 @@ from demo.methods import Matching
 from demo.query import Clock, Preparation
 from demo.settings import Settings
 
+
+def dlib_settings(folder) -> Settings:
+    return Settings(cache=folder / "cache", device="cpu", backbone="dlib")
+
+
+#: As published.
 EMD = Matching(method="emd")
 
 
@@ -298,9 +304,9 @@ def test_settings_of_one_method_share_its_distances(small, monkeypatch):
 
     monkeypatch.setattr(Identifier, "measures", counted)
     monkeypatch.setattr("demo.methods.emd.ground_distance", lambda *parts: grounds.append(1) or ground(*parts))
-    settings = [EMD.having(k=2), EMD.having(k=4, alpha=0.2), EMD.having(k=3, adaptive=True, alpha=0.1),
-                EMD.having(k=2, solver="authors"), EMD.having(k=3, solver="authors"),
-                EMD.having(k=2, weighting="uniform"), Matching(method="h2l", k=4), Matching(method="h2l", k=2)]
+    settings = [EMD.having(k=2), EMD.having(k=4, alpha=0.2), EMD.having(k=3).having(adaptive=True, alpha=0.1),
+                EMD.having(k=2).having(solver="authors"), EMD.having(k=3).having(solver="authors"),
+                EMD.having(k=2).having(weighting="uniform"), Matching(method="h2l", k=4), Matching(method="h2l", k=2)]
     monkeypatch.setattr(Identifier, "alpha", lambda self, matching, features: 0.5)
     measured = SimpleNamespace(head=None, distances={}, alphas={}, ms={})
     places(small, 0, settings, (0,), measured)
@@ -321,7 +327,7 @@ def test_a_damaged_cache_is_told(small, tmp_path, file):
 
 def test_what_was_measured_is_not_measured_again(small, tmp_path, monkeypatch):
     """Nor for another alpha, a smaller k, or the other count of the right photos."""
-    settings = [EMD.having(k=5), EMD.having(k=5, weighting="uniform")]
+    settings = [EMD.having(k=5), EMD.having(k=5).having(weighting="uniform")]
     first = evaluate(small, leave_one_out(small.gallery), settings, store=FeatureStore(tmp_path, small.backbone))
     assert first.cached <= 1  # a photo that there is twice
     monkeypatch.setattr(Identifier, "measures", None)
@@ -339,7 +345,7 @@ def test_what_was_measured_is_not_measured_again(small, tmp_path, monkeypatch):
 
 def test_several_threads_find_what_one_finds(identifier):
     queries = leave_one_out(identifier.gallery)[:40]
-    settings = [EMD.having(k=20), EMD.having(k=20, weighting="uniform", grid=(4, 4)), Matching(method="none")]
+    settings = [EMD.having(k=20), EMD.having(k=20).having(weighting="uniform", grid=(4, 4)), Matching(method="none")]
     one, two = (evaluate(identifier, queries, settings, jobs=jobs) for jobs in (1, 2))
     assert one.records == two.records and (one.jobs, two.jobs) == (1, 2)
 
@@ -420,7 +426,7 @@ def test_stacked_features_are_the_single_ones(identifier):
 def test_evaluate_from_list_files(capsys, tmp_path, monkeypatch):
     """Identification from lists with number labels; source photos left out, and found again when asked for."""
     for module in ("demo.cli.arguments", "demo.cli.evaluate.data"):
-        monkeypatch.setattr(f"{module}.settings", lambda: Settings(cache=tmp_path / "cache", device="cpu"))
+        monkeypatch.setattr(f"{module}.settings", lambda: dlib_settings(tmp_path))
     gallery, queries = tmp_path / "gallery.txt", tmp_path / "queries.txt"
     gallery.write_text("".join(f"person-00{who}/0{photo}.jpg,{who}\n" for who in (1, 2) for photo in (1, 2)))
     queries.write_text("person-001/01.jpg,1\n")
@@ -436,8 +442,8 @@ def test_evaluate_from_list_files(capsys, tmp_path, monkeypatch):
 
 def test_evaluate_takes_several_weightings(capsys, people, tmp_path, monkeypatch):
     for module in ("demo.cli.arguments", "demo.cli.evaluate.data"):
-        monkeypatch.setattr(f"{module}.settings", lambda: Settings(cache=tmp_path / "cache", device="cpu"))
-    common = ["evaluate", "--gallery", str(people), "--backbone", "dlib"]
+        monkeypatch.setattr(f"{module}.settings", lambda: dlib_settings(tmp_path))
+    common = ["evaluate", "--gallery", str(people), "--stage2", "emd"]
 
     def rows(*more) -> list[str]:
         assert main([*common, *map(str, more)]) == 0
@@ -464,23 +470,22 @@ def test_evaluate_takes_several_weightings(capsys, people, tmp_path, monkeypatch
 
 def test_verify_and_ablation_commands(capsys, people, tmp_path, monkeypatch):
     for module in ("demo.cli.arguments", "demo.cli.evaluate.data", "demo.cli.evaluate.ablation"):
-        monkeypatch.setattr(f"{module}.settings", lambda: Settings(cache=tmp_path / "cache", device="cpu"))
-    assert main(["evaluate", "verify", "--root", str(people), "--draw", "4", "--json", "--backbone", "dlib"]) == 0
+        monkeypatch.setattr(f"{module}.settings", lambda: dlib_settings(tmp_path))
+    assert main(["evaluate", "verify", "--root", str(people), "--draw", "4", "--json"]) == 0
     assert {one["method"] for one in json.loads(capsys.readouterr().out)["methods"]} == {
         "cosine", "emd", "h2l", "h2", "h1"}
     assert main(["evaluate", "verify", "--root", str(people)]) == 2
     assert "No pair list was found" in capsys.readouterr().err
-    assert main(["evaluate", "ablation", "bound", "--gallery", str(people), "--backbone", "dlib"]) == 0
+    assert main(["evaluate", "ablation", "bound", "--gallery", str(people)]) == 0
     assert "| best possible at k = 50 | 100.00 (100.00 to 100.00) |" in capsys.readouterr().out
-    assert main(["evaluate", "ablation", "methods", "--gallery", str(people), "--json", "--backbone", "dlib"]) == 0
+    assert main(["evaluate", "ablation", "methods", "--gallery", str(people), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["model"] for row in rows] == ["C", "H1", "H2", "H2L", "D"]
     assert all(row["P@1"] == 100 and row["verification accuracy"] >= 50 for row in rows)
     ours = str(ROOT / "assets" / "h2l-dlib.safetensors")
-    sizes = ["evaluate", "ablation", "sizes", "--gallery", str(people)]
-    assert main([*sizes, "--models", ours, "--backbone", "dlib"]) == 0
+    assert main(["evaluate", "ablation", "sizes", "--gallery", str(people), "--models", ours]) == 0
     assert "| h2l-dlib.safetensors | 1 | 4 | 256 | 100.00 (100.00 to 100.00) |" in capsys.readouterr().out
-    assert main(sizes) == 2
+    assert main(["evaluate", "ablation", "sizes", "--gallery", str(people)]) == 2
     assert "--models" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["evaluate", "--gallery", str(people), "verify"])

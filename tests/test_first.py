@@ -10,7 +10,7 @@ from conftest import BUNDLED, ROOT
 from demo.backbones import Features
 from demo.cli import main
 from demo.errors import BadSetting
-from demo.matching import emd, emd_problem, transport
+from demo.matching import EMDProblem, emd, emd_problem, transport
 from demo.methods import Measured, first_few, load_method, rerank
 from demo.methods.emd import EmdOptions
 
@@ -55,10 +55,12 @@ def test_the_bound_never_exceeds_the_distance_and_is_reached():
     # Each patch has a nearest of its own: nothing gets in each other's way.
     same = emd_problem(faces[0], faces[[0, 0]], "uniform")
     torch.testing.assert_close(same.least(), same.solve().distance.double(), atol=1e-6, rtol=0)
-    # By hand: all of the query's mass wants column 0, which has half the room.
-    cost, u, v = torch.tensor([[[0.0, 1.0], [0.0, 1.0]]]), torch.tensor([[0.5, 0.5]]), torch.tensor([[0.5, 0.5]])
-    by_hand = type(problem)(u, v, cost, (1, 2))
-    assert by_hand.least().item() == 0.5 == transport(cost, u, v).cost.item()
+    # By hand: one column suits both, the other costs 1 more, and half of the mass has to go there.
+    cost, half = torch.tensor([[[0.0, 1.0], [0.0, 1.0]]]), torch.tensor([[0.5, 0.5]])
+    assert EMDProblem(half, half, cost, (1, 2)).least().item() == 0.5 == transport(cost, half, half).cost.item()
+    # The rows' minima alone say 0.3; a fifth of the mass has to pay 0.5 more.
+    cost, u, v = torch.tensor([[[0.3, 0.8], [0.3, 0.8]]]), torch.tensor([[0.5, 0.5]]), torch.tensor([[0.8, 0.2]])
+    assert EMDProblem(u, v, cost, (1, 2)).least().item() == pytest.approx(0.4)
 
 
 def test_hopeless_candidates_are_not_measured():

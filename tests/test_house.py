@@ -19,6 +19,7 @@ ALLOWED = {
     "demo/evaluation/report/plots.py": ({"v"}, "a mark of matplotlib"),
     "demo/weights/registry.py": (set(METHODS), "names of published weights files"),
     "demo/checkpoints.py": (set(METHODS), "names of published weights files"),
+    "assets/ui/inspector.js": ({"h2"}, "heading of the page"),
     "assets/ui/study.js": ({"h1", "h2"}, "headings of the page"),
     "assets/ui/study-trial.js": ({"h1", "h2"}, "headings of the page"),
 }

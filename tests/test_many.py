@@ -14,8 +14,8 @@ from demo.matching import WEIGHTINGS, emd, emd_many, many
 
 def faces(count: int, *, seed: int = 0, patches: int = 9, channels: int = 6) -> Features:
     rng = torch.Generator().manual_seed(seed)
-    return Features(torch.randn(count, channels, generator=rng), torch.randn(count, patches, channels, generator=rng), (3, 3),
-                    landmarks=10 * torch.rand(count, 68, 2, generator=rng))
+    embedding, tiles = (torch.randn(count, *size, generator=rng) for size in ((channels,), (patches, channels)))
+    return Features(embedding, tiles, (3, 3), landmarks=10 * torch.rand(count, 68, 2, generator=rng))
 
 
 @pytest.fixture(params=[1 << 30, 1], ids=["all at once", "one by one"])

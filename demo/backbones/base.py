@@ -182,6 +182,11 @@ class Backbone(ABC):
     def prepare(self, crops: Tensor) -> Tensor:
         """(B, h, w, 3) RGB 0..255 on the device → float input of the network; of a float tensor differentiable."""
 
+    def head(self) -> tuple[Tensor, Tensor] | None:
+        """(P, C) and (D, C), where the embedding before it is scaled to length 1 is, up to a constant, the sum over the
+        first grid's patches of weight @ (place_p * patch_p); None where the last layers are not linear in them."""
+        return None
+
     def embed(self, crops: Tensor) -> Tensor:
         """(B, h, w, 3) RGB 0..255 on the device → embeddings (B, D), with gradients back to crops and weights."""
         return self.network(self.prepare(crops))[0]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from demo.backbones.base import BackboneInfo, Grid, LayerGrid
-from demo.backbones.published import PublishedBackbone, signed
+from demo.backbones.published import FlipAveraged, PublishedBackbone, signed
 from demo.faces import TEMPLATES
 from demo.weights import weights_file
 
@@ -103,6 +103,12 @@ class MobileFaceNetBackbone(PublishedBackbone):
 
     def prepare(self, crops: Tensor) -> Tensor:
         return signed(crops, SCALE).permute(0, 3, 1, 2)
+
+    def head(self) -> tuple[Tensor, Tensor]:
+        network = self.network.network if isinstance(self.network, FlipAveraged) else self.network
+        assert isinstance(network, MobileFaceNet)
+        weight = network.embed.weight[:, :, 0, 0] @ network.mix.weight[:, :, 0, 0]
+        return network.pool.weight[:, 0].flatten(1).T, weight
 
 
 NETWORK = MobileFaceNet

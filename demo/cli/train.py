@@ -8,6 +8,7 @@ from pathlib import Path
 from demo.backbones import parse_grid
 from demo.cli.arguments import add_backbone, backbone_of, positive
 from demo.cli.training import Bars, add_photos, photos_of
+from demo.crossimage.discriminant import NAME as LINEAR
 from demo.crossimage.recipe import train_model
 from demo.crossimage.train import RECIPES, SIZES, Training
 from demo.crossimage.views import ROUNDS
@@ -17,9 +18,9 @@ from demo.settings import settings
 
 def add(commands) -> None:
     train = commands.add_parser("train-h2l", help="train a cross-image model (H2L, H2 or H1) on a frozen backbone, "
-                                                     "or L, a linear one to measure them by")
+                                                     "or fit L, the linear discriminant")
     add_photos(train)
-    train.add_argument("--model", choices=[kind.lower() for kind in RECIPES], default=H2L.word)
+    train.add_argument("--model", choices=[kind.lower() for kind in (*RECIPES, LINEAR)], default=H2L.word)
     train.add_argument("--out", type=Path, metavar="FILE",
                        help="default: MODEL-BACKBONE.safetensors in the weights folder")
     train.add_argument("--work", type=Path, default=settings().cache / "train-h2l", metavar="DIR",
@@ -32,7 +33,7 @@ def add(commands) -> None:
     train.add_argument("--depth", type=positive, default=SIZES.depth, help=f"blocks (default {SIZES.depth})")
     train.add_argument("--heads", type=positive, default=SIZES.heads, help=f"of attention (default {SIZES.heads})")
     train.add_argument("--output", type=positive, default=SIZES.output,
-                       help=f"numbers of each of H2L's two outputs (default {SIZES.output})")
+                       help=f"numbers of each of H2L's two outputs, or of L's (default {SIZES.output})")
     train.add_argument("--alpha", type=float, default=0.4, help="share written into the file for Eq. 5.1 (default 0.4)")
     add_backbone(train)
     train.set_defaults(run=_train_h2l)
@@ -42,7 +43,8 @@ def _train_h2l(parsed) -> None:
     photos, held_out = photos_of(parsed)
     backbone, kind = backbone_of(parsed), parsed.model.upper()
     out = parsed.out or settings().weights / f"{parsed.model}-{backbone.name}.safetensors"
-    training = replace(RECIPES[kind], seed=parsed.seed, **({"steps": parsed.steps} if parsed.steps else {}))
+    steps = {"steps": parsed.steps} if parsed.steps else {}
+    training = replace(RECIPES.get(kind, Training()), seed=parsed.seed, **steps)
     sizes = replace(SIZES, depth=parsed.depth, heads=parsed.heads, output=parsed.output)
     bars = Bars()
     losses = train_model(photos, out, backbone=backbone, work=parsed.work, kind=kind, alpha=parsed.alpha, sizes=sizes,
@@ -51,6 +53,10 @@ def _train_h2l(parsed) -> None:
                          limits=settings().limits, crops_progress=bars.update("Photos"),
                          views_progress=bars.update("Views"), progress=bars.update("Steps"))
     bars.close()
+    told = f"{out}: {len(photos)} photos, {len(held_out)} held out"
+    if not losses:
+        print(f"{told}; fitted in closed form.")
+        return
     tenth = max(1, len(losses) // 10)
-    print(f"{out}: {len(photos)} photos, {len(held_out)} held out; mean loss {sum(losses[:tenth]) / tenth:.3f} in the "
+    print(f"{told}; mean loss {sum(losses[:tenth]) / tenth:.3f} in the "
           f"first tenth of the steps, {sum(losses[-tenth:]) / tenth:.3f} in the last.")

@@ -30,6 +30,7 @@ class Sizes:
     depth: blocks. heads, dim_head: of attention. dim: of a token. hidden: of the feed-forward layer.
     output: O, of f1 and f2. patches: P of a face. channels: C of a backbone patch. faithful: see the module.
     squeeze: numbers per patch that our output head keeps. placed: patches are centred at each place by itself.
+    rows: of patches, of Model L alone.
     """
 
     depth: int = 1
@@ -43,6 +44,7 @@ class Sizes:
     faithful: bool = True
     squeeze: int = 32
     placed: bool = False
+    rows: int = 1
 
 
 @dataclass(frozen=True)
@@ -227,22 +229,48 @@ class H2L(TwoImages):
         return LOGIT_SCALE * F.cosine_similarity(*self.outputs(self.meet(first, second)))
 
 
-class Linear(_Patches):
-    """Not of the papers, to measure the others by: the patches of one face, flattened, through one linear layer."""
+class Linear(nn.Module):
+    """Not of the papers: one linear map of all patches of one face, whatever the other is. Each row of patches becomes
+    what it adds to the backbone's embedding, and all rows, side by side, go through one linear layer.
+
+    x_p = place_p * (patch_p - patch_mean_p); row_r = project(sum of x_p over the row);
+    output = fc(rows / |sum of rows|).
+    """
+
+    patch_mean: Tensor
+    place: Tensor
 
     def __init__(self, sizes: Sizes):
-        super().__init__(sizes)
-        self.squeeze = nn.Linear(sizes.dim, sizes.squeeze)
-        self.fc = nn.Linear(sizes.patches * sizes.squeeze, sizes.output)
+        super().__init__()
+        self.sizes = sizes
+        self.register_buffer("patch_mean", torch.zeros(sizes.patches, sizes.channels))
+        self.register_buffer("place", torch.ones(sizes.patches, sizes.channels))
+        self.project = nn.Linear(sizes.channels, sizes.dim, bias=False)
+        self.fc = nn.Linear(sizes.rows * sizes.dim, sizes.output)
+
+    def parts(self, patches: Tensor) -> Tensor:
+        """(B, P, C) → (B, P, dim): what each patch adds to its row, over the length of the sum of all."""
+        added = self.project(self.place * (patches - self.patch_mean))
+        return added / added.sum(1, keepdim=True).norm(dim=2, keepdim=True).clamp(min=1e-6)
+
+    def rows(self, parts: Tensor) -> Tensor:
+        """(B, P, dim) → (B, rows * dim): the sum of each row."""
+        return parts.unflatten(1, (self.sizes.rows, -1)).sum(2).flatten(1)
 
     def encode(self, patches: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """As ``OneImage.encode``: (B, P, C) → embedding (B, O), patch tokens (B, P, squeeze), no attention."""
-        z = self.squeeze(self.tokens(patches))
-        return self.fc(z.flatten(1)), z, []
+        """As ``OneImage.encode``: (B, P, C) → embedding (B, O), patch tokens (B, P, dim), no attention."""
+        parts = self.parts(patches)
+        return self.fc(self.rows(parts)), parts, []
 
-    def logit(self, first: Tensor, second: Tensor) -> Tensor:
-        """As ``OneImage.logit``."""
-        return LOGIT_SCALE * F.cosine_similarity(self.encode(first)[0], self.encode(second)[0])
+    def contributions(self, first: Tensor, second: Tensor) -> Tensor:
+        """(B, P) what each patch of the first face adds to the cosine of both outputs: f1 = sum_p (W_p z1_p + b / P),
+        so the cosine is the sum over p of (W_p z1_p + b / P) · f2 / (|f1| |f2|). Some may be negative."""
+        one, z, _ = self.encode(first)
+        other = self.encode(second)[0]
+        weight = self.fc.weight.view(len(self.fc.weight), self.sizes.rows, -1)
+        shared = torch.einsum("brpd,ord->brpo", z.unflatten(1, (self.sizes.rows, -1)), weight).flatten(1, 2)
+        toward = other / (one.norm(dim=1) * other.norm(dim=1))[:, None]
+        return ((shared + self.fc.bias / self.sizes.patches) * toward[:, None]).sum(2)
 
 
 #: Any of them.

@@ -15,6 +15,8 @@ from demo.backbones import Backbone, Grid, grid_name
 from demo.crossimage.checkpoint import load_h2l, save_model
 from demo.crossimage.crops import DRAWN, CropSet, make_crops
 from demo.crossimage.crops import Progress as CropsProgress
+from demo.crossimage.discriminant import NAME as LINEAR
+from demo.crossimage.discriminant import checked_head, fit_linear
 from demo.crossimage.model import CrossImageModel
 from demo.crossimage.networks import Sizes
 from demo.crossimage.rerank import CrossReranker
@@ -49,7 +51,8 @@ def train_model(photos: Sequence[LabelledPhoto], out: Path, *, backbone: Backbon
                 grid: Grid | None = None, rounds: int = ROUNDS, detector: str = "hog", limits: Limits = Limits(),
                 crops_progress: CropsProgress | None = None, views_progress: ViewsProgress | None = None,
                 progress: Progress | None = None) -> list[float]:
-    """Train a model on photos and write ``out`` (safetensors, see ``save_model``); returns the loss of every step.
+    """Train a model on photos and write ``out`` (safetensors, see ``save_model``); returns the loss of every step, none
+    for Model L, which is fitted in closed form on the backbone's first grid.
 
     work: folder for crops and the checkpoint; after an interruption the same call goes on from what is there.
     alpha: written into the file as the share to use in Eq. 5.1 (see ``alpha_scores``). sizes: default SIZES, with
@@ -57,18 +60,23 @@ def train_model(photos: Sequence[LabelledPhoto], out: Path, *, backbone: Backbon
     detector: finds the faces. limits: of the photos. Raises BadGallery where no photo shows a face and BadSetting where
     there are too few people, or the checkpoint is of a training with other settings.
     """
-    training = training or RECIPES[kind]
+    training = training or RECIPES.get(kind, Training())
     grid = grid or backbone.info.grids[0]
     if grid not in backbone.info.grids:
         raise BadSetting(f"{grid_name(grid)} is no grid of the {backbone.name} backbone; choose "
                          f"{', '.join(map(grid_name, backbone.info.grids))}.")
+    if kind == LINEAR:
+        checked_head(backbone, grid)
     channels = backbone.info.channels[backbone.info.grids.index(grid)]
     sizes = replace(sizes or SIZES, patches=grid[0] * grid[1], channels=channels)
     crops = cached_crops(photos, backbone, work, detector=detector, seed=training.seed, limits=limits,
                          progress=crops_progress)
     views = make_views(crops, backbone, grid=grid, rounds=rounds, seed=training.seed, progress=views_progress)
-    network, losses = train(kind, views, work / f"{kind.lower()}-{out.stem}.checkpoint", sizes=sizes,
-                            training=training, progress=progress)
+    if kind == LINEAR:
+        network, losses = fit_linear(views, backbone, output=sizes.output), []
+    else:
+        network, losses = train(kind, views, work / f"{kind.lower()}-{out.stem}.checkpoint", sizes=sizes,
+                                training=training, progress=progress)
     out.parent.mkdir(parents=True, exist_ok=True)
     save_model(out, kind, network, backbone, alpha=alpha, grid=grid)
     load_h2l(out, backbone=backbone)

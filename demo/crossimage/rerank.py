@@ -96,8 +96,9 @@ class CrossReranker:
         def similarity(first: Half | Alone | None, one, second: Half | Alone | None, other) -> Tensor:
             assert first is not None and second is not None
             a, b, network = first[one], second[other], self.model.network
-            if isinstance(a, Alone):
+            if isinstance(a, Alone) and isinstance(b, Alone):
                 return F.cosine_similarity(*outputs(network, a, b))
+            assert isinstance(a, Half) and isinstance(b, Half)  # prepared alike
             return pair_outputs(network, network.attend(a, b)[0])[0]
 
         forward = similarity(queries.first, ours, faces.second, theirs)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from demo.crossimage.networks import H2, H2L, Linear, OneImage
+from demo.crossimage.networks import H2, H2L, OneImage
 from demo.crossimage.views import ViewSet
 from demo.errors import BadSetting
 
@@ -42,14 +42,12 @@ def initialise(network, views: ViewSet) -> None:
     directions = _directions(network, views.patches, rows)
     network.project.weight.copy_(F.pad(directions.T, (0, 0, 0, network.sizes.dim - directions.shape[1])))
     network.project.bias.zero_()
-    if not isinstance(network, Linear):
-        for attend, _ in network.transformer.layers:
-            queries, keys, _ = attend.fn.fn.to_qkv.weight.chunk(3)
-            torch.nn.init.orthogonal_(queries, _SHARPNESS)
-            keys.copy_(queries)
-        _quiet(network)
-    fit = {H2L: _discriminant_outputs, Linear: _discriminant_outputs, OneImage: _discriminant_pooling,
-           H2: _discriminant_difference}[type(network)]
+    for attend, _ in network.transformer.layers:
+        queries, keys, _ = attend.fn.fn.to_qkv.weight.chunk(3)
+        torch.nn.init.orthogonal_(queries, _SHARPNESS)
+        keys.copy_(queries)
+    _quiet(network)
+    fit = {H2L: _discriminant_outputs, OneImage: _discriminant_pooling, H2: _discriminant_difference}[type(network)]
     fit(network, views, rows)
     if isinstance(network, H2):
         _even_classes(network, views)
@@ -85,14 +83,14 @@ def _quiet(network: H2L | OneImage | H2) -> None:
             last.bias.zero_()
 
 
-def _discriminant_outputs(network: H2L | Linear, views: ViewSet, rows: Tensor) -> None:
+def _discriminant_outputs(network: H2L, views: ViewSet, rows: Tensor) -> None:
     """``squeeze``: the leading directions of a token. Every output: linear discriminant analysis."""
     kept = network.sizes.squeeze
     network.squeeze.weight.copy_(torch.eye(kept, network.sizes.dim))
     network.squeeze.bias.zero_()
     faces = _faces(network, views, rows, lambda tokens: tokens[..., :kept].flatten(1))
-    weight, centre = _discriminant(faces, views.person[rows], network.sizes.output)
-    for layer in (network.fc1, network.fc2) if isinstance(network, H2L) else (network.fc,):
+    weight, centre = discriminant(faces, views.person[rows], network.sizes.output)
+    for layer in (network.fc1, network.fc2):
         layer.weight.copy_(weight)
         layer.bias.copy_(-weight @ centre)
 
@@ -104,7 +102,7 @@ def _discriminant_pooling(network: OneImage, views: ViewSet, rows: Tensor) -> No
     queries.mul_(_SMALL_LAYERS)
     values.copy_(torch.eye(*values.shape))
     pooled = _faces(network, views, rows, lambda tokens: F.layer_norm(tokens, (network.sizes.dim,)).mean(1))
-    weight, centre = _discriminant(pooled[:, :len(values)], views.person[rows], network.sizes.dim)
+    weight, centre = discriminant(pooled[:, :len(values)], views.person[rows], network.sizes.dim)
     out = attend.fn.to_out[0]
     out.weight.copy_(F.pad(weight, (0, out.in_features - weight.shape[1])))
     out.bias.copy_(-weight @ centre)
@@ -136,7 +134,7 @@ def _discriminant_difference(network: H2, views: ViewSet, rows: Tensor) -> None:
     keys.view(heads, -1, sizes.dim)[:, 0] = place
 
     pooled = _faces(network, views, rows, lambda tokens: F.layer_norm(tokens + _PLACE * place, (sizes.dim,)).mean(1))
-    weight, _ = _discriminant(pooled, views.person[rows], len(values) // 2)
+    weight, _ = discriminant(pooled, views.person[rows], len(values) // 2)
     weight -= torch.outer(weight @ place, place)  # where a face stands is no difference between people
     values.copy_(weight.repeat(2, 1))
     out = attend.fn.to_out[0]
@@ -161,16 +159,17 @@ def _even_classes(network: H2, views: ViewSet) -> None:
     network.fc.bias.copy_(torch.tensor([0.5, -0.5], device=network.fc.bias.device) * scale * (same + different) / 2)
 
 
-def _discriminant(faces: Tensor, person: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def discriminant(faces: Tensor, person: Tensor, count: int, *, ridge: float = _RIDGE) -> tuple[Tensor, Tensor]:
     """Linear discriminant analysis of (N, F) faces: the ``count`` directions that tell people apart best against the
-    scatter within a person, (count, F), strongest first, and the mean (F,). Rows beyond F are zero."""
+    scatter within a person, (count, F), strongest first, and the mean (F,). Rows beyond F are zero. ridge: share of the
+    mean variance that is added to every direction of that scatter."""
     people, member = person.unique(return_inverse=True)
     each = member.bincount(minlength=len(people))[:, None]
     means = torch.zeros(len(people), faces.shape[1], device=faces.device).index_add_(0, member, faces) / each
     centre = faces.mean(0)
     apart = faces - means[member]
     within = apart.T @ apart / len(faces)
-    within.diagonal().add_(_RIDGE * within.diagonal().mean())
+    within.diagonal().add_(ridge * within.diagonal().mean())
     variance, axes = torch.linalg.eigh(within)
     whiten = axes / variance.sqrt()
     between = (means - centre) @ whiten

@@ -59,7 +59,6 @@ RECIPES = {
     "H2L": Training(),
     "H2": Training(steps=150, rate=2e-4, slow=0.2),
     "H1": Training(steps=150, rate=2e-4, slow=0.2),
-    "L": Training(slow=1.0),
 }
 #: Layers that ``initialise`` fits to the data.
 _FITTED = ("project.", "squeeze.", "fc1.", "fc2.", "fc.")

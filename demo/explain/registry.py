@@ -9,6 +9,7 @@ from demo.errors import BadSetting
 from demo.explain.attention import AttentionExplanation
 from demo.explain.base import Explanation
 from demo.explain.correlation import CorrelationExplanation
+from demo.explain.discriminant import DiscriminantExplanation
 from demo.explain.flow import FlowExplanation
 from demo.explain.h2l_correlation import H2LCorrelationExplanation
 from demo.explain.lines import LinesExplanation
@@ -23,7 +24,8 @@ from demo.explain.weights import WeightsExplanation
 #: Word → explanation, in the order that pages show.
 EXPLANATIONS: dict[str, Explanation] = {one.word: one for one in (
     FlowExplanation(), LinesExplanation(), WeightsExplanation(), AttentionExplanation(), RolloutExplanation(),
-    RelevanceExplanation(), CorrelationExplanation(), H2LCorrelationExplanation(), VisibleExplanation(),
+    RelevanceExplanation(), CorrelationExplanation(), H2LCorrelationExplanation(),
+    VisibleExplanation(), DiscriminantExplanation(),
     NumbersExplanation())}
 
 

@@ -46,4 +46,4 @@ __all__ = [
 ]
 
 #: What caches hold was made by this version. Raise it when the same photo is aligned or altered otherwise.
-VERSION = 1
+VERSION = 2

@@ -65,8 +65,8 @@ class EMDProblem:
 
     def __getitem__(self, slots) -> EMDProblem:
         """The pairs at ``slots`` (a slice, list or tensor)."""
-        weights = (one.expand(len(self), -1)[slots] for one in (self.query_weights, self.candidate_weights))
-        return EMDProblem(*weights, self.ground[slots], self.grid)
+        u, v = (one.expand(len(self), -1)[slots] for one in (self.query_weights, self.candidate_weights))
+        return EMDProblem(u, v, self.ground[slots], self.grid)
 
     def solve(self, solver: str = "auto", share: float = 1.0) -> EMDResult:
         """solver, share: as of ``emd``."""
@@ -76,12 +76,17 @@ class EMDProblem:
                          plan.residual, share)
 
     def least(self) -> Tensor:
-        """(B,) float64 lower bounds of the distances (MaxSim): every patch sends its mass to the nearest patch of the
-        other face, whatever that has room for, max(sum_i u_i min_j C_ij, sum_j v_j min_i C_ij)."""
-        sides = zip((self.query_weights, self.candidate_weights), (2, 1), strict=True)
-        u, v = ((mass.double() / mass.double().sum(1, keepdim=True) * self.ground.amin(side)).sum(1)
-                for mass, side in sides)
-        return torch.maximum(u, v)
+        """(B,) float64 lower bounds of the distances, by feasible potentials: every patch sends its mass to the nearest
+        patch of the other face, whatever that has room for (MaxSim, sum_i u_i min_j C_ij), and each of those costs
+        at least what the nearest sender pays more than its own minimum, sum_j v_j min_i (C_ij - min_j C_ij). The larger
+        of both directions."""
+        u, v = (mass.double() / mass.double().sum(1, keepdim=True)
+                for mass in (self.query_weights, self.candidate_weights))
+        bounds = []
+        for mass, other, ground in ((u, v, self.ground), (v, u, self.ground.mT)):
+            near = ground.amin(2)
+            bounds.append((mass * near).sum(1) + (other * (ground - near[:, :, None]).amin(1)).sum(1))
+        return torch.maximum(*bounds)
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from demo.methods.alike import Alike
 from demo.methods.base import AnyBackbone, Faces, Method
 from demo.methods.cosine import Cosine
 from demo.methods.cross import CrossMethod
+from demo.methods.discriminant import Discriminant
 from demo.methods.emd import Emd
 from demo.methods.h1 import H1
 from demo.methods.h2 import H2
@@ -20,7 +21,8 @@ from demo.methods.h2l import H2L
 from demo.methods.v import V
 
 #: Word → method, in the order that menus and tables show. The first is Stage 1.
-METHODS: dict[str, type[Method]] = {method.word: method for method in (Cosine, Alike, Emd, H2L, H2, H1, V)}
+METHODS: dict[str, type[Method]] = {
+    method.word: method for method in (Cosine, Alike, Emd, H2L, H2, H1, V, Discriminant)}
 #: Stage 1: ranks the whole gallery.
 STAGE1 = Cosine
 #: What re-ranks unless something else is asked for.

@@ -22,6 +22,7 @@ def add(actions) -> None:
                         help="; ".join(f"{one.name}: {one.title} ({one.item})" for one in ABLATIONS.values()))
     add_data(action)
     add_method(action, several=True)
+    action.set_defaults(stage2=PUBLISHED.word)
     action.add_argument("--models", type=Path, nargs="+", default=[], metavar="FILE", help="of sizes: the H2L files")
     action.add_argument("--json", action="store_true")
     action.set_defaults(run=_ablation)

@@ -117,9 +117,9 @@ class Document:
 
     def _data(self) -> Iterator[Block]:
         yield Heading(2, "Data")
-        yield Grid("", ("data", "gallery", "queries", "metrics"), tuple(
-            (one["name"], f"{one['photos']} photos of {one['people']} people", f"{one['queries']} ({one['protocol']})",
-             one["metrics"]) for one in self.results["data"]))
+        yield Grid("", ("data", "backbone", "gallery", "queries", "metrics"), tuple(
+            (one["name"], one["backbone"], f"{one['photos']} photos of {one['people']} people",
+             f"{one['queries']} ({one['protocol']})", one["metrics"]) for one in self.results["data"]))
 
     def _environment(self) -> Iterator[Block]:
         used = self.results["environment"]

@@ -11,6 +11,8 @@ from demo.errors import DemoError
 from demo.explain import Flows, enlarge, explain, explains, flow_lines, heatmap, patch_grid
 from demo.figures import crops_of, pair_of
 from demo.places import ASSETS
+from demo.presets import PRESETS, PUBLISHED
+from demo.query import Preparation
 from demo.ui.engine import Engine
 from demo.ui.views.board import picture_url
 from demo.ui.views.examples import EXAMPLES, FIRST
@@ -44,8 +46,8 @@ def steps_html(engine: Engine) -> str:
     settings, example = engine.settings, EXAMPLES[FIRST]
     try:
         identifier = engine.identifier(settings.gallery, settings.backbone)
-        found = identifier.identify(example.photo, occlusion=example.occlusion, style=example.style,
-                                    seed=example.seed)
+        found = identifier.answer(example.photo, Preparation(example.occlusion, example.style, seed=example.seed),
+                                  PRESETS[PUBLISHED].matching)
     except DemoError:
         return ""
     crops = crops_of(identifier)
