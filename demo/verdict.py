@@ -30,7 +30,7 @@ def verdict_of(found: Identification) -> Verdict:
     word = strangers.verdict(best.distance)
     text = {PLAUSIBLE: f"Nearer than strangers come: {best.identity} is a plausible match.",
             UNCERTAIN: "Uncertain: some strangers come as near as this.",
-            NOBODY: "Farther than people are who are in the gallery, all but a twentieth of them."}[word]
+            NOBODY: "Farther than people are who are in the gallery, all but a few of them."}[word]
     near, far = strangers.limits
     return Verdict(word, text, (
         f"{strangers.source} Nine in ten of those nearest strangers lie between {low:.3f} and {high:.3f}; "

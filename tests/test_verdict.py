@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import QUERIES, ROOT
+from scipy.stats import binom
 
 from demo.calibration import Strangers, Unfit
 from demo.cli import main
@@ -26,12 +27,13 @@ def judged(found, distances):
 
 @pytest.mark.parametrize("count", [1, 7, 20, 100])
 def test_the_limits_are_where_the_shares_are_reached(count):
-    """Counted one by one: at most a twentieth of the strangers nearer (or none of fewer than 20), or half and more."""
+    """Counted one by one: as few of the strangers nearer as leave 5 % of doubt that 6 % are, or half and more."""
+    allowed = max(1, sum(binom.cdf(k - 1, count, 0.06) <= 0.05 for k in range(1, count + 1)))
     strangers = Strangers(np.sort(np.random.default_rng(count).random(count)), "")
     near, far = strangers.limits
     for distance in [*strangers.distances, *(strangers.distances + 1e-9), -1.0, 2.0, near, far]:
         reached = sum(one <= distance - 1e-12 for one in strangers.distances)
-        says = "plausible" if reached < max(1, int(0.05 * (count + 1))) else (
+        says = "plausible" if reached < allowed else (
             "nobody" if reached >= count / 2 else "uncertain")
         assert strangers.verdict(distance) == says
         assert (distance <= near) == (says == "plausible") and (distance > far) == (says == "nobody")
@@ -39,12 +41,12 @@ def test_the_limits_are_where_the_shares_are_reached(count):
 
 @pytest.mark.parametrize("apart", [True, False])
 def test_people_who_are_there_say_what_is_too_far(apart):
-    """Of 99 the 95th distance; where nobody comes as far as the nearest strangers, the gap is uncertain."""
+    """Of 99 the second farthest; where nobody comes as far as the nearest strangers, the gap is uncertain."""
     known = np.linspace(0, 1, 99)
     strangers = Strangers(np.linspace(1.5, 2.5, 99) if apart else np.linspace(0.5, 1.5, 99), "", known)
-    far, near = known[94], strangers.distances[4]
+    far, near = known[97], strangers.distances[1]
     assert strangers.limits == (min(near, far), max(near, far))
-    assert strangers.verdict(known[94] - 1e-9) == ("plausible" if apart else "uncertain")
+    assert strangers.verdict(known[97] - 1e-9) == ("plausible" if apart else "uncertain")
     assert strangers.verdict(2.6) == "nobody" and (strangers.verdict(1.2) == "uncertain") == apart
 
 

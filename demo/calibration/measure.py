@@ -22,7 +22,7 @@ from demo.gallery import Gallery
 from demo.methods import METHODS, Method, load_method, ready
 
 #: Photos that play the query, and nearest strangers (by cosine) that each is compared with.
-SAMPLE, NEAREST = 100, 100
+SAMPLE, NEAREST = 200, 100
 #: The last people by name, with up to so many photos each, are paired: training holds the last people out, so the
 #: cross-image models do not know these. 30 of the bundled people were.
 PEOPLE, PHOTOS = 30, 3

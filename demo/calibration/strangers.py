@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from demo.calibration.threshold import OWN_FAIL
-
-#: What is said of a best match: nearer than all but a twentieth of the nearest strangers come; farther than all but a
-#: twentieth of the people who are there; something between.
+#: What is said of a best match: nearer than all but a few of the nearest strangers come; farther than all but a few of
+#: the people who are there; something between.
 PLAUSIBLE, UNCERTAIN, NOBODY = "plausible", "uncertain", "nobody"
-_PLAUSIBLE_SHARE = 0.05
+#: The share that may be told wrongly, and how much doubt there may be that it is no more.
+_WRONG, _DOUBT = 0.06, 0.05
 
 
 @dataclass(frozen=True)
@@ -37,13 +36,13 @@ class Strangers:
     def limits(self) -> tuple[float, float]:
         """Up to the first distance a match is plausible; beyond the second it is probably nobody of the gallery.
 
-        Of n strangers the k-th nearest with k = 0.05 (n + 1), so that of strangers drawn like them 5 % at most come as
-        near in the mean (of fewer than 19 the nearest, which is more); of the people who are there the same from the
-        other end. Where the one is farther than the other, what lies between them is uncertain too. Without known
-        people the second is the distance that half of the strangers reach.
+        Of n strangers the k-th nearest, so that with 95 % confidence at most _WRONG of further strangers drawn like
+        them come as near (see ``bounded``); of the people who are there the same from the other end. Where the one is
+        farther than the other, what lies between them is uncertain too. Without known people the second is the distance
+        that half of the strangers reach.
         """
-        near = _order_statistic(self.distances, _PLAUSIBLE_SHARE)
-        far = (-_order_statistic(np.sort(-self.known), OWN_FAIL) if len(self.known)
+        near = float(self.distances[bounded(len(self.distances)) - 1])
+        far = (float(np.sort(self.known)[-bounded(len(self.known))]) if len(self.known)
                else float(self.distances[(len(self.distances) - 1) // 2]))
         return min(near, far), max(near, far)
 
@@ -53,6 +52,12 @@ class Strangers:
         return PLAUSIBLE if distance <= near else NOBODY if distance > far else UNCERTAIN
 
 
-def _order_statistic(values: np.ndarray, share: float) -> float:
-    """Of sorted values the one below which this share of further values, drawn like them, lies at most in the mean."""
-    return float(values[max(1, int(share * (len(values) + 1))) - 1])
+def bounded(count: int) -> int:
+    """The largest k with P(fewer than k of ``count`` lie in a part that has the share _WRONG) at most _DOUBT: with that
+    little doubt, at most _WRONG of all lies below the k-th smallest of ``count`` that were drawn. At least 1, which is
+    too many of fewer than 49."""
+    place, chance, below = 0, (1 - _WRONG) ** count, 0.0
+    while (below := below + chance) <= _DOUBT:
+        place += 1
+        chance *= (count - place + 1) / place * _WRONG / (1 - _WRONG)
+    return max(1, place)
