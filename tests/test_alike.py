@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,18 +10,22 @@ import ot
 import pytest
 import torch
 from conftest import BUNDLED
+from safetensors.torch import load_file
 
 from demo.backbones import Features, load_backbone
-from demo.errors import WeightsMissing
+from demo.backbones.mobilefacenet import LAST
+from demo.crossimage import shipped
+from demo.errors import BadWeights, WeightsMissing
 from demo.explain import EXPLANATIONS, available, explain, face_maps
 from demo.figures import caption, crops_of, match_figure, pair_of
 from demo.gallery import Gallery
 from demo.identify import Identifier
 from demo.methods import METHODS, load_method, ready
-from demo.methods.alike import SCALE, TRANSPORT, Alike
+from demo.methods.alike import GLASSES_SHARE, JOINED, MASK_SHARE, SCALE, TRANSPORT, Alike
 from demo.ui.pages.downloads import _evidence
 from demo.verify import verify
 from demo.visibility import Visibility
+from demo.weights import sha256
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 WORD = "visible-patches"
@@ -103,14 +108,78 @@ def test_where_nothing_is_visible_on_both_all_is_compared():
     assert found.compared.all() and torch.isfinite(found.distance).all()
 
 
-def test_without_a_mask_it_is_the_cosine(bare, home):
+def by_the_file(features: Features) -> np.ndarray:
+    """(N, 192) unit: Model L by NumPy, from the tensors of the file and the patches alone."""
+    held = {name: tensor.double().numpy() for name, tensor in load_file(shipped("L", "mobilefacenet")).items()}
+    patches = features.patches.double().numpy()
+    added = (held["place"] * (patches - held["patch_mean"])) @ held["project.weight"].T
+    rows = added.reshape(len(patches), 7, 7, -1).sum(2)
+    rows /= np.linalg.norm(rows.sum(1), axis=1)[:, None, None]
+    made = rows.reshape(len(patches), -1) @ held["fc.weight"].T + held["fc.bias"]
+    return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
+def test_the_discriminant_is_taken_in_under_a_mask(masked, home):
+    """Half of the distance, beside what is measured without it, for which a method with passed-in numbers stands."""
+    method, faces = home.method("alike"), home.gallery.features(range(len(home.gallery)), LAST)
+    alone = Alike(home.backbone, learned=method.learned)
+    query = masked.query.features
+    found = method.distances(query, method.prepare(faces)).evidence
+    without = alone.distances(query, alone.prepare(faces)).evidence
+    assert found.applied.all() and not found.shaded.any() and not without.discriminant.any()
+    ours = 1 - by_the_file(faces) @ by_the_file(query)[0]
+    np.testing.assert_allclose(found.discriminant, ours, atol=1e-3)
+    expected = JOINED * ((1 - MASK_SHARE) * without.distance.numpy() + MASK_SHARE * ours)
+    np.testing.assert_allclose(found.distance, expected, atol=1e-3)
+    torch.testing.assert_close(found.addends.sum(1), found.distance)
+    assert not found.addends[:, 0].any() and not torch.allclose(found.distance, without.distance, atol=0.01)
+
+
+def test_the_discriminant_is_mixed_with_the_cosine_under_sunglasses(home):
+    glasses = home.identify(BUNDLED / "person-076" / "02.jpg", occlusion="sunglasses", detector="centerface",
+                            stage2="alike")
+    found, method = glasses.evidence, home.method("alike")
+    assert found.shaded.all() and not found.applied.any() and "sunglasses are seen" in caption(glasses)
+    assert glasses.stage2[0].identity == "person-076"
+    query, rows = glasses.query.features, [match.row for match in glasses.stage1]
+    faces = home.gallery.features(rows, LAST)
+    cosine = 1 - faces.embedding.double().numpy() @ query.embedding[0].double().numpy()
+    ours = 1 - by_the_file(faces) @ by_the_file(query)[0]
+    expected = JOINED * (GLASSES_SHARE * ours + (1 - GLASSES_SHARE) * cosine)
+    np.testing.assert_allclose(found.distance, expected, atol=1e-3)
+    both = method.pairs(faces, query[[0] * len(rows)])  # either may wear them
+    torch.testing.assert_close(both, found.distance, atol=1e-5, rtol=0)
+    alone = Alike(home.backbone, learned=method.learned)
+    np.testing.assert_allclose(alone.distances(query, alone.prepare(faces)).distances, cosine, atol=1e-5)
+    pair = pair_of(glasses, home, glasses.ranking[0], crops_of(home))
+    assert "linear discriminant's" in EXPLANATIONS[WORD].unavailable(pair)
+
+
+def test_the_key_depends_on_both_files(home):
+    method = home.method("alike")
+    used = method.provenance()
+    assert used["discriminant_sha256"] == sha256(shipped("L", "mobilefacenet"))
+    assert len({*used.values(), method.key}) == 3
+    lone = Alike(home.backbone)
+    lone.discriminant = None
+    assert lone.key == used["visibility_sha256"] and lone.provenance() == {"visibility_sha256": lone.key}
+
+
+def test_a_discriminant_of_other_weights_is_left_out(home, monkeypatch):
+    """A backbone that was trained further keeps what was learned of covers for it, without the shipped map."""
+    def other(*_, **__):
+        raise BadWeights("Another backbone's.")
+
+    monkeypatch.setattr("demo.methods.cross.load_h2l", other)
+    assert Alike(home.backbone).discriminant is None
+
+
+def test_without_a_cover_it_is_the_cosine(bare, home):
     assert [match.row for match in bare.stage2] == [match.row for match in bare.stage1]
     for match in bare.stage2:
         assert match.patch == pytest.approx(match.cosine, abs=1e-5)
     assert "no mask is seen" in caption(bare)
-    glasses = home.identify(BUNDLED / "person-076" / "02.jpg", occlusion="sunglasses", detector="centerface",
-                            stage2="alike")
-    assert [match.row for match in glasses.stage2] == [match.row for match in glasses.stage1]
+    assert not bare.evidence.applied.any() and not bare.evidence.shaded.any()
 
 
 def test_a_mask_is_seen_and_left_out_on_both_faces(masked):
@@ -160,6 +229,8 @@ def test_the_explanation_shows_what_was_compared(masked, bare, home):
     np.testing.assert_allclose(maps.query, share / share.sum(), atol=1e-6)
     (values,) = EXPLANATIONS[WORD].left_out(pair).values()
     np.testing.assert_array_equal(values > 0, left_out)
+    terms = [float(number) for number in re.findall(r"([0-9.]+) by ", EXPLANATIONS[WORD].told(pair))]
+    assert len(terms) == 3 and sum(terms) == pytest.approx(masked.ranking[0].patch, abs=3e-4)
     assert EXPLANATIONS[WORD].importances(pair)[0].values.shape == (49,)
     plain = pair_of(bare, home, bare.ranking[0], crops_of(home))
     assert WORD not in available(plain) and "No mask is seen" in EXPLANATIONS[WORD].unavailable(plain)
@@ -169,6 +240,8 @@ def test_it_is_drawn_stored_and_told(masked, home):
     assert match_figure(masked, home).get_size_inches()[0] > 3
     arrays = _evidence("alike", masked.evidence)
     assert arrays["alike_compared"].shape == (len(masked.stage2), 49)
+    np.testing.assert_allclose(arrays["alike_addends"].sum(1), arrays["alike"], atol=1e-6)
+    assert arrays["alike_discriminant"].shape == arrays["alike_shaded"].shape == (len(masked.stage2),)
     best = masked.as_json(1)
     assert "alike" in best["stage2"][0] and len(best["settings"]["visibility_sha256"]) == 64
 

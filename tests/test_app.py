@@ -23,6 +23,7 @@ from demo.query import Preparation, asked
 from demo.settings import Settings
 from demo.ui.app import build, launch_options
 from demo.ui.choices import (
+    beside,
     identify_choices,
     link_of,
     matching_of,
@@ -351,5 +352,7 @@ def test_further_models_are_offered_where_their_weights_are(tmp_path):
     before = set(rerankings(own.info("dlib")))
     (tmp_path / "v-dlib.safetensors").write_bytes(b"")
     assert {"emd", "h2l", "both", "none"} <= before
-    assert set(rerankings(own.info("dlib"))) == before | {"v"} == set(identify_choices(own)["stage2"].field.choices)
-    assert "v" not in rerankings(own.info("arcface")) and "h2l" in rerankings(own.info("arcface"))
+    assert set(rerankings(own.info("dlib"))) == before | {"v"} <= set(identify_choices(own)["stage2"].field.choices)
+    assert {"v", "h2l", "alike"}.isdisjoint(rerankings(own.info("arcface")))
+    assert {"alike", "emd"} <= set(rerankings(own.info("mobilefacenet")))
+    assert [beside(own.info(name)).word for name in ("dlib", "mobilefacenet", "arcface")] == ["h2l", "emd", "emd"]

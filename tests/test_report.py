@@ -206,7 +206,7 @@ def test_a_version_that_is_raised_measures_again(version, features, section, mon
 
 def test_a_section_is_measured_again_when_it_or_its_settings_change(monkeypatch):
     before, other = keys("k"), keys("solver")
-    for change in ({"version": 2}, {"varies": (50, 100)}, {"kinds": ("mask",)}):
+    for change in ({"version": 99}, {"varies": (50, 75)}, {"kinds": ("crop",)}):
         monkeypatch.setitem(SECTIONS, "k", replace(SECTIONS["k"], **change))
         assert keys("k")[0] == before[0] and keys("k")[1] != before[1] and keys("solver") == other
         monkeypatch.undo()

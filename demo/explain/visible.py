@@ -29,8 +29,13 @@ class VisibleExplanation(Explanation):
         if reason := super().unavailable(pair):
             return reason
         if not bool(pair.evidence(self.method).applied[0]):
-            return "No mask is seen on either face, so nothing was left out: the distance is the cosine's."
+            return "No mask is seen on either face, so nothing was left out: the distance is " + (
+                "the cosine's and the linear discriminant's." if bool(pair.evidence(self.method).shaded[0])
+                else "the cosine's.")
         return None
+
+    def told(self, pair: Pair) -> str:
+        return f"{super().told(pair)} The distance is {pair.evidence(self.method).told()}."
 
     def compute(self, pair: Pair) -> Maps:
         evidence = pair.evidence(self.method)

@@ -168,7 +168,8 @@ def _grid(engine: Engine, choice: Choice) -> Choice:
 def _method(engine: Engine, choice: Choice) -> Choice:
     backbone = engine.info(engine.settings.backbone)
     return replace(choice, info=rerankings_told(backbone),
-                   field=replace(choice.field, known=lambda: rerankings(backbone)))
+                   field=replace(choice.field, known=lambda: {
+                       word: title for info in engine.backbones() for word, title in rerankings(info).items()}))
 
 
 def _detector(engine: Engine, choice: Choice) -> Choice:
@@ -210,12 +211,11 @@ def grids_of(backbone: BackboneInfo) -> dict[str, str]:
 
 
 def rerankings(backbone: AnyBackbone) -> dict[str, str]:
-    """Ways to re-rank, word → title: the methods that judge pairs too, the default beside the first of those that are
-    trained, none, and what else is ready for a backbone."""
-    further = {word: one.short for word, one in ready(backbone, among=RERANKING).items()}
-    usual = {word: one.short for word, one in RERANKING.items()
-             if (one.verifies if one.trained else word in further)}  # trained ones say how to get their weights
-    return {**usual, BOTH: "Both", NONE: "Stage 1 only", **further}
+    """Ways to re-rank that are ready for a backbone, word → title: the methods that judge pairs too, two beside each
+    other, none, and the rest."""
+    can = ready(backbone, among=RERANKING)
+    judging = {word: one.short for word, one in can.items() if one.verifies}
+    return {**judging, BOTH: "Both", NONE: "Stage 1 only", **{word: one.short for word, one in can.items()}}
 
 
 def rerankings_told(backbone: AnyBackbone) -> str:
@@ -225,10 +225,11 @@ def rerankings_told(backbone: AnyBackbone) -> str:
 
 
 def beside(backbone: AnyBackbone) -> type[Method]:
-    """What stands beside the default where both are asked for: the first trained method that judges pairs, one that is
-    ready if there is."""
-    trained = {word: one for word, one in RERANKING.items() if one.trained and one.verifies}
-    return next(iter({**ready(backbone, among=trained), **trained}.values()))
+    """What stands beside the usual method where both are asked for: the first trained one that judges pairs, if it is
+    ready; else the first other that is."""
+    can = ready(backbone, among=RERANKING)
+    others = [one for one in can.values() if one is not usual(backbone)] or [usual(backbone)]
+    return next((one for one in others if one.trained and one.verifies), others[0])
 
 
 def standard(choices: Choices) -> dict[str, Any]:

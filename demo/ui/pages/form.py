@@ -93,7 +93,7 @@ class Form:
         preset = gr.Radio(pairs({word: one.title for word, one in PRESETS.items()}), value=RECOMMENDED,
                           label="Settings", info=PRESETS[RECOMMENDED].note, elem_id="preset")
         add("backbone")
-        add("stage2", every=True)
+        add("stage2", every=True, offered=rerankings(engine.info(engine.settings.backbone)))
         with gr.Accordion("Method settings", open=False, elem_id="settings"):
             for word in settings_order(choices):
                 add(word, **({"offered": grids_of(engine.info(engine.settings.backbone))} if word == "grid" else {}))

@@ -108,7 +108,8 @@ class GalleryHandlers:
         pages = max(1, -(-len(list_photos(folder)) // PAGE))
         lines = []
         try:
-            gallery = Gallery.open(folder)
+            usual = self.engine.settings.backbone
+            gallery = Gallery.open(folder, usual if usual in self.engine.state(name).indexed else None)
             lines += [f"- left out {failure.path}: {failure.reason}" for failure in gallery.manifest.failures]
             lines.insert(0, f"{len(gallery)} photos of {len(gallery.people)} people are indexed for "
                             f"{gallery.manifest.backbone}, {len(gallery.manifest.failures)} left out.")
