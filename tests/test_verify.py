@@ -145,7 +145,9 @@ def test_the_figure_shows_every_method(same_person):
     pair = verified_pair(same_person)
     assert [maps.title for maps in pair.maps] == ["H2L attention received", "H2L relevance (extra)", "CNN correlation",
                                                   "H2L correlation"]
-    assert [score.label for score in pair.scores] == ["Cosine: same", "EMD: same", "H2L: same"]
+    assert [score.label for score in pair.scores] == [f"{judged.short}: {judged.verdict}"
+                                                      for judged in same_person.judgements]
+    assert "different" not in {judged.verdict for judged in same_person.judgements}
     whole, alone = pair_figure(pair), pair_figure(replace(pair, maps=()))
     assert whole.get_size_inches()[1] > alone.get_size_inches()[1] + 4
     assert len(to_png(whole)) > 50_000
