@@ -46,6 +46,13 @@ def page(visit):
     return opened
 
 
+def open_settings(page):
+    """Unfold the method's settings; they hear keys once they have settled."""
+    page.locator("#settings button").first.click()
+    page.locator("#seed input").wait_for()
+    page.wait_for_timeout(700)
+
+
 def hovered(page, number: int):
     page.locator("#inspector section.flow .patch[data-side=query]").nth(number).hover()
 
@@ -116,7 +123,7 @@ def test_what_did_not_change_is_not_run_again(page):
     third.click()
     page.locator("#inspector .inspector-root:not([aria-busy])").wait_for()
     title = page.locator("#inspector h2").inner_text()
-    page.locator("#settings button").first.click()
+    open_settings(page)
     page.locator("#weighting input").click()
     page.locator("#inspector h2").click()
     page.locator("#seed input").press("Enter")
@@ -130,7 +137,7 @@ def test_what_did_not_change_is_not_run_again(page):
     ("#alpha input", ["Control+a", "0", ".", "2", "Enter"], "alpha=0.2"),
     ("#seed input", ["Control+a", "9", "Tab"], "seed=9")])
 def test_settings_are_applied_from_the_keyboard(page, field, keys, words):
-    page.locator("#settings button").first.click()
+    open_settings(page)
     control = page.locator(field).first
     control.focus()
     for key in keys:
@@ -140,7 +147,7 @@ def test_settings_are_applied_from_the_keyboard(page, field, keys, words):
 
 @pytest.mark.browser
 def test_wrong_and_emptied_fields_are_told_in_a_sentence(page):
-    page.locator("#settings button").first.click()
+    open_settings(page)
     seed = page.locator("#seed input")
     seed.fill("-3")
     seed.press("Enter")
