@@ -230,10 +230,10 @@ def test_features_are_kept_and_an_evaluation_goes_on(small, tmp_path, monkeypatc
     assert (again.landmarks == fresh.landmarks).all()
     kept.features(queries[0].file, Preparation(seed=9))  # nothing is drawn: the same features
     assert kept.hits == 2
-    monkeypatch.setattr("demo.attack.VERSION", 2)
+    monkeypatch.setattr("demo.attack.VERSION", 99)
     kept.features(queries[0].file, Preparation())
     assert kept.hits == 3  # nothing is attacked
-    monkeypatch.setattr("demo.faces.VERSION", 2)
+    monkeypatch.setattr("demo.faces.VERSION", 99)
     kept.features(queries[0].file, Preparation())
     assert kept.hits == 3  # aligned by another version: not used
 
