@@ -29,10 +29,10 @@ PHOTO = ASSETS / "queries" / "person-032" / "04.jpg"
 BASELINE = "Stage 1 only"
 CASES = {
     BASELINE: {"stage2": NONE},
-    "8x8 APC exact": {},
-    "8x8 uniform exact": {"weighting": "uniform"},
-    "4x4 APC exact": {"grid": (4, 4)},
-    "8x8 APC sinkhorn": {"solver": "sinkhorn"},
+    "the default": {},
+    "finest grid, APC, exact": {"weighting": "apc"},
+    "finest grid, uniform, exact": {"weighting": "uniform"},
+    "finest grid, APC, sinkhorn": {"weighting": "apc", "solver": "sinkhorn"},
 }
 
 
