@@ -291,7 +291,10 @@ class Identifier:
                 if word in given or word in ready(self.backbone, self.gallery, among=among)}
 
     def prepare_all(self) -> None:
-        """Load every method that judges pairs and prepare the gallery for it, so that no visitor waits for it."""
+        """Load every method that judges pairs and prepare the gallery for it, so that no visitor waits for it; patches
+        that a small gallery does not hold are computed too."""
+        if len(self.gallery) <= PREPARED_ROWS:
+            self.gallery.features(range(len(self.gallery)))
         for method in self.ready(verifies=True).values():
             self._whole(method)
 

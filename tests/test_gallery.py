@@ -221,12 +221,26 @@ def test_a_grid_that_was_not_kept_is_computed_when_asked_for(people, backbone, t
     """An index of the first grid alone answers as one of all grids, to half precision."""
     whole = Gallery.build(people, backbone, tmp_path / "whole", detector="hog")
     slim = Gallery.build(people, backbone, tmp_path / "slim", detector="hog", grids=[(8, 8)])
-    assert slim.grids == ((8, 8),) and not (slim.folder / "patches-4x4.safetensors").exists()
-    rows = [5, 0, 5]
-    for grid in ((8, 8), (4, 4)):
-        assert torch.allclose(slim.features(rows, grid).patches, whole.features(rows, grid).patches, atol=2e-3)
-    assert slim.grids == ((8, 8),) and set(slim.whole(rows).maps) == {(4, 4)}
+    bare = Gallery.build(people, backbone, tmp_path / "bare", detector="hog", grids=[])
+    assert slim.manifest.grids == ((8, 8),) and not (slim.folder / "patches-4x4.safetensors").exists()
+    assert bare.manifest.grids == () and not list(bare.folder.glob("patches-*"))
+    for gallery in (slim, bare):
+        assert gallery.grids == whole.grids
+        for rows in ([5, 0, 5], [1, 5], range(8)):
+            for grid in ((8, 8), (4, 4), None):
+                ours, theirs = (one.features(rows, grid).patches for one in (gallery, whole))
+                assert torch.allclose(ours, theirs, atol=1e-3, rtol=2e-3)  # half precision
+        assert set(gallery.whole([0]).maps) == {(4, 4)}
+    computed = []
+    bare = Gallery.open(bare.folder, backbone)
+    bare.crop = lambda row, _: computed.append(row) or whole.crop(row, backbone)
+    for rows in ([2, 3], [3, 4], [2]):
+        bare.features(rows)
+    assert computed == [2, 3, 4]  # each once
+    with pytest.raises(BadGallery, match="holds no patches: open it with its backbone"):
+        Gallery.open(bare.folder, "dlib").features([0])
     # The other way round nothing is computed again, and a grid of another backbone is refused.
-    assert Gallery.build(people, backbone, tmp_path / "whole", detector="hog", grids=[(8, 8)]).grids == ((8, 8),)
+    again = Gallery.build(people, backbone, tmp_path / "whole", detector="hog", grids=[(8, 8)])
+    assert again.manifest.grids == ((8, 8),)
     with pytest.raises(BadSetting, match="dlib has no grid 7x7: choose from 8x8, 4x4"):
         Gallery.build(people, backbone, tmp_path / "slim", grids=[(7, 7)])

@@ -22,7 +22,7 @@ from demo.crossimage import CrossImageModel, CrossReranker, load_h2l, shipped
 from demo.crossimage.checkpoint import description
 from demo.crossimage.networks import NETWORKS as CROSS
 from demo.crossimage.networks import Sizes
-from demo.errors import WeightsMissing
+from demo.errors import BadSetting, WeightsMissing
 from demo.faces.templates import TEMPLATES
 from demo.gallery import Gallery
 from demo.matching import WEIGHTINGS, emd, emd_many, exact_cuda, ground_distance, transport
@@ -96,7 +96,7 @@ class Stored(Backbone):
     """Stands in for the dlib backbone where only stored features are used, so that its weights need not be here."""
 
     def prepare(self, crops: Tensor) -> Tensor:
-        raise NotImplementedError("Only stored features are used here.")
+        raise BadSetting("This backbone stands for stored features: it makes none.")
 
 
 def stored_backbone(device: torch.device, sha256: str, name: str = "dlib", channels: int = 128,

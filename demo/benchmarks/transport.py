@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{pairs} pairs from {options.gallery.name}, {torch.get_num_threads()} threads, "
               f"torch {torch.__version__}")
     lines = []
-    for grid in gallery.manifest.grids:
+    for grid in gallery.grids:
         faces = gallery.features(range(pairs + 1), grid)
         for weighting in WEIGHTINGS:
             lines += rows(faces[0], faces[1:], weighting, options.repeats)

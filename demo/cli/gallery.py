@@ -22,9 +22,9 @@ def add(commands) -> None:
     build.add_argument("folder", type=Path, metavar="FOLDER")
     build.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: FOLDER/.index)")
     build.add_argument("--name", help="what the gallery is called (default: the folder's name)")
-    build.add_argument("--grid", nargs="+", metavar="GRID",
-                       help="grids of the backbone whose patches are kept, beside its first; others are computed when "
-                            "they are asked for (default: all)")
+    build.add_argument("--grid", nargs="*", metavar="GRID",
+                       help="grids of the backbone whose patches are kept, none if none is named; others are computed "
+                            "when they are asked for (default: all)")
     add_backbone(build)
     build.set_defaults(run=_gallery_build)
     again = actions.add_parser("calibrate", help="measure again what a distance means, on an index that is there")

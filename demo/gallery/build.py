@@ -49,7 +49,7 @@ def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None =
 
     out: folder of indexes; this backbone's goes to ``out/<backbone>`` (default: ``folder/.index``).
     limits: of the photos. photos: those to index, with paths relative to the folder, where it has another layout.
-    grids: of the backbone, whose patches are kept (default: all), its first among them; others are computed when they
+    grids: of the backbone, whose patches are kept (default: all; there may be none); others are computed when they
     are asked for.
     A photo whose content is already in an index made with the same weights and detector is not computed again; known
     may be the folder of another index that is looked into, too. Photos that cannot be used are listed with reasons;
@@ -91,13 +91,12 @@ def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None =
 
 
 def _kept(backbone: Backbone, grids: Sequence[Grid] | None) -> tuple[Grid, ...]:
-    """Those of a backbone's grids that are asked for, in its order, always with its first."""
+    """Those of a backbone's grids that are asked for, in its order."""
     offered = backbone.info.grids
     if unknown := [grid_name(grid) for grid in grids or () if grid not in offered]:
         raise BadSetting(f"{backbone.name} has no grid {', '.join(unknown)}: choose from "
                          f"{', '.join(map(grid_name, offered))}.")
-    return offered if grids is None else tuple(grid for grid in offered if grid == offered[0] or grid in grids)
-
+    return offered if grids is None else tuple(grid for grid in offered if grid in grids)
 
 def _known_rows(target: Path, backbone: Backbone, detector: str,
                 grids: tuple[Grid, ...]) -> tuple[dict[str, _Row], dict[str, str]]:

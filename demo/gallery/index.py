@@ -17,10 +17,10 @@ from torch import Tensor
 from demo.backbones import Backbone, Features, Grid, grid_name
 from demo.errors import BadGallery
 from demo.faces import DEFAULT_DETECTOR, Face, Limits, align, load_photo
-from demo.gallery.build import BATCH, Progress, build_index
+from demo.gallery.build import Progress, build_index
 from demo.gallery.folder import Photo, list_photos
 from demo.gallery.manifest import EMBEDDINGS, FACES, MANIFEST, Manifest, find_index, patches_file
-from demo.gallery.store import RowFile, Rows, RowsInMemory
+from demo.gallery.store import ComputedRows, RowFile, Rows
 from demo.places import user_cache
 from demo.weights import sha256
 
@@ -84,8 +84,9 @@ class Gallery:
 
     @property
     def grids(self) -> tuple[Grid, ...]:
-        """(rows, cols) of the patches that are stored, the backbone's default first."""
-        return self.manifest.grids
+        """(rows, cols) of the patches that can be had, the backbone's default first: with the backbone all of its, else
+        those that are stored."""
+        return self.manifest.grids if self._backbone is None else self._backbone.info.grids
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -99,35 +100,30 @@ class Gallery:
         return ordered[:k], rows[:k]
 
     def features(self, rows: Sequence[int], grid: Grid | None = None) -> Features:
-        """Stored features of some rows on one grid (default: the backbone's first)."""
-        self._complete(grid)
-        native = self.manifest.grids[0] if grid not in self._patches else grid
+        """Features of some rows on one grid (default: the backbone's first). BadGallery where its patches cannot be
+        had."""
+        native = next((one for one in (grid, *self.grids) if one in self.grids), None)
+        if native is None:
+            raise BadGallery(f"The index {self.folder} holds no patches: open it with its backbone, which computes "
+                             "them.")
         index = torch.as_tensor(rows, dtype=torch.long, device=self.device)
         landmarks = torch.from_numpy(self._faces["crop_landmarks"]).to(self.device)[index]
-        features = Features(self.raw_embeddings[index], self._patches[native].take(rows), native,
+        features = Features(self.raw_embeddings[index], self._rows(native).take(rows), native,
                             landmarks=landmarks)
         return features.at(grid)
 
-    def _complete(self, grid: Grid | None) -> None:
-        """Have the patches of one of the backbone's grids that is not in the index: computed of all photos, once, and
-        kept in memory."""
-        if self._backbone is None or grid is None or grid not in self._backbone.info.grids:
-            return
+    def _rows(self, grid: Grid) -> Rows:
+        """The patches of one of ``grids``: as stored, else computed from the photos when they are taken."""
+        backbone = self._backbone
         with self._lock:
-            if grid in self._patches:
-                return
-            found = []
-            for start in range(0, len(self), BATCH):
-                crops = [self.crop(row, self._backbone) for row in range(start, min(start + BATCH, len(self)))]
-                found.append(self._backbone.extract(np.stack(crops)).at(grid).patches.half())
-            self._patches[grid] = RowsInMemory(torch.cat(found))
+            if grid not in self._patches and backbone is not None:
+                self._patches[grid] = ComputedRows(len(self), lambda rows: backbone.extract(
+                    np.stack([self.crop(row, backbone) for row in rows])).at(grid).patches)
+            return self._patches[grid]
 
     def whole(self, rows: Sequence[int]) -> Features:
         """Features of some rows on every grid of the backbone: what ``features`` gives, the further grids as maps."""
-        first, *further = self.grids if self._backbone is None else self._backbone.info.grids
-        for grid in further:
-            self._complete(grid)
-        return replace(self.features(rows, first), maps={grid: self._patches[grid].take(rows) for grid in further})
+        return replace(self.features(rows), maps={grid: self._rows(grid).take(rows) for grid in self.grids[1:]})
 
     def photo_file(self, row: int) -> Path:
         """Where the photo of a row lies."""

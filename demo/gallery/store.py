@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from demo.errors import BadGallery
 
+#: Rows that are computed together.
+AT_A_TIME = 16
 _DTYPES = {"F16": np.float16, "F32": np.float32}
 
 
@@ -29,18 +32,35 @@ class Rows(Protocol):
         ...
 
 
-class RowsInMemory:
-    """Rows of a tensor (N, ...), which stays on its device and in its type."""
+class ComputedRows:
+    """Rows of an array (N, ...) that are computed when they are first taken, and kept in half precision, as files keep
+    them. compute: numbers of some rows → (len(rows), ...) on the device. Threads wait for one another."""
 
-    def __init__(self, values: Tensor):
-        self.values = values
+    def __init__(self, count: int, compute: Callable[[Sequence[int]], Tensor]):
+        self._compute = compute
+        self._known = np.zeros(count, bool)
+        self._values: Tensor | None = None
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self._known)
 
     def take(self, rows: Sequence[int]) -> Tensor:
         """(len(rows), ...) float32 on the device."""
-        return self.values[torch.as_tensor(rows, dtype=torch.long, device=self.values.device)].float()
+        index = torch.as_tensor(rows, dtype=torch.long)
+        with self._lock:
+            wanted = np.unique(index.cpu().numpy())
+            missing = wanted[~self._known[wanted]].tolist()
+            for start in range(0, len(missing), AT_A_TIME):
+                part = missing[start:start + AT_A_TIME]
+                found = self._compute(part).half()
+                if self._values is None:
+                    self._values = found.new_zeros(len(self), *found.shape[1:])
+                self._values[torch.tensor(part, device=found.device)] = found
+                self._known[part] = True
+            if self._values is None:
+                raise IndexError("No row was asked for.")
+            return self._values[index.to(self._values.device)].float()
 
 
 class RowFile:

@@ -125,19 +125,26 @@ class SentPhotos(GradioRootModel):
             return cls.model_construct(root=[])
 
 
-class PhotosInput(gr.File):
-    """A file input for several photos, under the rules of PhotoInput."""
+class _FileInput(gr.File):
+    """A file input under the rules of PhotoInput. sent: what every request is read as, whatever it sends."""
 
     is_template = True
+    sent: type = SentPhoto
 
     @property
     def data_model(self):
-        """So that whatever is sent is read; gr.File sets its own in each object."""
-        return SentPhotos
+        """As sent; gr.File sets its own in each object."""
+        return self.sent
 
     @data_model.setter
     def data_model(self, _):
         return
+
+
+class PhotosInput(_FileInput):
+    """For several photos."""
+
+    sent = SentPhotos
 
     def preprocess(self, payload: SentPhotos | None) -> list[str] | None:
         if payload is None:
@@ -148,19 +155,8 @@ class PhotosInput(gr.File):
         return [file for file in files if file is not None]
 
 
-class ArchiveInput(gr.File):
-    """A file input for one zip, under the rules of PhotoInput."""
-
-    is_template = True
-
-    @property
-    def data_model(self):
-        """As PhotoInput's, so that whatever is sent meets the sentence below; gr.File sets its own in each object."""
-        return SentPhoto
-
-    @data_model.setter
-    def data_model(self, _):
-        return
+class ArchiveInput(_FileInput):
+    """For one zip."""
 
     def preprocess(self, payload: SentPhoto | None) -> str | None:
         if payload is None:

@@ -85,7 +85,7 @@ def _exchange(word: str, results: dict[str, Result]) -> str | None:
 @singledispatch
 def _data(found: Result, pair: Pair, colormap: str) -> dict:
     """What a kind of result is drawn from."""
-    raise NotImplementedError(f"The Inspector cannot draw {type(found).__name__}.")
+    raise TypeError(f"The Inspector cannot draw {type(found).__name__}.")
 
 
 @_data.register
