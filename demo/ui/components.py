@@ -125,26 +125,17 @@ class SentPhotos(GradioRootModel):
             return cls.model_construct(root=[])
 
 
-class _FileInput(gr.File):
-    """A file input under the rules of PhotoInput. sent: what every request is read as, whatever it sends."""
+def _always(model: type) -> property:
+    """A ``data_model`` that stays what it is; gr.File sets its own in each object. (A class between gr.File and an
+    input would not do: Gradio draws a template as its immediate base.)"""
+    return property(lambda _: model, lambda _, other: None)
+
+
+class PhotosInput(gr.File):
+    """A file input for several photos, under the rules of PhotoInput."""
 
     is_template = True
-    sent: type = SentPhoto
-
-    @property
-    def data_model(self):
-        """As sent; gr.File sets its own in each object."""
-        return self.sent
-
-    @data_model.setter
-    def data_model(self, _):
-        return
-
-
-class PhotosInput(_FileInput):
-    """For several photos."""
-
-    sent = SentPhotos
+    data_model = _always(SentPhotos)
 
     def preprocess(self, payload: SentPhotos | None) -> list[str] | None:
         if payload is None:
@@ -155,8 +146,11 @@ class PhotosInput(_FileInput):
         return [file for file in files if file is not None]
 
 
-class ArchiveInput(_FileInput):
-    """For one zip."""
+class ArchiveInput(gr.File):
+    """A file input for one zip, under the rules of PhotoInput."""
+
+    is_template = True
+    data_model = _always(SentPhoto)
 
     def preprocess(self, payload: SentPhoto | None) -> str | None:
         if payload is None:
