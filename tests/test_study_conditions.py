@@ -14,6 +14,7 @@ from PIL import Image
 from studies import enrol, walk
 
 from demo.backbones import Features
+from demo.cli.study import backbone_for
 from demo.errors import BadStudy
 from demo.explain import EXPLANATIONS, Condition, Explanation, FaceMaps, Maps, Pair, Term
 from demo.methods import METHODS, STAGE1
@@ -110,3 +111,9 @@ def test_numbers_are_no_picture():
                 terms=(Term("Cosine distance", "0.5", ""),))
     with pytest.raises(BadStudy, match="no picture"):
         panels(pair, EXPLANATIONS["numbers"])
+
+
+def test_a_study_is_made_on_a_backbone_that_has_its_methods():
+    usual = StudyConfig.preset("default")
+    assert backbone_for(usual) == "dlib"  # an H2L comes for it alone
+    assert backbone_for(replace(usual, conditions=("emd_flow",))) == "mobilefacenet"

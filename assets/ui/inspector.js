@@ -112,7 +112,7 @@ const all = (value) => el("div", {}, told(), el("div", { class: "overview" }, va
   if (!panel) return null;
   return el("section", { class: shown.name }, el("h3", {}, el("button", {
     type: "button", title: `Open the view ${shown.title}`, onclick: () => open(shown.name),
-  }, shown.title)), el("p", { class: "hint" }, value.explanations[word].note, panel.kind === "flow" && dimmed ? " The brighter a patch, the more it carries." : ""), faces(value, word), panel.bar ? bar(panel.bar) : null);
+  }, shown.together ? value.explanations[word].title : shown.title)), el("p", { class: "hint" }, value.explanations[word].note, panel.kind === "flow" && dimmed ? " The brighter a patch, the more it carries." : ""), faces(value, word), panel.bar ? bar(panel.bar) : null);
 })));
 
 const open = (name) => {

@@ -1,4 +1,4 @@
-"""dlib's face ResNet-29 as a PyTorch module, read straight from dlib's ``.dat`` file: the default backbone.
+"""dlib's face ResNet-29 as a PyTorch module, read straight from dlib's ``.dat`` file.
 
 The weights come with a package on the index, so this backbone is ready wherever the app is installed.
 It agrees with ``dlib.face_recognition_model_v1.compute_face_descriptor`` to about 3e-7.
@@ -112,7 +112,7 @@ class DlibResNet(nn.Module):
 
 
 class DlibBackbone(Backbone):
-    """The default backbone."""
+    """dlib's network on a device."""
 
     network: DlibResNet
 

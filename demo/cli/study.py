@@ -9,12 +9,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from demo.backbones import available
 from demo.cli.arguments import add_source, identifier_of, positive
 from demo.identify import json_text
+from demo.methods import ready
 from demo.settings import settings
 from demo.study.analysis.report import text_summary
 from demo.study.analysis.summary import summarise
-from demo.study.design.conditions import conditions
+from demo.study.design.conditions import conditions, explanation_of
 from demo.study.design.config import PRESETS, StudyConfig
 from demo.study.records.checks import verify
 from demo.study.records.export import export, long_rows
@@ -37,7 +39,7 @@ def add(commands) -> None:
     make.add_argument("--study-id", metavar="NAME", help="short name in file names and exports")
     make.add_argument("--conditions", metavar="A,B", help=f"of {', '.join(conditions())}")
     make.add_argument("--seed", type=int, default=0)
-    make.set_defaults(run=_make)
+    make.set_defaults(run=_make, backbone=None)
     for word, run, text in (
         ("open", _open, "let participants in"), ("close", _close, "let nobody in any more"),
         ("export", _export, "write everything recorded as a zip"), ("summary", _summary, "print the results"),
@@ -68,6 +70,15 @@ def _bar(text: str):
     return lambda jobs: tqdm(jobs, desc=text, file=sys.stderr)
 
 
+def backbone_for(config: StudyConfig) -> str:
+    """The backbone of a study unless another is asked for: the usual one, or the first on which every method is ready
+    that its conditions explain."""
+    methods = {one.method for condition in config.conditions if (one := explanation_of(condition))}
+    chosen = settings()
+    names = dict.fromkeys([chosen.backbone, *(info.name for info in available(chosen.weights) if info.ready)])
+    return next((name for name in names if methods <= set(ready(name))), chosen.backbone)
+
+
 def _make(parsed) -> None:
     config = StudyConfig.preset(parsed.preset)
     if parsed.config:
@@ -76,6 +87,7 @@ def _make(parsed) -> None:
         config = replace(config, study_id=parsed.study_id)
     if parsed.conditions:
         config = replace(config, conditions=tuple(parsed.conditions.split(",")))
+    parsed.backbone = parsed.backbone or backbone_for(config)
     made = make_study(identifier_of(parsed), config, parsed.out, queries=parsed.queries, seed=parsed.seed,
                       progress=_bar("Study"))
     size = sum(file.stat().st_size for file in parsed.out.rglob("*") if file.is_file())

@@ -37,7 +37,7 @@ def load_h2l(weights: str | Path | None = None, *, device: str = "auto",
              backbone: Backbone | None = None, folder: Path | None = None) -> CrossImageModel:
     """A cross-image model ready to compare, on a device.
 
-    weights: None = those shipped for the default backbone; else a published Face-ViT checkpoint (H2L, H2, H1 or V;
+    weights: None = those shipped for the dlib backbone; else a published Face-ViT checkpoint (H2L, H2, H1 or V;
     depth, heads and output size are read off its tensors, and its own ``face_model`` is the face CNN), or a file
     that ``save_model`` wrote. backbone: use this one instead of loading it again; it must be the one that the weights
     work on (for a published file: its own ``face_model``). folder: where shipped weights and those of the backbone are

@@ -24,7 +24,7 @@ from demo.files import replacing
 
 #: Called after each step with (steps done, steps in all, loss of the step).
 Progress = Callable[[int, int, float], None]
-#: For the default backbone.
+#: For the dlib backbone.
 SIZES = Sizes(depth=1, heads=4, dim=128, dim_head=32, hidden=384, output=256, channels=128, faithful=False,
               squeeze=64)
 

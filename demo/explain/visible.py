@@ -23,6 +23,7 @@ class VisibleExplanation(Explanation):
     method = Alike.word
     view = "correlation"
     extra = True
+    overview = True
     stored = "alike_visible"
 
     def unavailable(self, pair: Pair) -> str | None:
