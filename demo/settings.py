@@ -40,6 +40,7 @@ class Settings:
     that survives a restart. study_repo: where copies of the answers go every study_minutes, if anywhere: a private
     dataset repository OWNER/NAME on Hugging Face (written with HF_TOKEN), or the path of a folder.
     operator_password: of the page for operators, which is off without one.
+    log: "text", or "json" for a line of JSON for every request. metrics: whether /metrics tells numbers to Prometheus.
     """
 
     galleries: Path = GALLERIES
@@ -60,6 +61,8 @@ class Settings:
     study_repo: str = ""
     study_minutes: float = 5.0
     operator_password: str = field(default="", repr=False)
+    log: str = "text"
+    metrics: bool = False
 
     @property
     def added(self) -> Path:

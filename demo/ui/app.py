@@ -21,6 +21,7 @@ from demo.ui.study.desk import StudyDesk
 from demo.ui.study.operator import operator_routes
 from demo.ui.theme import THEME
 from demo.ui.uploads import uploads
+from demo.ui.watch import watch
 
 HEADER = """<header class="app-header"><h1>Why do these two faces match?</h1>
 <p>Explainable face identification: rank by embedding, re-rank by patches, and see the reasons.
@@ -55,17 +56,18 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
     return app.queue(max_size=64, api_open=False)
 
 
-def launch_options(settings: Settings | None = None) -> dict:
+def launch_options(settings: Settings | None = None, engine: Engine | None = None) -> dict:
     """Arguments of ``launch`` that belong to the app, the routes of the study among them; host and port are left to the
-    environment. The study is opened by its first visitor."""
+    environment. The study is opened by its first visitor. engine: whose readiness is told."""
     settings = settings or read_settings()
-    desk = StudyDesk(settings)
+    desk, gate = StudyDesk(settings), gate_options(settings)
+    routes, around = watch(settings, lambda: engine is None or engine.ready)
     return {
         "theme": THEME, "css_paths": [ASSETS / "ui" / "app.css"], "footer_links": ["api", "settings"],
         "run_history": False, "enable_monitoring": False, "show_error": False, "num_workers": 0,
         "max_file_size": f"{settings.max_archive_mb:.0f}mb", "state_session_capacity": 500,
         "favicon_path": ASSETS / "ui" / "favicon.png",
         "blocked_paths": [str(settings.study.resolve()), str(settings.study_dir.resolve())],
-        "app_kwargs": {"routes": [*study_routes(desk), *operator_routes(desk, settings), *upload_routes()],
-                       "lifespan": desk.lifespan, **gate_options(settings)},
+        "app_kwargs": {"routes": [*routes, *study_routes(desk), *operator_routes(desk, settings), *upload_routes()],
+                       "lifespan": desk.lifespan, **gate, "middleware": [*around, *gate["middleware"]]},
     }

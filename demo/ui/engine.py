@@ -20,6 +20,7 @@ from demo.gallery.build import Progress
 from demo.identify import Identifier
 from demo.matching import warm_up
 from demo.settings import Settings
+from demo.ui import zero
 
 log = logging.getLogger("demo")
 
@@ -50,6 +51,7 @@ class Engine:
         self._identifiers: dict[tuple[str, str], Identifier] = {}
         self._answering = 0
         self._idle = threading.Condition()
+        self.ready = False  # whether the first visitor would be answered at once
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -84,8 +86,8 @@ class Engine:
         """The loaded backbone; WeightsMissing where it is not ready."""
         with self._lock("backbone", name):
             if name not in self._backbones:
-                self._backbones[name] = load_backbone(name, device=self.settings.device,
-                                                       folder=self.settings.weights)
+                self._backbones[name] = zero.lend(load_backbone(name, device=zero.device(self.settings.device),
+                                                                folder=self.settings.weights))
             return self._backbones[name]
 
     def gallery_names(self) -> list[str]:
@@ -155,6 +157,7 @@ class Engine:
         identifier = self.identifier(self.settings.gallery, self.settings.backbone)
         identifier.identify(identifier.gallery.photo_file(0))
         identifier.prepare_all()
+        self.ready = True
 
     def warm_up_in_background(self) -> None:
         """``warm_up`` in a thread, so that the page is served meanwhile; a problem is logged, not fatal."""

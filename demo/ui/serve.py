@@ -11,6 +11,7 @@ from demo.errors import BadSetting
 from demo.settings import Settings
 from demo.ui.app import build, launch_options
 from demo.ui.engine import Engine
+from demo.ui.watch import log_as
 
 
 def serve(settings: Settings, app: gr.Blocks | None = None, engine: Engine | None = None, *, host: str | None = None,
@@ -20,6 +21,7 @@ def serve(settings: Settings, app: gr.Blocks | None = None, engine: Engine | Non
     app, engine: those that are there already. host, port: default GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, else
     this machine alone and the first free port from 7860 on. BadSetting where they cannot be listened on.
     """
+    log_as(settings)
     engine = engine or Engine(settings)
     app = app or build(settings, engine)
     engine.warm_up_in_background()
@@ -27,7 +29,7 @@ def serve(settings: Settings, app: gr.Blocks | None = None, engine: Engine | Non
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         # Server-side rendering puts a server of its own in front, which knows nothing of /study and /operator.
-        app.launch(**launch_options(settings), server_name=host, server_port=port, ssr_mode=False)
+        app.launch(**launch_options(settings, engine), server_name=host, server_port=port, ssr_mode=False)
     except OSError as error:
         place = f"{host or 'this machine'}, {f'port {port}' if port else 'ports 7860 and on'}"
         raise BadSetting(f"The app cannot listen on {place}: choose another --host or --port.") from error
