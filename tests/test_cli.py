@@ -136,10 +136,11 @@ def test_train_h2l_trains_and_the_app_finds_the_weights(capsys, people, tmp_path
     weights = tmp_path / "weights"
     monkeypatch.setattr("demo.cli.train.settings", lambda: Settings(weights=weights))
     status, out, _ = ask(capsys, "train-h2l", "--people", people, "--steps", 2, "--work", tmp_path / "work",
-                         "--alpha", 0.6, "--backbone", "dlib")
+                         "--alpha", 0.6, "--query-first", "--backbone", "dlib")
     assert status == 0 and "8 photos, 0 held out" in out
     assert shipped("H2L", "dlib", weights) == weights / "h2l-dlib.safetensors"
-    assert load_h2l(device="cpu", folder=weights).alpha == 0.6
+    model = load_h2l(weights / "h2l-dlib.safetensors", device="cpu")
+    assert (model.alpha, model.both_orders, model.network.sizes.heads) == (0.6, False, 4)
 
 
 def test_real_faces_masked_queries_gain(capsys, tmp_path, monkeypatch):

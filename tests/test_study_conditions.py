@@ -18,6 +18,7 @@ from demo.cli.study import backbone_for
 from demo.errors import BadStudy
 from demo.explain import EXPLANATIONS, Condition, Explanation, FaceMaps, Maps, Pair, Term
 from demo.methods import METHODS, STAGE1
+from demo.methods.h2l import H2L
 from demo.study import Store, StudyConfig, StudySession
 from demo.study.design.conditions import UNEXPLAINED, conditions, described, explanation_of, label
 from demo.study.records.export import codebook
@@ -113,7 +114,10 @@ def test_numbers_are_no_picture():
         panels(pair, EXPLANATIONS["numbers"])
 
 
-def test_a_study_is_made_on_a_backbone_that_has_its_methods():
+def test_a_study_is_made_on_a_backbone_that_has_its_methods(monkeypatch):
     usual = StudyConfig.preset("default")
-    assert backbone_for(usual) == "dlib"  # an H2L comes for it alone
+    assert backbone_for(usual) == "mobilefacenet"
+    monkeypatch.setattr(H2L, "unavailable", classmethod(lambda cls, backbone, gallery=None: (
+        "Not on this one." if backbone == "mobilefacenet" else None)))
+    assert backbone_for(usual) == "dlib"
     assert backbone_for(replace(usual, conditions=("emd_flow",))) == "mobilefacenet"

@@ -10,7 +10,7 @@ from demo.cli.arguments import add_backbone, backbone_of, positive
 from demo.cli.training import Bars, add_photos, photos_of
 from demo.crossimage.discriminant import NAME as LINEAR
 from demo.crossimage.recipe import train_model
-from demo.crossimage.train import RECIPES, SIZES, Training
+from demo.crossimage.train import TRAINED, Training, recipe
 from demo.crossimage.views import ROUNDS
 from demo.methods.h2l import H2L
 from demo.settings import settings
@@ -20,7 +20,7 @@ def add(commands) -> None:
     train = commands.add_parser("train-h2l", help="train a cross-image model (H2L, H2 or H1) on a frozen backbone, "
                                                      "or fit L, the linear discriminant")
     add_photos(train)
-    train.add_argument("--model", choices=[kind.lower() for kind in (*RECIPES, LINEAR)], default=H2L.word)
+    train.add_argument("--model", choices=[kind.lower() for kind in (*TRAINED, LINEAR)], default=H2L.word)
     train.add_argument("--out", type=Path, metavar="FILE",
                        help="default: MODEL-BACKBONE.safetensors in the weights folder")
     train.add_argument("--work", type=Path, default=settings().cache / "train-h2l", metavar="DIR",
@@ -30,11 +30,14 @@ def add(commands) -> None:
                        help=f"in how many ways each crop is lit, turned and blurred, all in memory (default {ROUNDS})")
     train.add_argument("--grid", metavar="ROWSxCOLS", help="patches to work on (default: the backbone's first)")
     train.add_argument("--seed", type=int, default=Training().seed)
-    train.add_argument("--depth", type=positive, default=SIZES.depth, help=f"blocks (default {SIZES.depth})")
-    train.add_argument("--heads", type=positive, default=SIZES.heads, help=f"of attention (default {SIZES.heads})")
-    train.add_argument("--output", type=positive, default=SIZES.output,
-                       help=f"numbers of each of H2L's two outputs, or of L's (default {SIZES.output})")
+    train.add_argument("--depth", type=positive, help="blocks (default: those of the model that comes with the app)")
+    train.add_argument("--heads", type=positive, help="of attention (default: likewise)")
+    train.add_argument("--output", type=positive,
+                       help="numbers of each of H2L's two outputs, or of L's (default: likewise)")
     train.add_argument("--alpha", type=float, default=0.4, help="share written into the file for Eq. 5.1 (default 0.4)")
+    train.add_argument("--query-first", action="store_true",
+                       help="the file ranks with the query as the first face alone, in half the time (default: the "
+                            "mean of both orders)")
     add_backbone(train)
     train.set_defaults(run=_train_h2l)
 
@@ -43,14 +46,16 @@ def _train_h2l(parsed) -> None:
     photos, held_out = photos_of(parsed)
     backbone, kind = backbone_of(parsed), parsed.model.upper()
     out = parsed.out or settings().weights / f"{parsed.model}-{backbone.name}.safetensors"
+    usual = recipe(kind, backbone.name)
     steps = {"steps": parsed.steps} if parsed.steps else {}
-    training = replace(RECIPES.get(kind, Training()), seed=parsed.seed, **steps)
-    sizes = replace(SIZES, depth=parsed.depth, heads=parsed.heads, output=parsed.output)
+    training = replace(usual.training, seed=parsed.seed, **steps)
+    asked = {name: value for name in ("depth", "heads", "output") if (value := getattr(parsed, name)) is not None}
+    sizes = replace(usual.sizes, **asked)
     bars = Bars()
     losses = train_model(photos, out, backbone=backbone, work=parsed.work, kind=kind, alpha=parsed.alpha, sizes=sizes,
                          training=training, grid=parse_grid(parsed.grid) if parsed.grid else None,
-                         rounds=parsed.rounds, detector=parsed.detector,
-                         limits=settings().limits, crops_progress=bars.update("Photos"),
+                         rounds=parsed.rounds, detector=parsed.detector, limits=settings().limits,
+                         both_orders=not parsed.query_first, crops_progress=bars.update("Photos"),
                          views_progress=bars.update("Views"), progress=bars.update("Steps"))
     bars.close()
     told = f"{out}: {len(photos)} photos, {len(held_out)} held out"

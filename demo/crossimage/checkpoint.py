@@ -11,7 +11,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from demo.backbones import Backbone, BackboneInfo, Grid, grid_name, load_backbone, parse_grid, pick_device
+from demo.backbones import (
+    DEFAULT_BACKBONE,
+    Backbone,
+    BackboneInfo,
+    Grid,
+    grid_name,
+    load_backbone,
+    parse_grid,
+    pick_device,
+)
 from demo.backbones.arcface import INFO as FACE_CNN
 from demo.backbones.arcface import TEMPLATE as FACE_TEMPLATE
 from demo.backbones.arcface import ResNetFace18, to_gray
@@ -28,6 +37,8 @@ from demo.weights.checkpoint import State, fit, misfits
 
 #: Share of the model's distance in Eq. 5.1 with published weights.
 PAPER_ALPHA = 0.7
+#: In the description of a file: in which orders its faces are compared.
+_ORDERS, _BOTH = "orders", "both"
 _DIM_HEAD = 64
 _V_SIDE = 112
 _LAYER = "transformer.layers."
@@ -37,14 +48,14 @@ def load_h2l(weights: str | Path | None = None, *, device: str = "auto",
              backbone: Backbone | None = None, folder: Path | None = None) -> CrossImageModel:
     """A cross-image model ready to compare, on a device.
 
-    weights: None = those shipped for the dlib backbone; else a published Face-ViT checkpoint (H2L, H2, H1 or V;
+    weights: None = H2L's that come for the backbone; else a published Face-ViT checkpoint (H2L, H2, H1 or V;
     depth, heads and output size are read off its tensors, and its own ``face_model`` is the face CNN), or a file
     that ``save_model`` wrote. backbone: use this one instead of loading it again; it must be the one that the weights
     work on (for a published file: its own ``face_model``). folder: where shipped weights and those of the backbone are
     looked for first (default: the user's data folder). Raises WeightsMissing where there is no file and
     BadWeights where it is no such model.
     """
-    path = Path(weights) if weights else shipped("H2L", "dlib", folder)
+    path = Path(weights) if weights else shipped("H2L", backbone.name if backbone else DEFAULT_BACKBONE, folder)
     state = read_state(path)
     described = description(path)
     if described:
@@ -65,13 +76,13 @@ def shipped(kind: str, backbone: str, folder: Path | None = None) -> Path:
 
 
 def save_model(path: Path, kind: str, network: Network, backbone: Backbone, *, alpha: float,
-               grid: Grid | None = None) -> None:
+               grid: Grid | None = None, both_orders: bool = True) -> None:
     """Write a network of our mode as safetensors, half precision, with all that ``load_h2l`` needs to know. grid: of
-    the backbone's patches that it takes, default the backbone's first."""
+    the backbone's patches that it takes, default the backbone's first. both_orders: see ``CrossImageModel``."""
     tensors = {key: value.half().cpu().contiguous() for key, value in network.state_dict().items()}
     described = {"kind": kind, "sizes": json.dumps(asdict(network.sizes)), "backbone": backbone.name,
                  "backbone_sha256": backbone.weights_sha256, "alpha": str(alpha),
-                 "grid": grid_name(grid or backbone.info.grids[0])}
+                 "grid": grid_name(grid or backbone.info.grids[0]), _ORDERS: _BOTH if both_orders else "query first"}
     write_whole(path, save(tensors, metadata=described))
 
 
@@ -95,7 +106,7 @@ def _load_own(path: Path, state: State, described: dict[str, str], device: str,
     network = own_network(state, described, path.name)
     grid = parse_grid(described["grid"]) if "grid" in described else None  # files of before have the first
     return CrossImageModel(described["kind"], network, backbone, alpha=float(described["alpha"]), sha256=sha256(path),
-                           grid=grid)
+                           grid=grid, both_orders=described.get(_ORDERS, _BOTH) == _BOTH)
 
 
 def own_network(state: State, described: dict[str, str], filename: str) -> Network:

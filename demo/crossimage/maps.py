@@ -17,6 +17,8 @@ from demo.backbones import Features, Grid
 from demo.crossimage.model import CrossImageModel, PairOutput, pair_outputs
 from demo.errors import BadSetting
 
+#: On the first face, and on the second.
+Both = tuple[np.ndarray, np.ndarray]
 _ALONE = "This model encodes each face alone, so no attention crosses from one to the other: choose H2 or H2L."
 
 
@@ -43,7 +45,8 @@ class CrossAttention:
 
 @dataclass(frozen=True)
 class PairMaps:
-    """Everything a model shows of one pair of faces: means over both orders of the faces, as its distance is.
+    """Everything a model shows of one pair of faces, in the order of the faces that its distance takes; means over
+    both where that is a mean over both.
 
     attention: between the faces. rolled: rollout, rows as in ``CrossAttention`` without layers and heads.
     relevance, correlation: (P,) on the first face and (P,) on the second, each summing to 1. grid: of the P patches.
@@ -57,25 +60,28 @@ class PairMaps:
 
 
 def pair_maps(model: CrossImageModel, first: Features, second: Features) -> PairMaps:
-    """All maps of one pair (features of one face each), from one pass of both orders through the network.
+    """All maps of one pair (features of one face each), from one pass of the model's orders through the network.
 
     Raises BadSetting for a model in which the faces do not meet.
     """
     one, other = model.patches(first[:1]), model.patches(second[:1])
-    output, gradients = _passed(model, torch.cat([one, other]), torch.cat([other, one]))
+    if model.both_orders:
+        one, other = torch.cat([one, other]), torch.cat([other, one])
+    output, gradients = _passed(model, one, other)
     on_first, on_second = cross_correlation(output.z1, output.z2)
+    orders = range(len(one))
     return PairMaps(
-        CrossAttention(*_both_orders(*(_crossing(output, pair) for pair in (0, 1)))),
-        _both_orders(*(rollout(output, pair=pair) for pair in (0, 1))),
-        _both_orders(*(_relevance(output, gradients, pair) for pair in (0, 1))),
-        _both_orders(*zip(on_first, on_second, strict=True)),
+        CrossAttention(*_mean(*(_crossing(output, pair) for pair in orders))),
+        _mean(*(rollout(output, pair=pair) for pair in orders)),
+        _mean(*(_relevance(output, gradients, pair) for pair in orders)),
+        _mean(*zip(on_first, on_second, strict=True)),
         output.grid,
     )
 
 
-def _both_orders(there, back) -> tuple[np.ndarray, np.ndarray]:
-    """(on the first face, on the second) twice, the second time with the faces swapped → their means."""
-    return (there[0] + back[1]) / 2, (there[1] + back[0]) / 2
+def _mean(there: Both, back: Both | None = None) -> Both:
+    """(on the first face, on the second) once, or twice, the second time with the faces swapped → their means."""
+    return (there[0], there[1]) if back is None else ((there[0] + back[1]) / 2, (there[1] + back[0]) / 2)
 
 
 def received(rows: np.ndarray) -> np.ndarray:
@@ -87,11 +93,10 @@ def cross_attention(output: PairOutput, *, pair: int = 0, reverse: PairOutput | 
     """The attention that crosses from face to face, rows renormalised over the other face's patches.
 
     CLS, SEP and the face's own patches are left out. reverse: the output for the same pair with the faces in the
-    other order; the maps are then means over both orders, as re-ranking's distances are. Raises BadSetting for a
+    other order; the maps are then means over both orders. Raises BadSetting for a
     model in which the faces do not meet.
     """
-    there = _crossing(output, pair)
-    return CrossAttention(*(there if reverse is None else _both_orders(there, _crossing(reverse, pair))))
+    return CrossAttention(*_mean(_crossing(output, pair), None if reverse is None else _crossing(reverse, pair)))
 
 
 def _crossing(output: PairOutput, pair: int) -> tuple[np.ndarray, np.ndarray]:

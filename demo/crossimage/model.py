@@ -39,16 +39,19 @@ class CrossImageModel:
 
     kind: "V", "H1", "H2" or "H2L". alpha: share of the model's distance in Eq. 5.1 that was chosen for these
     weights (the papers' 0.7 for published ones). sha256: of the weights file. grid: of the backbone's patches that it
-    takes, default the backbone's first.
+    takes, default the backbone's first. both_orders: whether its distance is the mean over both orders of the faces;
+    else that with the query, or the first of a pair, first. It makes no difference to V and H1.
     """
 
-    def __init__(self, kind: str, network, backbone: Backbone, *, alpha: float, sha256: str, grid: Grid | None = None):
+    def __init__(self, kind: str, network, backbone: Backbone, *, alpha: float, sha256: str, grid: Grid | None = None,
+                 both_orders: bool = True):
         self.kind = kind
         self.network = network.eval().requires_grad_(False).to(backbone.device)
         self.backbone = backbone
         self.alpha = alpha
         self.sha256 = sha256
         self.grid = grid or backbone.info.grids[0]
+        self.both_orders = both_orders
 
     @property
     def sees_pairs(self) -> bool:

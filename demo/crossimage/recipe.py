@@ -20,7 +20,7 @@ from demo.crossimage.discriminant import checked_head, fit_linear
 from demo.crossimage.model import CrossImageModel
 from demo.crossimage.networks import Sizes
 from demo.crossimage.rerank import CrossReranker
-from demo.crossimage.train import RECIPES, SIZES, Progress, Training, train
+from demo.crossimage.train import Progress, Training, recipe, train
 from demo.crossimage.views import ROUNDS, ViewSet, make_views
 from demo.crossimage.views import Progress as ViewsProgress
 from demo.errors import BadSetting
@@ -49,18 +49,20 @@ def cached_crops(photos: Sequence[LabelledPhoto], backbone: Backbone, folder: Pa
 def train_model(photos: Sequence[LabelledPhoto], out: Path, *, backbone: Backbone, work: Path, kind: str = "H2L",
                 alpha: float = 0.5, sizes: Sizes | None = None, training: Training | None = None,
                 grid: Grid | None = None, rounds: int = ROUNDS, detector: str = "hog", limits: Limits = Limits(),
-                crops_progress: CropsProgress | None = None, views_progress: ViewsProgress | None = None,
-                progress: Progress | None = None) -> list[float]:
+                both_orders: bool = True, crops_progress: CropsProgress | None = None,
+                views_progress: ViewsProgress | None = None, progress: Progress | None = None) -> list[float]:
     """Train a model on photos and write ``out`` (safetensors, see ``save_model``); returns the loss of every step, none
     for Model L, which is fitted in closed form on the backbone's first grid.
 
     work: folder for crops and the checkpoint; after an interruption the same call goes on from what is there.
-    alpha: written into the file as the share to use in Eq. 5.1 (see ``alpha_scores``). sizes: default SIZES, with
-    the number of channels and patches of the ``grid`` (default: the backbone's first). rounds: see ``make_views``.
+    alpha: written into the file as the share to use in Eq. 5.1 (see ``alpha_scores``), as is ``both_orders``, see
+    ``CrossImageModel``. sizes, training: default ``recipe``'s; the number of channels and patches is that of the
+    ``grid`` (default: the backbone's first). rounds: see ``make_views``.
     detector: finds the faces. limits: of the photos. Raises BadGallery where no photo shows a face and BadSetting where
     there are too few people, or the checkpoint is of a training with other settings.
     """
-    training = training or RECIPES.get(kind, Training())
+    usual = recipe(kind, backbone.name)
+    training = training or usual.training
     grid = grid or backbone.info.grids[0]
     if grid not in backbone.info.grids:
         raise BadSetting(f"{grid_name(grid)} is no grid of the {backbone.name} backbone; choose "
@@ -68,7 +70,7 @@ def train_model(photos: Sequence[LabelledPhoto], out: Path, *, backbone: Backbon
     if kind == LINEAR:
         checked_head(backbone, grid)
     channels = backbone.info.channels[backbone.info.grids.index(grid)]
-    sizes = replace(sizes or SIZES, patches=grid[0] * grid[1], channels=channels)
+    sizes = replace(sizes or usual.sizes, patches=grid[0] * grid[1], channels=channels)
     crops = cached_crops(photos, backbone, work, detector=detector, seed=training.seed, limits=limits,
                          progress=crops_progress)
     views = make_views(crops, backbone, grid=grid, rounds=rounds, seed=training.seed, progress=views_progress)
@@ -78,15 +80,16 @@ def train_model(photos: Sequence[LabelledPhoto], out: Path, *, backbone: Backbon
         network, losses = train(kind, views, work / f"{kind.lower()}-{out.stem}.checkpoint", sizes=sizes,
                                 training=training, progress=progress)
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_model(out, kind, network, backbone, alpha=alpha, grid=grid)
+    save_model(out, kind, network, backbone, alpha=alpha, grid=grid, both_orders=both_orders)
     load_h2l(out, backbone=backbone)
     return losses
 
 
 def alpha_scores(model: CrossImageModel, views: ViewSet, gallery: Tensor, queries: Tensor, *, k: int = 100,
-                 both_orders: bool = True) -> dict[float, float]:
+                 both_orders: bool | None = None) -> dict[float, float]:
     """alpha → P@1 in percent: views at the rows ``queries`` against those at the rows ``gallery``, of all photos but
-    the query's own, re-ranked among Stage 1's first k. Every query is to have a photo of its person there."""
+    the query's own, re-ranked among Stage 1's first k. Every query is to have a photo of its person there. both_orders:
+    as of ``CrossReranker``."""
     reranker = CrossReranker(model, both_orders=both_orders)
     features = views.features(model.grid)
     prepared = reranker.prepare(features[gallery])

@@ -46,12 +46,12 @@ class CrossReranker:
     """Distances of a cross-image model from one query to prepared candidates.
 
     both_orders: average over query first and candidate first (the network is not symmetric); False takes the
-    query first, as the papers do, in half the time.
+    query first, as the papers do, in half the time. Default: the model's own.
     """
 
-    def __init__(self, model: CrossImageModel, *, both_orders: bool = True):
+    def __init__(self, model: CrossImageModel, *, both_orders: bool | None = None):
         self.model = model
-        self.both_orders = both_orders
+        self.both_orders = model.both_orders if both_orders is None else both_orders
 
     @torch.inference_mode()
     def prepare(self, features: Features) -> Prepared:

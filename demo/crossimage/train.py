@@ -9,7 +9,7 @@ what Stage 1 gets wrong. The order of the two faces alternates from step to step
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -24,9 +24,6 @@ from demo.files import replacing
 
 #: Called after each step with (steps done, steps in all, loss of the step).
 Progress = Callable[[int, int, float], None]
-#: For the dlib backbone.
-SIZES = Sizes(depth=1, heads=4, dim=128, dim_head=32, hidden=384, output=256, channels=128, faithful=False,
-              squeeze=64)
 
 
 @dataclass(frozen=True)
@@ -54,12 +51,33 @@ class Training:
     save_every: int = 50
 
 
-#: How each model is trained by default.
-RECIPES = {
-    "H2L": Training(),
-    "H2": Training(steps=150, rate=2e-4, slow=0.2),
-    "H1": Training(steps=150, rate=2e-4, slow=0.2),
+@dataclass(frozen=True)
+class Recipe:
+    """How a model that comes with the app was made: its sizes, but for those that the backbone gives, and training."""
+
+    sizes: Sizes
+    training: Training
+
+
+_DLIB = Sizes(depth=1, heads=4, dim=128, dim_head=32, hidden=384, output=256, faithful=False, squeeze=64)
+_MOBILE = Sizes(depth=1, heads=4, dim=128, dim_head=32, hidden=256, output=192, faithful=False, squeeze=48, placed=True)
+_LONG = Training(queries=64, hard=12, random=3, steps=3000, rate=3e-4, slow=1.0, drop=0.1)
+#: Backbone → model → recipe.
+_RECIPES = {
+    "dlib": {
+        "H2L": Recipe(_DLIB, Training()),
+        "H2": Recipe(_DLIB, Training(steps=150, rate=2e-4, slow=0.2)),
+        "H1": Recipe(_DLIB, Training(steps=150, rate=2e-4, slow=0.2)),
+    },
+    "mobilefacenet": {
+        "H2L": Recipe(replace(_MOBILE, heads=1), replace(_LONG, rate=5e-4, slow=0.2)),
+        "H2": Recipe(_MOBILE, _LONG),
+        "H1": Recipe(_MOBILE, _LONG),
+        "L": Recipe(_MOBILE, Training()),  # in closed form: of its sizes the output alone is chosen
+    },
 }
+#: Models that are trained.
+TRAINED = tuple(_RECIPES["dlib"])
 #: Layers that ``initialise`` fits to the data.
 _FITTED = ("project.", "squeeze.", "fc1.", "fc2.", "fc.")
 
@@ -145,14 +163,18 @@ def _table(rows: Tensor, number: Tensor, count: int) -> Tensor:
     return ordered[start[:, None] + torch.arange(int(each.min()), device=rows.device)]
 
 
-def train(kind: str, views: ViewSet, checkpoint: Path, *, sizes: Sizes = SIZES, training: Training | None = None,
+def recipe(kind: str, backbone: str) -> Recipe:
+    """The recipe of a model on a backbone by its name; on one for which none was made, that on dlib's."""
+    return _RECIPES.get(backbone, _RECIPES["dlib"]).get(kind, Recipe(_DLIB, Training()))
+
+
+def train(kind: str, views: ViewSet, checkpoint: Path, *, sizes: Sizes, training: Training,
           progress: Progress | None = None):
     """Train a network of NETWORKS on views, on their device; returns (network, loss of every step).
 
     checkpoint: file that is written every ``save_every`` steps; where it is there already, and was made with the
     same settings, training goes on from it. Raises BadSetting where it was made with others.
     """
-    training = training or RECIPES[kind]
     torch.manual_seed(training.seed)
     device = views.patches.device
     network = NETWORKS[kind](sizes).to(device).train()

@@ -9,14 +9,13 @@ from demo.methods.h2l import H2L
 
 
 class AttentionExplanation(Explanation):
-    """Attention between the faces, renormalised over the other face's patches, mean of both orders of the faces."""
+    """Attention between the faces, renormalised over the other face's patches."""
 
     word = "attention"
     title = "H2L attention received"
     short = "Received"
     note = "H2L: how much each patch is looked at."
-    hint = ("Colours: how much each patch is looked at from the other face, mean of both orders of the faces. Choose a "
-            "patch to see where it looks.")
+    hint = "Colours: how much each patch is looked at from the other face. Choose a patch to see where it looks."
     method = H2L.word
     view = "attention"
     overview = True

@@ -11,7 +11,7 @@ from demo.methods.h2l import H2L
 
 
 class H2LCorrelationExplanation(Explanation):
-    """Cosine of each patch, after the transformer, with the mean patch of the other face; mean of both orders."""
+    """Cosine of each patch, after the transformer, with the mean patch of the other face."""
 
     word = "h2l-correlation"
     title = "H2L correlation"

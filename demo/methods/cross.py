@@ -13,7 +13,8 @@ from demo.methods.base import AnyBackbone, Faces, Measured, Method
 
 
 class CrossMethod(Method):
-    """1 - similarity by a cross-image model, averaged over both orders of the faces. name: the kind of model."""
+    """1 - similarity by a cross-image model, in the model's order of the faces or averaged over both. name: the kind of
+    model."""
 
     trained = True
     cached = True
@@ -64,5 +65,14 @@ class CrossMethod(Method):
         return Measured(self._reranker.distances(query, prepared))
 
     def pairs(self, first: Features, second: Features, options=None, grid: Grid | None = None) -> Tensor:
-        return 1 - (self.model.compare_features(first, second).similarity
-                    + self.model.compare_features(second, first).similarity) / 2
+        there = self.model.compare_features(first, second).similarity
+        if not (self.model.sees_pairs and self.model.both_orders):
+            return 1 - there
+        return 1 - (there + self.model.compare_features(second, first).similarity) / 2
+
+    def describe(self, options=None, evidence=None) -> str:
+        if not self.model.sees_pairs:
+            return self.measure
+        order = ("averaged over both orders of the faces" if self.model.both_orders
+                 else "the query, or the first photo, as the first face")
+        return f"{self.measure}, {order}"

@@ -11,4 +11,4 @@ class H2(CrossMethod):
     short = "H2"
     name = "H2"
     explanation = "A transformer looks at both faces at once and says how probably they are one person."
-    measure = "1 − probability that H2 gives to one person, averaged over both orders of the faces"
+    measure = "1 − probability that H2 gives to one person"

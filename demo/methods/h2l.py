@@ -12,5 +12,5 @@ class H2L(CrossMethod):
     name = "H2L"
     explanation = "A transformer looks at both faces at once and compares what it makes of either."
     kind = "Hybrid ViT, two images, two outputs"
-    measure = "1 − cosine similarity of the two outputs of H2L, averaged over both orders of the faces"
+    measure = "1 − cosine similarity of the two outputs of H2L"
     verifies = True
