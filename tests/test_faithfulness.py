@@ -11,9 +11,10 @@ from conftest import QUERIES
 
 from demo.errors import BadSetting
 from demo.evaluation import query_set
-from demo.evaluation.deletion import area, curves, erased, leave_one_out_drops, order_of, patch_cover, shares
+from demo.evaluation.deletion import area, curves, leave_one_out_drops, order_of, shares
 from demo.evaluation.faithfulness import BEST, CENTRE, RANDOM, faithfulness
 from demo.evaluation.interval import interval
+from demo.explain.covers import erased, patch_cover
 from demo.gallery import list_photos
 from demo.query import Preparation
 

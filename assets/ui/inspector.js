@@ -7,7 +7,11 @@ const chosen = {}; // view → which of its explanations, where one is chosen
 
 const wordOf = (value, shown) => (shown.explanations.includes(chosen[shown.name]) ? chosen[shown.name] : shown.explanations[0]);
 
-const bar = ({ picture, text }) => el("img", { class: "bar", src: picture, alt: text });
+// A colour bar in the page's own colours, whatever the theme.
+const bar = ({ colours, label, marks, text }) => el("div", { class: "bar", role: "img", "aria-label": text },
+  el("span", { class: "bar-label" }, label),
+  el("span", { class: "strip", style: { backgroundImage: `linear-gradient(90deg, ${colours.join(", ")})` } }),
+  el("span", { class: "marks" }, marks.map(([at, mark]) => el("span", { style: { left: `${100 * at}%` }, class: at === 0 ? "first" : at === 1 ? "last" : "" }, mark))));
 const told = () => el("p", { class: "told", role: "status", "aria-live": "polite" },
   NOTHING);
 const hint = (text) => (text ? el("p", { class: "hint" }, text) : null);
@@ -46,9 +50,16 @@ const choices = (value, shown, found) => [
 const overFaces = (value, shown, word, found) => [faces(value, word), bar(panelOf(value, word).bar),
   choices(value, shown, found), told(), hint(found.hint)];
 
+// The sum behind contributions.
+const sum = (value, found) => {
+  const total = found.values.query.reduce((a, b) => a + b, 0);
+  return el("p", { class: "sum" }, `${found.baseline.toFixed(3)} (${found.stranger ? "a typical stranger" : "nothing of the face"}) − ${total.toFixed(3)} (sum of all patches) = ${found.distance.toFixed(3)}, the distance`);
+};
+
 // How each kind of result fills a view.
 const BODIES = {
   maps: overFaces,
+  signed: (value, shown, word, found) => [faces(value, word), bar(found.bar), sum(value, found), choices(value, shown, found), told(), hint(found.hint)],
   matrix: overFaces,
   flow: (value, shown, word, found) => [faces(value, word),
     el("label", { class: "toggle" }, el("input", {
@@ -143,7 +154,7 @@ const render = () => {
       type: "button", role: "tab", id: `view-${name}`, "aria-selected": String(name === view),
       "aria-controls": "inspector-panel", tabindex: name === view ? 0 : -1, onclick: () => open(name),
     }, title)));
-  target.append(el("h2", {}, value.title), tabs, panel);
+  target.append(el("h2", {}, value.title), value.sentence ? el("p", { class: "sentence" }, value.sentence) : "", tabs, panel);
   if (element.querySelector(".told")) paint(value);
 };
 // Another part of the page asks for a view.

@@ -4,6 +4,7 @@ let patch = null; // {side: "query" | "candidate", x, y: its middle, 0 to 1, fix
 let layer = 0, head = 0; // what is chosen of a matrix
 
 const share = (x) => `${(100 * x).toFixed(1)} %`;
+const signedText = (x) => `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(3)}`;
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const where = (grid, index) => `row ${Math.floor(index / grid[1]) + 1}, column ${(index % grid[1]) + 1}`;
 const patchName = (value, panel) => `${capital(value[patch.side].called)} patch ${where(panel.grid, indexIn(panel.grid))}`;
@@ -45,6 +46,17 @@ const KINDS = {
       tell: (index) => `holds ${share(found.values[patch.side][index])} of the ${found.called}.`,
     }),
   }),
+  signed: (value, found) => ({
+    pictures: found.pictures, values: found.values, bar: found.bar, partners: () => [],
+    text: (side, part) => (side === "query" ? signedText(part) : ""),
+    alt: (who) => (who === value.name ? `Aligned face: ${who}` : `${found.title}, over the face of ${who}: blue speaks for, orange against`),
+    tell: (index) => {
+      const part = found.values.query[index];
+      if (patch.side !== "query") return `has no contribution of its own: they are the ${value.query.called}'s, and the one at this place is ${signedText(part)}.`;
+      const than = found.stranger ? "than a stranger's would" : "than no face would";
+      return `brings the distance ${Math.abs(part).toFixed(3)} ${part < 0 ? "less" : "further"} down ${than}.`;
+    },
+  }),
   matrix: (value, found) => {
     const chosen = chosenHead(found);
     return {
@@ -73,7 +85,7 @@ const face = (value, panel, side) => {
   const cells = panel.values[side].map((part, index) =>
     el("button", {
       type: "button", class: "patch", tabindex: index === focused ? 0 : -1, "data-side": side, "data-index": index,
-      "aria-label": `Patch ${where(grid, index)} of the ${value[side].called}, ${share(part)}`,
+      "aria-label": [`Patch ${where(grid, index)} of the ${value[side].called}`, panel.text ? panel.text(side, part) : share(part)].filter(Boolean).join(", "),
       onclick: () => (patch?.fixed && patch.side === side && indexIn(grid) === index ? release() : point(value, grid, side, index, true)),
       onmouseenter: () => { if (!patch?.fixed) point(value, grid, side, index, false); },
     }));

@@ -16,12 +16,13 @@ import numpy as np
 
 from demo.drawing.grids import patch_centres
 from demo.errors import BadSetting, DemoError
-from demo.evaluation.deletion import area, curves, erased, leave_one_out_drops, order_of, patch_cover, shares
+from demo.evaluation.deletion import area, curves, leave_one_out_drops, order_of, shares
 from demo.evaluation.interval import Interval, interval
 from demo.evaluation.judges import judges_of
 from demo.evaluation.protocol import QueryPhoto
 from demo.evaluation.run import Progress
 from demo.explain import Importance, Pair, available
+from demo.explain.covers import erased, patch_cover
 from demo.identify import Identifier
 from demo.methods import DEFAULT, METHODS, NONE, Matching
 from demo.query import Preparation, Query, prepare_query

@@ -57,14 +57,15 @@ class Explanation(ABC):
     is. first_row: a sheet shows it beside the faces; on_sheets: it shows it at all. thumbnail_note: what its small
     pictures are, of one that has any; thumbnail_alt: what one shows of {name}, in words. stored: how files name its
     arrays, "" for one whose arrays are another's (default: its word). condition: of the human study, if it is one.
+    One class may explain several methods, an instance each.
     """
 
-    word: ClassVar[str]
-    title: ClassVar[str]
-    short: ClassVar[str] = ""
+    word: str
+    title: str
+    short: str = ""
     note: ClassVar[str] = ""
     hint: ClassVar[str] = ""
-    method: ClassVar[str]
+    method: str
     view: ClassVar[str]
     extra: ClassVar[bool] = False
     overview: ClassVar[bool] = False

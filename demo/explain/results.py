@@ -51,6 +51,29 @@ class Maps:
 
 
 @dataclass(frozen=True)
+class Signed:
+    """What each patch of the first face contributes, for and against.
+
+    values: (P,), positive where a patch speaks for one person; distance == baseline - values.sum(). distance: of the
+    pair. baseline: what a patch without a contribution leaves it at, a typical stranger's distance (stranger), or where
+    no strangers are known that of a face of which nothing is seen.
+    """
+
+    kind: ClassVar[str] = "signed"
+    title: str
+    values: np.ndarray
+    grid: Grid
+    distance: float
+    baseline: float
+    stranger: bool = True
+
+    @property
+    def limit(self) -> float:
+        """The strongest contribution of either sign, where the colours end."""
+        return max(float(np.abs(self.values).max()), 1e-9)
+
+
+@dataclass(frozen=True)
 class Matrices:
     """Who looks at whom: for L layers and H heads, patches that look in rows, every row summing to 1.
 
@@ -99,7 +122,7 @@ class Numbers:
     terms: Sequence[Term]
 
 
-Result = Flows | Curves | Maps | Matrices | Numbers
+Result = Flows | Curves | Maps | Signed | Matrices | Numbers
 
 
 def face_maps(result: Result) -> FaceMaps | None:

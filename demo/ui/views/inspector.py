@@ -7,6 +7,7 @@ from functools import singledispatch
 
 import numpy as np
 
+from demo.drawing.heat import colour_strip, ticks
 from demo.explain import (
     EXPLANATIONS,
     VIEWS,
@@ -19,12 +20,15 @@ from demo.explain import (
     Numbers,
     Pair,
     Result,
-    colour_bar,
+    Signed,
     explain,
     flow_lines,
     flow_picture,
     paired_heat,
     percent,
+    sentence,
+    signed_heat,
+    signed_strip,
 )
 from demo.identify import Match
 from demo.methods import METHODS
@@ -34,6 +38,8 @@ from demo.verdict import ordinal
 
 #: Rows of a matrix are sent in units of 1 / UNIT.
 UNIT = 10_000
+#: Colours that are sent of a colour bar; the page blends between them.
+BAR = 33
 SIDES = "query", "candidate"
 
 
@@ -48,14 +54,17 @@ def inspector_value(result: board.Result, row: int) -> dict:
 def pair_value(pair: Pair, colormap: str = "viridis") -> dict:
     """The Inspector's views of any two faces; title and live are the caller's.
 
-    views: the tabs, each with the words of its explanations. explanations: word → its kind, texts and data.
+    views: the tabs, each with the words of its explanations, of those that one is chosen of the ranking method's first.
+    explanations: word → its kind, texts and data. sentence: why they match, in words.
     """
     results = explain(pair)
+    ranks = sorted(results, key=lambda word: EXPLANATIONS[word].method != pair.matching.method)
     views = [{"name": name, "title": view.title, "together": view.together, "explanations": words}
-             for name, view in VIEWS.items() if (words := [w for w in results if EXPLANATIONS[w].view == name])]
+             for name, view in VIEWS.items()
+             if (words := [w for w in (results if view.together else ranks) if EXPLANATIONS[w].view == name])]
     faces = {side: {"crop": picture_url(crop), "title": title, "called": called}
              for side, crop, title, called in zip(SIDES, pair.crops, pair.titles, pair.called, strict=True)}
-    return {"name": pair.titles[1], **faces, "views": views, "explanations": {
+    return {"name": pair.titles[1], **faces, "sentence": sentence(pair), "views": views, "explanations": {
         word: {**_texts(EXPLANATIONS[word], pair), "called": _called(EXPLANATIONS[word], results),
                "exchange": _exchange(word, results), "kind": found.kind, **_data(found, pair, colormap)}
         for word, found in results.items()}}
@@ -139,12 +148,35 @@ def _head(found: Matrices, layer: int | None, head: int | None, pair: Pair, colo
 
 def _map(maps: FaceMaps, measure: str, pair: Pair, colormap: str) -> dict:
     """One map on both faces: pictures, the values under them, and the colour bar."""
-    low, high = maps.colours
     label = f"share of the {measure}"
     return {"pictures": _sides([heat_url(picture) for picture in paired_heat(*pair.crops, maps, colormap=colormap)]),
             "values": _sides([maps.query.tolist(), maps.candidate.tolist()]),
-            "bar": {"picture": picture_url(colour_bar(maps.colours, colormap=colormap, label=label)),
-                    "text": f"Colour bar: {label} from {percent(low)} to {percent(high)}"}}
+            "bar": _bar(colour_strip(maps.colours, colormap, BAR), label,
+                        [(place, percent(value)) for place, value in ticks(maps.colours)])}
+
+
+@_data.register
+def _signed(found: Signed, pair: Pair, colormap: str) -> dict:
+    """Contributions to the distance; they lie on the first face alone."""
+    crop = pair.crops[0]
+    return {"grid": list(found.grid), "distance": found.distance, "baseline": found.baseline,
+            "stranger": found.stranger, "values": _sides([found.values.tolist(), [0.0] * len(found.values)]),
+            "pictures": _sides([heat_url(signed_heat(crop, found.values, found.grid, found.limit)),
+                                picture_url(pair.crops[1])]),
+            "bar": signed_bar(found.limit)}
+
+
+def signed_bar(limit: float) -> dict:
+    """The colour bar of contributions up to a limit, with a mark for nothing."""
+    return _bar(signed_strip(BAR), "contribution to the distance",
+                [(0.0, f"against, {limit:.3f}"), (0.5, "0"), (1.0, f"for, {limit:.3f}")])
+
+
+def _bar(strip: np.ndarray, label: str, marks: Sequence[tuple[float, str]]) -> dict:
+    """A colour bar that the page draws in its own colours. marks: (place along it in 0..1, text)."""
+    texts = [text for _, text in marks]
+    return {"colours": ["#" + bytes(colour.tolist()).hex() for colour in strip], "label": label, "marks": list(marks),
+            "text": f"Colour bar: {label}: {', '.join(texts)}"}
 
 
 def _sides(both: Sequence) -> dict:
