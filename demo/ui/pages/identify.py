@@ -38,7 +38,7 @@ from demo.ui.choices import (
     standard,
     values_from_link,
 )
-from demo.ui.components import Board, Inspector
+from demo.ui.components import Board, Drawer, Inspector
 from demo.ui.endpoint import endpoint
 from demo.ui.engine import Engine
 from demo.ui.pages.downloads import IDENTIFICATION, DownloadRow, figure_png
@@ -73,9 +73,10 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
     """Layout and wiring, inside ``gr.Blocks``."""
     does = IdentifyHandlers(engine)
     with gr.Row(equal_height=False):
-        with gr.Column(scale=0, min_width=330, elem_classes="inputs"):
+        with gr.Column(scale=0, min_width=300, elem_classes="inputs", elem_id="form"):
             form = Form.lay_out(engine, does.choices, QUICK)
         with gr.Column(scale=1, min_width=330):
+            Drawer("Photo and settings", elem_id="drawer", label="Form")
             shown = Board(elem_id="board", label="Result")
             inspector = Inspector(elem_id="inspector", label="Inspector")
             downloads = DownloadRow(IDENTIFICATION, "identification")
