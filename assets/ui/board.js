@@ -107,6 +107,7 @@ const render = () => {
   }
   showLink(value.link);
   const asked = linked.candidate && value.candidates.find((c) => c.rank === Number(linked.candidate) && c.thumb);
+  readable("#photo", value.query.original);
   target.append(el("p", { class: "sentence", role: "status" }, value.sentence));
   if (value.verdict) {
     target.append(el("details", { class: `verdict ${value.verdict.kind}` },

@@ -50,6 +50,12 @@ const photoFigures = (photo, title, use, choose) => {
     chips,
   ];
 };
+// Where the browser cannot show a file that the server can read (TIFF), the form shows what was read.
+const readable = (input, src) => {
+  for (const image of document.querySelectorAll(`${input} img`)) {
+    if (image.complete && !image.naturalWidth && image.src !== src) image.src = src;
+  }
+};
 // What is seen to cover the face of a photo, in words.
 const seenOn = (photo) => (photo.seen ? el("p", { class: "seen" }, photo.seen) : null);
 // The settings of the answer go into the address bar, so that the link reopens the view; never the photo. What is looked
