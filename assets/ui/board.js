@@ -18,23 +18,23 @@ const mark = (correct) =>
     : el("span", { class: correct ? "mark right" : "mark wrong", title: correct ? "same person" : "another person" },
         correct ? "✓" : "✗", el("span", { class: "sr" }, correct ? " same person" : " another person"));
 
+// A photo in a ranking. change: where it stands in the other one, in words.
 const cell = (value, c, distance, place, change) => {
   const selected = value.selected === c.row;
   const truth = c.correct === null ? "" : c.correct ? " right" : " wrong";
   return el("button", {
     type: "button", class: `cell${truth}${selected ? " selected" : ""}`, "aria-pressed": String(selected),
-    "data-row": c.row, title: `${c.name}, ${c.path}: open in the inspector`,
+    "data-row": c.row, title: `${c.name}, ${c.path}: open it above and below`,
     onclick: () => { select(value, c.row); },
   },
-  el("img", { src: c.thumb, alt: "", width: 96, height: Math.round((96 * value.crop[1]) / value.crop[0]) }),
+  el("img", { src: c.thumb, alt: "", width: 48, height: Math.round((48 * value.crop[1]) / value.crop[0]) }),
   el("span", { class: "about" },
     el("span", { class: "name" }, el("span", { class: "place" }, `${place}. `), c.name, " ", mark(c.correct)),
     el("span", { class: "number" }, fixed(distance)),
-    change === null ? null
-      : el("span", { class: "change" }, el("span", { "aria-hidden": "true" }, movement(change)),
-          el("span", { class: "sr" }, moved(change)))));
+    change ? el("span", { class: "change" }, change) : null));
 };
 
+const candidateOf = (value, row) => value.candidates.find((c) => c.row === row);
 const select = (value, row) => {
   value.selected = kept.row = row;
   for (const button of element.querySelectorAll(".cell")) {
@@ -42,36 +42,50 @@ const select = (value, row) => {
     button.classList.toggle("selected", chosen);
     button.setAttribute("aria-pressed", String(chosen));
   }
-  document.dispatchEvent(new CustomEvent("inspector-opening", { detail: value.candidates.find((c) => c.row === row).name }));
+  for (const one of element.querySelectorAll(".ribbon")) one.classList.toggle("selected", Number(one.dataset.row) === row);
+  element.querySelector(".hero")?.replaceWith(heroOfBoard(value));
+  element.querySelector(".hero").setAttribute("aria-busy", "true");
+  document.dispatchEvent(new CustomEvent("inspector-opening", { detail: candidateOf(value, row).name }));
+  link({ candidate: candidateOf(value, row).rank, patch: null });
   trigger("inspect", { row, result: value.result });
 };
 
 const rankings = (value) => {
   const first = value.candidates.slice(0, value.top);
-  const stages = value.stages.map((stage) => ({ ...stage, rows: order(value, stage.name).slice(0, value.top) }));
-  const { pictured } = value; // small pictures that explain one of the stages
-  const explained = pictured && stages.find((stage) => stage.name === pictured.stage);
-  const heading = (title, note, wide = true) =>
-    el("th", { scope: "col", class: wide ? null : "pictured" }, title, el("small", {}, note));
-  const head = el("tr", {}, heading("Stage 1", "cosine distance"),
-    explained ? heading(pictured.title, pictured.note, false) : null,
-    stages.map((stage) => heading(`Stage 2: ${stage.title}`, `with cosine, α = ${alphas[stage.name].toFixed(2)}`)));
-  const rows = first.map((c, slot) => {
-    const small = explained?.rows[slot];
-    return el("tr", {}, el("td", {}, cell(value, c, c.first, slot + 1, null)),
-      small ? el("td", { class: "pictured" }, small.picture ? el("img", { ...small.picture, width: 96 }) : null) : null,
-      stages.map(({ rows: ranked }) => ranked[slot]).map((other) =>
-        el("td", {}, cell(value, other, other.combined ?? other.first, slot + 1, other.moved))));
+  const stages = value.stages.map((stage) => {
+    const rows = order(value, stage.name);
+    return { ...stage, rows: rows.slice(0, value.top), order: rows.map((c) => c.row) };
   });
+  const heading = (title, note) => el("th", { scope: "col" }, title, el("small", {}, note));
+  const head = el("tr", {}, heading("Stage 1", "cosine distance"),
+    stages.map((stage) => [el("td", { class: "between" }), heading(`Stage 2: ${stage.title}`, `with cosine, α = ${alphas[stage.name].toFixed(2)}`)]));
+  const look = (row) => {
+    const c = candidateOf(value, row);
+    return `${c?.correct === true ? "right" : ""} ${row === value.selected ? "selected" : ""}`;
+  };
+  const orders = [value.candidates.map((c) => c.row), ...stages.map((stage) => stage.order)];
+  const now = (c) => { // where the only other ranking puts it
+    const at = stages.length === 1 ? orders[1].indexOf(c.row) : -1;
+    return at < 0 || at < value.top ? null : `now ${ordinal(at + 1)}`;
+  };
+  const rows = first.map((c, slot) => el("tr", {}, el("td", {}, cell(value, c, c.first, slot + 1, now(c))),
+    stages.map(({ rows: ranked }, number) => [
+      slot ? null : el("td", { class: "between", rowspan: first.length }, ribbons(orders[number], orders[number + 1], first.length, look)),
+      ranked[slot] ? el("td", {}, cell(value, ranked[slot], ranked[slot].combined ?? ranked[slot].first, slot + 1,
+        ranked[slot].moved ? `was ${ordinal(ranked[slot].rank)}` : "as before")) : el("td", {}),
+    ])));
   return el("table", { class: `ranks stages-${stages.length}` },
     el("caption", { class: "sr" }, "The nearest gallery photos before and after re-ranking"),
     el("thead", {}, head), el("tbody", {}, rows));
 };
 
-const queryStrip = (value) =>
-  el("div", { class: "query" }, photoFigures(value.query, "Original", "identify this one", (index) => trigger("face", { index })),
-    picture(`What the matcher sees, ${value.grid[0]} × ${value.grid[1]} patches`, value.query.crop,
-      "The aligned face with the grid of patches drawn on it"), seenOn(value.query));
+const heroOfBoard = (value) => {
+  const match = candidateOf(value, value.selected), { query } = value;
+  const patches = `${value.grid[0]} × ${value.grid[1]} patches`;
+  return hero(el("div", { class: "query" }, photoFigures(query, "Original", "identify this one", (index) => trigger("face", { index })), seenOn(query)),
+    { title: `Query, ${patches}`, src: query.crop, alt: `The query: the aligned face as the matcher sees it, in ${patches}` },
+    { title: `Match: ${match.name}`, src: match.thumb, alt: `The match: ${match.name}` });
+};
 
 const render = () => {
   const value = props.value;
@@ -92,14 +106,18 @@ const render = () => {
     alphas = Object.fromEntries(value.stages.map((stage) => [stage.name, stage.alpha]));
   }
   showLink(value.link);
-  target.append(queryStrip(value));
+  const asked = linked.candidate && value.candidates.find((c) => c.rank === Number(linked.candidate) && c.thumb);
+  readable("#photo", value.query.original);
   target.append(el("p", { class: "sentence", role: "status" }, value.sentence));
   if (value.verdict) {
     target.append(el("details", { class: `verdict ${value.verdict.kind}` },
       el("summary", {}, value.verdict.text), el("p", {}, value.verdict.detail)));
   }
-  target.append(rankings(value));
+  target.append(heroOfBoard(value), rankings(value));
+  explainHero();
   told(value, value.stages.find((stage) => stage.alpha !== alphas[stage.name]));
+  if (asked && asked.row !== value.selected) select(value, asked.row);
+  linked.candidate = null; // of the first answer only
 };
 
 // What was said holds for the α that was asked for; of another the nearest is told, and nothing of strangers.
@@ -128,5 +146,16 @@ document.addEventListener("board-stopping", () => {
   if (element.closest(".pending") || element.querySelector(".pending")) stopped(); // Gradio's mark of a value to come
 });
 document.addEventListener("board-alpha", reorder);
+// What the inspector shows of the chosen candidate is shown at the top, too.
+const explainHero = () => {
+  const value = props.value;
+  if (!value || value.error || explained?.result !== value.result || explained.row !== value.selected) return;
+  explain(root());
+  element.querySelector(".hero")?.removeAttribute("aria-busy");
+};
+document.addEventListener("inspector-shown", (event) => {
+  explained = event.detail;
+  explainHero();
+});
 watch("value", render);
 render();

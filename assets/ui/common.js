@@ -7,7 +7,7 @@ const el = (tag, attributes = {}, ...children) => {
     else if (name === "style") Object.assign(node.style, value);
     else node.setAttribute(name, value === true ? "" : value);
   }
-  for (const child of children.flat()) {
+  for (const child of children.flat(Infinity)) {
     if (child !== null && child !== undefined && child !== false) node.append(child);
   }
   return node;
@@ -50,13 +50,34 @@ const photoFigures = (photo, title, use, choose) => {
     chips,
   ];
 };
+// Where the browser cannot show a file that the server can read (TIFF), the form shows what was read.
+const readable = (input, src) => {
+  for (const image of document.querySelectorAll(`${input} img`)) {
+    if (image.complete && !image.naturalWidth && image.src !== src) image.src = src;
+  }
+};
 // What is seen to cover the face of a photo, in words.
 const seenOn = (photo) => (photo.seen ? el("p", { class: "seen" }, photo.seen) : null);
-// The settings of the answer go into the address bar, so that the link reopens the view; never the photo.
-const showLink = (link) => {
-  if (link === undefined) return;
-  const kept = new URLSearchParams(location.search).get("__theme");
-  const query = new URLSearchParams(link);
-  if (kept) query.set("__theme", kept);
-  history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}`);
+// The settings of the answer go into the address bar, so that the link reopens the view; never the photo. What is looked
+// at goes beside them: the candidate by its place in Stage 1, the tab, and the patch.
+const LOOKED_AT = ["candidate", "tab", "patch"];
+const linked = Object.fromEntries(LOOKED_AT.map((name) => [name, new URLSearchParams(location.search).get(name)]));
+const showQuery = (query) => history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}`);
+// The settings of an answer. A tab stays open whatever is answered; candidates and patches are of one answer.
+const showLink = (settings) => {
+  if (settings === undefined) return;
+  const before = new URLSearchParams(location.search), query = new URLSearchParams(settings);
+  for (const name of ["__theme", "tab", ...LOOKED_AT.filter((one) => linked[one])]) {
+    if (before.get(name)) query.set(name, before.get(name));
+  }
+  showQuery(query);
+};
+// What is looked at, name → value, null for nothing.
+const link = (looked) => {
+  const query = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries(looked)) {
+    if (value === null) query.delete(name);
+    else query.set(name, value);
+  }
+  showQuery(query);
 };

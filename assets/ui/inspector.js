@@ -182,5 +182,6 @@ watch("value", () => {
   const heading = element.querySelector("h2"), top = heading?.getBoundingClientRect().top ?? 0;
   if (awaited && (top < 0 || top > 0.6 * innerHeight)) heading.scrollIntoView({ block: "start" });
   awaited = false;
+  document.dispatchEvent(new CustomEvent("inspector-shown", { detail: props.value }));
 });
 render();

@@ -35,6 +35,7 @@ const render = () => {
     return;
   }
   showLink(value.link);
+  ["#first-photo", "#second-photo"].forEach((input, which) => readable(input, value.photos[which].original));
   target.append(
     el("p", { class: "sentence", role: "status" }, value.sentence),
     el("div", { class: "query" }, value.photos.map((photo, which) => el("div", { class: "photo" },

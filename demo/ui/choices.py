@@ -243,10 +243,20 @@ def filled(choices: Choices, held: Sequence[Any]) -> dict[str, Any]:
             for (word, one), value in zip(choices.items(), held, strict=True)}
 
 
-def link_of(choices: Choices, values: Mapping, start: Mapping, example: str = "") -> str:
-    """What the address bar carries after "?": the example and the choices that differ from where a visitor starts."""
+def link_of(choices: Choices, values: Mapping, start: Mapping, example: str = "", face: int = 0) -> str:
+    """What the address bar carries after "?": the example, the face where it is not the first, and the choices that
+    differ from where a visitor starts."""
     changed = {word: choices[word].field.write(value) for word, value in values.items() if value != start[word]}
-    return urlencode(({"example": example} if example else {}) | changed)
+    named = {"example": example} if example else {}
+    return urlencode(named | ({_FACE.word: face + 1} if face else {}) | changed)
+
+
+def face_from_link(query: Mapping[str, str]) -> int:
+    """Which face of its example a link names, from 0; the first where it names none that can be read."""
+    try:
+        return int(_FACE.read(query[_FACE.word])) if _FACE.word in query and "example" in query else 0
+    except BadSetting:
+        return 0
 
 
 def values_from_link(choices: Choices, query: Mapping[str, str], start: Mapping) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class _Panel(gr.HTML):
 class Board(_Panel):
     """The query and the two rankings; ``demo.ui.views.board.board_value``. Events: inspect {row}, face {index}."""
 
-    scripts, root = ("board.js",), "board-root"
+    scripts, root = ("hero.js", "ribbons.js", "links.js", "board.js"), "board-root"
 
 
 class Inspector(_Panel):
@@ -56,6 +56,12 @@ class ExampleStrip(_Panel):
     """Thumbnails to start from: {"examples": [{"name", "title", "thumb"}], "chosen": name}. Event: pick {name}."""
 
     scripts, root = ("examples.js",), "examples-root"
+
+
+class Drawer(_Panel):
+    """Opens and closes the page's form where it lies in a drawer, on a phone. The value is what the button says."""
+
+    scripts, root = ("drawer.js",), "drawer-root"
 
 
 class SentPhoto(ImageData):

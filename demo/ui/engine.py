@@ -112,6 +112,16 @@ class Engine:
             raise BadGallery(f"There is no gallery {gallery!r}.")
         return folder
 
+    def opens(self, gallery: str, backbone: str) -> bool:
+        """Whether a gallery can be used with a backbone at once: it is open, or its folder holds an index for it."""
+        if (gallery, backbone) in self._identifiers:
+            return True
+        try:
+            Gallery.open(self.folder(gallery), self.backbone(backbone), limits=self.settings.limits)
+        except BadGallery:
+            return False
+        return True
+
     def identifier(self, gallery: str, backbone: str, progress: Progress | None = None) -> Identifier:
         """The identifier of a gallery and a backbone; the gallery is indexed for it first if it is not yet."""
         folder = self.folder(gallery)

@@ -28,7 +28,7 @@ from demo.ui.choices import (
     standard,
     values_from_link,
 )
-from demo.ui.components import Inspector, PhotoInput, Verdicts
+from demo.ui.components import Drawer, Inspector, PhotoInput, Verdicts
 from demo.ui.endpoint import endpoint
 from demo.ui.engine import Engine
 from demo.ui.pages.downloads import COMPARISON, DownloadRow, compared_png
@@ -70,10 +70,12 @@ def compare_page(engine: Engine, blocks: gr.Blocks) -> None:
     gr.HTML(HEADER)
     faces = gr.State((0, 0))
     with gr.Row(equal_height=False):
-        with gr.Column(scale=0, min_width=330, elem_classes="inputs"):
+        with gr.Column(scale=0, min_width=300, elem_classes="inputs", elem_id="form"):
             photos, form = _lay_out(engine, does.choices)
-            go = gr.Button("Compare", variant="primary", elem_id="compare-go")
+            with gr.Row(elem_classes="tight go"):
+                go = gr.Button("Compare", variant="primary", elem_id="compare-go")
         with gr.Column(scale=1, min_width=330):
+            Drawer("Photos and settings", elem_id="drawer", label="Form")
             verdicts = Verdicts(elem_id="verdicts", label="Verdicts")
             inspector = Inspector(elem_id="inspector", label="Inspector")
             downloads = DownloadRow(COMPARISON, "comparison")
@@ -106,7 +108,7 @@ def _lay_out(engine: Engine, choices: Choices) -> tuple[dict[str, PhotoInput], d
     photos, form = {}, {}
     for name, suffix in PHOTOS.items():
         photos[name] = PhotoInput(label=f"{name.capitalize()} photo", elem_id=f"{name}-photo", type="filepath",
-                                  sources=["upload", "clipboard", "webcam"], height=190,
+                                  sources=["upload", "clipboard", "webcam"], height=150,
                                   webcam_options=gr.WebcamOptions(mirror=True))
         alter, style = f"occlude{suffix}", f"style{suffix}"
         with gr.Row(elem_classes="tight"):

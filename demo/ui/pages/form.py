@@ -44,6 +44,11 @@ def settings_order(choices: Choices) -> list[str]:
     return [word for word in matching + further if word in choices and word not in PLACED]
 
 
+def part(title: str) -> None:
+    """The heading of a part of a form."""
+    gr.HTML(f'<h2 class="part-of-form">{title}</h2>', padding=False)
+
+
 @cache
 def example_thumb(example: Example) -> str:
     """An example as the matcher will meet it, its alteration drawn."""
@@ -73,31 +78,35 @@ class Form:
     def lay_out(cls, engine: Engine, choices: Choices, quick: dict) -> Form:
         """Make the components inside the current column. quick: how events that compute nothing run."""
         example, face = gr.State(""), gr.State(0)
-        photo = PhotoInput(label="Photo", type="filepath", sources=["upload", "clipboard", "webcam"], height=230,
-                           elem_id="photo", webcam_options=gr.WebcamOptions(mirror=True))
-        gr.Markdown("Processed in memory, erased within the hour, never kept or used for training.",
-                    elem_classes="hint")
-        strip = ExampleStrip(strip_value(FIRST), elem_id="examples", label="Examples")
         made = {}
 
         def add(word: str, **layout) -> None:
             made[word] = control(choices[word], elem_id=word, **layout)
 
-        add("occlude", every=True)
+        part("Photo")
+        photo = PhotoInput(label="Photo", type="filepath", sources=["upload", "clipboard", "webcam"], height=140,
+                           elem_id="photo", webcam_options=gr.WebcamOptions(mirror=True))
+        strip = ExampleStrip(strip_value(FIRST), elem_id="examples", label="Examples")
+        gr.Markdown("Processed in memory, erased within the hour, never kept or used for training.",
+                    elem_classes="hint")
+        part("Alter")
+        add("occlude", every=True, show_label=False)
         with gr.Row(elem_classes="tight"):
             add("style", visible=False, min_width=120, scale=2)
             shuffle = gr.Button("Shuffle", size="md", min_width=90, scale=1, elem_id="shuffle", visible=False)
-        add("gallery", offered=gallery_choices(engine))
-        keep_fresh(made["gallery"], engine, quick)
-        own = bring_your_own(engine, made["gallery"], quick)
+        part("Method")
         preset = gr.Radio(pairs({word: one.title for word, one in PRESETS.items()}), value=RECOMMENDED,
-                          label="Settings", info=PRESETS[RECOMMENDED].note, elem_id="preset")
-        add("backbone")
-        add("stage2", every=True, offered=rerankings(engine.info(engine.settings.backbone)))
+                          label="Settings", show_label=False, info=PRESETS[RECOMMENDED].note, elem_id="preset")
+        with gr.Accordion("Gallery", open=False, elem_id="people"):
+            add("gallery", offered=gallery_choices(engine), show_label=False)
+            keep_fresh(made["gallery"], engine, quick)
+        own = bring_your_own(engine, made["gallery"], quick)
         with gr.Accordion("Method settings", open=False, elem_id="settings"):
+            add("backbone")
+            add("stage2", every=True, offered=rerankings(engine.info(engine.settings.backbone)))
             for word in settings_order(choices):
                 add(word, **({"offered": grids_of(engine.info(engine.settings.backbone))} if word == "grid" else {}))
-        with gr.Row(elem_classes="tight"):
+        with gr.Row(elem_classes="tight go"):
             go = gr.Button("Identify", variant="primary", min_width=120, scale=2, elem_id="go")
             stop = gr.Button("Stop", min_width=80, scale=1, elem_id="stop")
         return cls(photo, strip, example, face, shuffle, preset, own, go, stop, {word: made[word] for word in choices})

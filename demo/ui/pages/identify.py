@@ -26,6 +26,7 @@ from demo.ui.choices import (
     beside,
     display_of,
     face_field,
+    face_from_link,
     filled,
     identify_choices,
     in_order,
@@ -38,11 +39,12 @@ from demo.ui.choices import (
     standard,
     values_from_link,
 )
-from demo.ui.components import Board, Inspector
+from demo.ui.components import Board, Drawer, Inspector
 from demo.ui.endpoint import endpoint
 from demo.ui.engine import Engine
 from demo.ui.pages.downloads import IDENTIFICATION, DownloadRow, figure_png
 from demo.ui.pages.form import Form, preset_shown, shown_choices, strip_value
+from demo.ui.pages.galleries import LINE
 from demo.ui.pages.results import shipped_results
 from demo.ui.parameters import event_value, photo_field
 from demo.ui.problems import for_visitors
@@ -73,9 +75,10 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
     """Layout and wiring, inside ``gr.Blocks``."""
     does = IdentifyHandlers(engine)
     with gr.Row(equal_height=False):
-        with gr.Column(scale=0, min_width=330, elem_classes="inputs"):
+        with gr.Column(scale=0, min_width=300, elem_classes="inputs", elem_id="form"):
             form = Form.lay_out(engine, does.choices, QUICK)
         with gr.Column(scale=1, min_width=330):
+            Drawer("Photo and settings", elem_id="drawer", label="Form")
             shown = Board(elem_id="board", label="Result")
             inspector = Inspector(elem_id="inspector", label="Inspector")
             downloads = DownloadRow(IDENTIFICATION, "identification")
@@ -83,10 +86,10 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
                 details = gr.Markdown(elem_id="details")
                 command = gr.Code(language="shell", label="The same answer on the command line",
                                   interactive=False, lines=1, wrap_lines=True)
-    result = gr.State(time_to_live=1800)
+    result, unindexed, ready = gr.State(time_to_live=1800), gr.State(), gr.State()
 
     run = {"fn": does.run, "inputs": [form.photo, form.example, form.face, result, *form.components],
-           "outputs": [shown, inspector, downloads.row, details, command, result], "concurrency_id": HEAVY,
+           "outputs": [shown, inspector, downloads.row, details, command, result, unindexed], "concurrency_id": HEAVY,
            "concurrency_limit": engine.settings.jobs, "api_visibility": "private", "show_progress": "minimal",
            "show_progress_on": [shown], "trigger_mode": "always_last"}
     form.wire_choices(engine, QUICK)
@@ -107,8 +110,11 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
     ]
     if form.own is not None:
         started.append(form.own.success(**run))
+    started += [ready.change(**run), unindexed.change(
+        does.index, unindexed, [*run["outputs"][:-1], ready], concurrency_id=LINE, concurrency_limit=1,
+        api_visibility="private", show_progress_on=[shown])]
     gr.on(form.triggers, does.preset, form.components, form.preset, **QUICK)
-    form.stop.click(None, cancels=started, **QUICK,
+    form.stop.click(does.stop, cancels=started, **QUICK,
                     js="() => document.dispatchEvent(new CustomEvent('board-stopping'))")
     shown.inspect(does.inspect, result, inspector, concurrency_id="inspect", concurrency_limit=4,
                   show_progress="hidden", api_visibility="private")
@@ -132,6 +138,7 @@ class IdentifyHandlers:
         self.choices = identify_choices(engine)
         self.standard = standard(self.choices)
         self.gain = gained(shipped_results())
+        self._stopped: set[str | None] = set()
         fields = {one.word: one for one in (_PHOTO, *(choice.field for choice in self.choices.values()), face_field(),
                                             _TOP, _PRESET)}
         self.parameters = [fields[word] for word in in_order(list(fields), _ORDER)]
@@ -159,27 +166,52 @@ class IdentifyHandlers:
         values = filled(self.choices, choices)
         asked = photo, example, face, tuple(values.values())
         if shown is not None and shown.asked == asked:
-            return (gr.skip(),) * 6
+            return (gr.skip(),) * 7
         if photo is None:
-            return _problem({"error": "Choose an example or add a photo."})
+            return *_problem({"error": "Choose an example or add a photo."}), gr.skip()
         known = EXAMPLES.get(example)
         try:
+            if not self.engine.opens(values["gallery"], values["backbone"]):
+                return *(gr.skip(),) * 6, (values["gallery"], values["backbone"], secrets.token_hex(4))
             result = self.compute(photo, values, face, known.truth if known and not face else None, progress)
             result.asked = asked
             value: dict[str, Any] = board_value(result)
-            value["link"] = link_of(self.choices, values, self.standard, example)
+            value["link"] = link_of(self.choices, values, self.standard, example, face)
             first = inspector_value(result, value["selected"])
         except DemoError as error:
             shown = getattr(error, "photo", None)  # of a face that was lost, the altered photo
             settings = self.engine.settings
             text = for_visitors(error, settings)
-            return _problem(_told(text, photo if shown is None else shown, settings.limits))
+            return *_problem(_told(text, photo if shown is None else shown, settings.limits)), gr.skip()
         except Exception:
             code = secrets.token_hex(3)
             log.exception("identification failed, code %s", code)
-            return _problem({"error": f"Something went wrong on our side (code {code}). Please try another photo."})
+            text = f"Something went wrong on our side (code {code}). Please try another photo."
+            return *_problem({"error": text}), gr.skip()
         command = "\n".join(reproduce(run, f"galleries/{values['gallery']}") for run in (result.found, *result.further))
-        return value, first, gr.Row(visible=True), details_text(result), command, result
+        return value, first, gr.Row(visible=True), details_text(result), command, result, gr.skip()
+
+    def index(self, unindexed: tuple[str, str, str], request: gr.Request, progress=gr.Progress()):  # noqa: B008
+        """Index a gallery that was asked for and is not indexed for its backbone yet, in a line of its own that makes
+        way for answers. unindexed: gallery, backbone, and what tells one asking from the next."""
+        gallery, backbone, asked = unindexed
+        self._stopped.discard(request.session_hash)
+
+        def tell(done: int, total: int, path: str) -> None:
+            if request.session_hash in self._stopped:
+                raise DemoError("Stopped. What was indexed so far is kept.")
+            self.engine.give_way()
+            progress((done, total), desc=f"Indexing {gallery}", unit="photos")
+
+        try:
+            self.engine.identifier(gallery, backbone, tell)
+        except DemoError as error:
+            return *_problem({"error": for_visitors(error, self.engine.settings)}), gr.skip()
+        return *(gr.skip(),) * 6, asked
+
+    def stop(self, request: gr.Request) -> None:
+        """Stop this visitor's indexing at the next photo."""
+        self._stopped.add(request.session_hash)
 
     def own_photo(self, example: str, occlude: str):
         """A photo was added: the form forgets the example, and how that was altered; what was chosen stays."""
@@ -196,7 +228,8 @@ class IdentifyHandlers:
         """A visitor arrives: the view the link asks for, or the first example."""
         query = dict(request.query_params) if request else {}
         example = EXAMPLES.get(query.get("example", FIRST), EXAMPLES[FIRST])
-        photo, name, face, strip, *_ = _example(example)
+        photo, name, _, strip, *_ = _example(example)
+        face = face_from_link(query)
         start = self.standard | {"occlude": example.occlusion or UNSET, "seed": example.seed}
         start |= {"style": example.style} if example.style else {}
         values = values_from_link(self.choices, query, start)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from demo.explain import Pair, patch_grid, shared_scale
-from demo.figures import altered_label, pair_of, pictured_by, slot_of
+from demo.figures import altered_label, pair_of, slot_of
 from demo.identify import Identification, Identifier, Match
 from demo.methods import METHODS, rerank
 from demo.query import Query
@@ -105,34 +105,23 @@ def board_value(result: Result) -> dict:
     grid = explained_grid(result)
     shown = set(result.shown_rows)
     measured = {row for matches in result.stages.values() for row in matches}
-    pictured = pictured_by(found)
     candidates = []
     for match in found.stage1:
         if match.row not in shown and match.row not in measured:
             continue
         visible = match.row in shown
-        ranked = result.stages.get(found.matching.method, {}).get(match.row)
-        picture = None
-        if pictured and visible and ranked:
-            thumbnail = pictured.thumbnail(result.pair(ranked))
-            picture = None if thumbnail is None else {
-                "src": picture_url(thumbnail),
-                "alt": f"{pictured.title} picture: {pictured.thumbnail_alt.format(name=match.identity)}"}
         candidates.append({
             "row": match.row, "name": match.identity, "path": match.path, "rank": match.rank, "first": match.cosine,
             "second": {stage: matches[match.row].patch for stage, matches in result.stages.items()
                        if match.row in matches},
             "correct": None if found.truth is None else match.identity == found.truth,
             "thumb": _jpeg(result.crop(match.row)) if visible else None,
-            "picture": picture,
         })
     height, width = found.query.crop.shape[:2]
     return {
         "result": result.token, "top": min(TOP, len(found.stage1)), "grid": list(grid), "crop": [width, height],
         "stages": [{"name": word, "title": METHODS[word].short, "alpha": run.matching.alpha}
                    for word, run in result.runs.items()],
-        "pictured": pictured and {"stage": found.matching.method, "title": pictured.title,
-                                  "note": pictured.thumbnail_note},
         "query": {**query_pictures(found.query), "crop": _jpeg(patch_grid(found.query.crop, grid, height=300))},
         "sentence": headline(found), "verdict": verdict(result),
         "candidates": candidates, "selected": found.ranking[0].row,
