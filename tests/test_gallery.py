@@ -190,13 +190,66 @@ class TestArchive:
     def test_photos_come_out_and_the_rest_is_skipped_with_reasons(self, tmp_path):
         archive = self.make(tmp_path, {
             "set/ann/1.jpg": b"a", "set/bob/2.PNG": b"b", "set/readme.txt": b"c", "loose.jpg": b"d",
-            "__MACOSX/ann/1.jpg": b"e", "../../evil/3.jpg": b"f", "other/ann/1.jpg": b"g",
+            "__MACOSX/ann/1.jpg": b"e", "../../evil/3.jpg": b"f", "/etc/3.jpg": b"f", "set/ann\\1.jpg": b"g",
+            "set/bob/@eaDir/2.PNG/SYNOPHOTO_THUMB_M.jpg": b"t", "set/cleo/.thumbnails/1.jpg": b"t",
         })
         done = unpack_archive(archive, tmp_path / "g", **self.LIMITS)
-        assert (done.photos, done.people) == (3, 3)
-        assert sorted(p.relative_to(tmp_path / "g").as_posix() for p in (tmp_path / "g").rglob("*.*")) == [
-            "ann/1.jpg", "bob/2.PNG", "evil/3.jpg"]  # the dots of "../.." lead nowhere
-        assert len(done.skipped) == 4
+        assert (done.photos, done.people) == (2, 2)
+        assert self.files(tmp_path / "g") == ["ann/1.jpg", "bob/2.PNG"]
+        assert len(done.skipped) == 8
+        assert [p.name for p in tmp_path.iterdir() if p.is_dir()] == ["g"]
+
+    def files(self, folder):
+        return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.*"))
+
+    @pytest.mark.parametrize(("names", "people"), [
+        (["fam/alice/2020/a.jpg", "fam/alice/2021/b.jpg", "fam/bob/2020/c.jpg"], ["alice", "bob"]),
+        (["alice/holiday/a.jpg", "alice/work/b.jpg", "bob/c.jpg"], ["alice", "bob"]),
+        (["alice/2020/a.jpg", "alice/2021-07/b.jpg"], ["alice"]),
+        (["alice/a.jpg", "alice/best/b.jpg"], ["alice"]),
+        (["a/b/train/ann/1.jpg", "a/b/test/ben/1.jpg"], ["ann", "ben"]),
+        (["lfw/lfw/Ann_Lee/1.jpg", "lfw/lfw/Ben_Wu/1.jpg"], ["Ann_Lee", "Ben_Wu"]),
+        (["set/0001/1.jpg", "set/0002/1.jpg"], ["0001", "0002"]),
+        (["alice./1.jpg", "CON/2.jpg"], ["CON_", "alice"]),
+    ])
+    def test_people_are_those_of_the_same_tree_as_a_folder(self, tmp_path, names, people):
+        done = unpack_archive(self.make(tmp_path, {name: name.encode() for name in names}), tmp_path / "g",
+                              **self.LIMITS)
+        assert sorted({photo.identity for photo in list_photos(tmp_path / "g")}) == people
+        assert done.people == len(people) and done.photos == len(names) == len(list_photos(tmp_path / "g"))
+
+    def test_long_names_are_cut_and_stay_apart(self, tmp_path):
+        names = ["é" * 300 + "/" + "x" * 300 + "1.jpg", "é" * 300 + "/" + "x" * 300 + "2.JPG",
+                 "ben/" + "/".join("deep" for _ in range(900)) + "/3.jpg"]
+        done = unpack_archive(self.make(tmp_path, {name: name.encode() for name in names}), tmp_path / "g",
+                              **self.LIMITS)
+        assert (done.photos, done.people) == (3, 2)
+        assert {photo.file.read_bytes() for photo in list_photos(tmp_path / "g")} == {name.encode() for name in names}
+
+    @pytest.mark.parametrize(("name", "code"), [
+        ("山田太郎/写真1.jpg", "cp932"), ("さくら/01.jpg", "cp932"), ("王小明/1.jpg", "gb18030"),
+        ("Zoë Müller/1.jpg", "utf-8"), ("Jürgen Groß/é.jpg", "cp437"), ("Jörg/ä.jpg", "cp437"),
+    ])
+    def test_names_in_the_code_page_of_a_country(self, tmp_path, name, code):
+        wanted = name.encode(code)
+        ascii_name = "".join("/" if byte == ord("/") else "a" for byte in wanted[:-4]) + ".jpg"
+        archive = self.make(tmp_path, {ascii_name: b"x"})
+        archive.write_bytes(archive.read_bytes().replace(ascii_name.encode(), wanted))
+        unpack_archive(archive, tmp_path / "g", **self.LIMITS)
+        assert self.files(tmp_path / "g") == [name]
+
+    def test_damage_of_any_kind_is_told_in_one_sentence(self, tmp_path):
+        rng = np.random.default_rng(5)
+        whole = self.make(tmp_path, {f"ann/{n}.jpg": rng.bytes(50) + bytes(300) for n in range(4)}).read_bytes()
+        for number in range(300):
+            data = bytearray(whole)
+            for _ in range(rng.integers(1, 6)):
+                data[rng.integers(len(data))] = rng.integers(256)
+            (tmp_path / "photos.zip").write_bytes(data[:rng.integers(10, len(data))] if number % 4 == 0 else data)
+            try:
+                unpack_archive(tmp_path / "photos.zip", tmp_path / f"g{number}", **self.LIMITS)
+            except BadGallery as error:
+                assert str(error).count(". ") == 0 and not (tmp_path / f"g{number}").exists()
 
     @pytest.mark.parametrize(("files", "words"), [
         ({"ann/1.txt": b"x"}, "no photos"), ({"ann/1.jpg": b"0" * 11_000_000}, "unpacks to more"),

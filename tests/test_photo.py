@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
+from importlib import import_module
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from demo.errors import BadPhoto
 from demo.faces import Limits, load_photo
+from demo.faces.photo import formats
 
 
 def scene(height: int = 40, width: int = 60) -> np.ndarray:
@@ -241,3 +244,49 @@ def test_damage_of_any_kind_is_told_in_one_sentence():
                 assert str(error).endswith(".") and "\n" not in str(error)
             else:
                 assert loaded.dtype == np.uint8 and loaded.ndim == 3
+
+
+def test_a_png_with_megabytes_of_text_is_read():
+    picture, told, file = Image.fromarray(scene()), PngImagePlugin.PngInfo(), io.BytesIO()
+    told.add_text("prompt", "a" * 2_000_000, zip=True)
+    told.add_text("workflow", "b" * 2_000_000)
+    picture.save(file, "PNG", pnginfo=told, icc_profile=bytes(2_000_000))
+    np.testing.assert_array_equal(load_photo(file.getvalue()), scene())
+
+
+@pytest.mark.skipif("AVIF" not in formats(), reason="this Pillow was built without AVIF")
+def test_avif():
+    file = io.BytesIO()
+    Image.fromarray(scene()).resize((320, 240)).save(file, "AVIF", quality=90)
+    assert load_photo(file.getvalue()).shape == (240, 320, 3)
+
+
+def test_heic_is_read_or_its_kind_is_told():
+    """The first bytes of a HEIC photo; whole ones are read where pillow-heif is installed."""
+    head = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
+    told = "readable" if "HEIF" in formats() else "is HEIC, which cannot be read here: save it as JPEG"
+    with pytest.raises(BadPhoto, match=told):
+        load_photo(head)
+    if "HEIF" in formats():
+        pillow_heif, file = import_module("pillow_heif"), io.BytesIO()
+        pillow_heif.from_pillow(Image.fromarray(scene()).resize((320, 240))).save(file)
+        assert load_photo(file.getvalue()).shape == (240, 320, 3)
+
+
+@pytest.mark.parametrize(("source", "told"), [
+    ("https://example.org/a.jpg", "is an address"), ("data:image/png;base64,iVBORw0KGgo=", "is text in base64"),
+    ("iVBORw0KGgo" * 100, "is text in base64"), ("/dev/zero", "is not a file"),
+])
+def test_what_is_no_path_is_told_by_what_it_is(source, told):
+    with pytest.raises(BadPhoto, match=told):
+        load_photo(source)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
+def test_only_regular_files_are_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nothing")
+    for file in tmp_path.iterdir():
+        with pytest.raises(BadPhoto):
+            load_photo(file)

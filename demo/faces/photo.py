@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from demo.errors import BadPhoto
 
-#: Decoders that may run; every other plugin of Pillow stays shut.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+#: Brands in the first bytes of the kinds of photos that phones write, which not every installation can read.
+_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC",
+           b"hevc": "HEIC", b"mif1": "HEIC", b"msf1": "HEIC"}
+#: Chunks of a PNG that hold text and profiles, of any length: nothing that a face is found by.
+_PNG, _PNG_TEXT = b"\x89PNG\r\n\x1a\n", frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})
 MIN_SIDE = 16
 MEGABYTE = 1 << 20
 
@@ -44,11 +50,31 @@ class Limits:
             raise BadPhoto(f"{name} is {width} x {height} pixels, and at least {MIN_SIDE} x {MIN_SIDE} are needed.")
 
 
+@cache
+def formats() -> tuple[str, ...]:
+    """Decoders that may run, by Pillow's names; every other plugin of Pillow stays shut. AVIF where Pillow was built
+    with it, HEIF where the package pillow-heif is installed."""
+    found = ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"]
+    if features.check("avif"):
+        found.append("AVIF")
+    with suppress(ImportError):
+        import_module("pillow_heif").register_heif_opener(thumbnails=False)
+        found.append("HEIF")
+    return tuple(found)
+
+
+def readable_kinds() -> str:
+    """The kinds of photos that can be read, for a sentence."""
+    named = {"WEBP": "WebP", "HEIF": "HEIC"}
+    *most, last = [named.get(one, one) for one in formats()]
+    return f"{', '.join(most)} or {last}"
+
+
 def load_photo(source, limits: Limits = Limits()) -> np.ndarray:
     """Decode a photo into uint8 (H, W, 3) RGB, upright by its EXIF orientation.
 
     source: path, bytes, binary file object, PIL image or numpy array ((H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4)
-    RGBA; uint8, uint16 or float in 0..1). JPEG, PNG, WebP, BMP, TIFF and GIF; of several frames the first.
+    RGBA; uint8, uint16 or float in 0..1). The kinds are those of ``formats``; of several frames the first.
     Transparency is laid over white, 16-bit grey is scaled to 8. Bytes and pixels are held against ``limits`` before
     any pixel is decoded.
 
@@ -73,6 +99,8 @@ def load_photo(source, limits: Limits = Limits()) -> np.ndarray:
 
 
 def _read_path(source, limits: Limits) -> tuple[str, bytes]:
+    if isinstance(source, str) and (kind := _no_path(source)):
+        raise BadPhoto(f"The photo is {kind}, and a path of a file is needed: save the photo first.")
     try:
         path = Path(os.fsdecode(source))
         name = path.name or str(path)
@@ -88,6 +116,15 @@ def _read_path(source, limits: Limits) -> tuple[str, bytes]:
         raise
     except (OSError, ValueError):
         raise BadPhoto("The photo's path cannot be read; check the name and the permissions.") from None
+
+
+def _no_path(text: str) -> str | None:
+    """What people write in place of a path, or None."""
+    start = text[:20].lstrip().lower()
+    if start.startswith(("http://", "https://", "ftp://", "file://")):
+        return "an address"
+    long_word = len(text) > 500 and not any(letter.isspace() for letter in text[:500])
+    return "text in base64" if start.startswith("data:") or long_word else None
 
 
 def _read_file(file, limits: Limits) -> tuple[str, bytes]:
@@ -106,13 +143,30 @@ def _read_file(file, limits: Limits) -> tuple[str, bytes]:
 
 def _open(data: bytes, name: str, limits: Limits) -> np.ndarray:
     try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        picture = Image.open(io.BytesIO(_without_text(data)), formats=formats())
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadPhoto(f"{name} unpacks to far more than the limit of {limits.megapixels:g} megapixels.") from None
     except Exception:  # damaged headers make Pillow's plugins raise nearly any type
-        raise BadPhoto(f"{name} is not a readable JPEG, PNG, WebP, BMP, TIFF or GIF photo.") from None
+        kind = _BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
+        if kind and {"HEIC": "HEIF"}.get(kind, kind) not in formats():
+            missing = "install the package pillow-heif" if kind == "HEIC" else "use a Pillow that was built with it"
+            raise BadPhoto(f"{name} is {kind}, which cannot be read here: save it as JPEG, or {missing}.") from None
+        raise BadPhoto(f"{name} is not a readable {readable_kinds()} photo.") from None
     with picture:
         return _decode(picture, name, limits)
+
+
+def _without_text(data: bytes) -> bytes:
+    """A PNG without its text and colour profile, over whose length Pillow would refuse it; other bytes as they are."""
+    if not data.startswith(_PNG):
+        return data
+    kept, at = [_PNG], len(_PNG)
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(data[at:at + 4], "big")
+        if data[at + 4:at + 8] not in _PNG_TEXT:
+            kept.append(data[at:end])
+        at = end
+    return b"".join([*kept, data[at:]])
 
 
 def _decode(picture: Image.Image, name: str, limits: Limits) -> np.ndarray:
