@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 
+from demo.errors import DemoError
 from demo.study import Answer, Pair, Render, Stimuli, Store, StudyConfig, StudySession
 from demo.study.design.cells import ATTENTION, TRAINING, same_counts
 
@@ -57,6 +59,17 @@ def small_store(folder: Path, config: StudyConfig = SMALL, *, mode: str = "live"
     return store
 
 
+class Page(StudySession):
+    """A session that tells of an onset before every answer, as a participant's page does."""
+
+    def answer(self, token: str, epoch: int, answer: Answer) -> dict:
+        with suppress(DemoError):
+            view = self.view(token, epoch)
+            if (view.get("idx"), view.get("step")) == (answer.idx, answer.step):
+                self.onset(token, epoch, answer.idx, answer.step, 1.0)
+        return super().answer(token, epoch, answer)
+
+
 def enrol(session: StudySession, **options):
     return session.enrol(consented=True, of_age=True, **options)
 
@@ -66,7 +79,7 @@ def walk(session: StudySession, ticket, until: int = 10_000) -> dict:
     view = ticket.view
     while view["screen"] in ("trial", "instructions", "rest", "ready") and view.get("idx", 0) < until:
         if view["screen"] == "trial":
-            session.onset(ticket.token, ticket.epoch, view["idx"], view["step"])
+            session.onset(ticket.token, ticket.epoch, view["idx"], view["step"], 1.0)
             view = session.answer(ticket.token, ticket.epoch, reply(ticket, view))["view"]
         else:
             view = session.proceed(ticket.token, ticket.epoch, view["gate"])

@@ -20,7 +20,7 @@ from demo.study.design.config import StudyConfig
 from demo.study.records.checks import verify
 from demo.ui.app import launch_options
 from demo.ui.study.api import browser_family
-from demo.ui.study.door import TRIES, WINDOW, Door, TooManyTries, WrongPassword
+from demo.ui.study.door import PAUSE, TRIES, TRIES_OF_ALL, Door, TooManyTries, WrongPassword
 from demo.ui.study.legends import LATER
 from demo.ui.study.plain import markdown
 
@@ -50,6 +50,9 @@ def rows(study, query, *values):
 
 
 def post(client, action, **body):
+    if action == "answer":  # a page has told of the onset before; told twice, it counts once
+        where = {name: body[name] for name in ("token", "epoch", "idx", "step")}
+        client.post("/study/api/onset", json={**where, "perf_ms": 100.0})
     return client.post(f"/study/api/{action}", json=body)
 
 
@@ -174,8 +177,9 @@ def test_an_older_tab_is_told_and_cannot_answer(client, study):
 
 
 @pytest.mark.parametrize("body", [
-    b"", b"\xff\xfe", b"[" * 9000, b'{"token": "\\ud800"}', b'{"token": {"path": "/etc/passwd"}}', b'{"token": ["a"]}',
-    b'{"token": "a", "epoch": NaN}', b'{"token": "a", "epoch": ' + b"9" * 6000 + b"}"], ids=range(8))
+    b"", b"\xff\xfe", b"[" * 9000, b'{"a":' * 3900, b'{"token": "\\ud800"}',
+    b'{"token": {"path": "/etc/passwd"}}', b'{"token": ["a"]}',
+    b'{"token": "a", "epoch": NaN}', b'{"token": "a", "epoch": ' + b"9" * 6000 + b"}"], ids=range(9))
 def test_what_cannot_be_read_is_refused_in_a_sentence(client, body):
     for action in ("enrol", "proceed", "onset", "answer", "report"):
         answer = client.post(f"/study/api/{action}", content=body, headers={"content-type": "application/json"})
@@ -232,8 +236,11 @@ def test_what_cannot_be_saved_is_said_and_does_not_advance(client, study, monkey
 
 
 @pytest.mark.parametrize("body", [
-    {"choice": "maybe"}, {"nonce": ""}, {"rt_ms": -1}, {"rt_ms": "fast"}, {"confidence": 9}, {"idx": 10**30},
-    {"input": "telepathy"}, {"choice": None}, {"idx": 3}, {"step": 2}, {"epoch": -1}, {"hidden_count": 10**20}])
+    {"choice": "maybe"}, {"nonce": ""},
+    {"rt_ms": -1}, {"rt_ms": "fast"}, {"confidence": 9}, {"idx": 10**30},
+    {"rt_ms": 1e300}, {"visible_ms": 1e10},
+    {"submit_perf_ms": 1e300}, {"input": "telepathy"},
+    {"choice": None}, {"idx": 3}, {"step": 2}, {"epoch": -1}, {"hidden_count": 10**20}])
 def test_what_no_page_of_ours_sends_gets_one_sentence(client, study, body):
     ticket = enrol(client)
     view = forward(client, ticket, ticket["view"])
@@ -241,6 +248,14 @@ def test_what_no_page_of_ours_sends_gets_one_sentence(client, study, body):
                    {**reply(ticket, view), **body})
     assert refused.status_code == 400 and set(refused.json()) == {"code", "error"}
     assert refused.json()["error"].count(".") == 1 and rows(study, "SELECT count(*) FROM response") == [(0,)]
+
+
+def test_an_answer_to_a_pair_that_was_never_shown_is_refused(client, study):
+    ticket = enrol(client)
+    view = forward(client, ticket, ticket["view"])
+    refused = client.post("/study/api/answer", json=reply(ticket, view))
+    assert refused.status_code == 400 and "not on the screen" in refused.json()["error"]
+    assert rows(study, "SELECT count(*) FROM response") == [(0,)]
 
 
 def test_bodies_that_are_no_json_or_too_long_are_refused(client):
@@ -364,27 +379,70 @@ def test_every_change_needs_the_forms_token_from_this_site(client, study):
     assert client.get("/operator/setup").status_code == 403
 
 
-def test_wrong_passwords_are_limited_for_everybody_but_only_for_a_while():
+def wrong(door, address, known="") -> None:
+    with pytest.raises(WrongPassword):
+        door.enter("wrong", address, known)
+
+
+def test_wrong_passwords_slow_tries_down_and_shut_nobody_out():
+    """As an attacker on the same address (one proxy for all), or on a thousand: the right password gets in."""
     clock = [0.0]
     door = Door("right", clock=lambda: clock[0])
+    first = door.enter("right", "proxy")
+    known = door.remember()
     for _ in range(TRIES):
-        with pytest.raises(WrongPassword):
-            door.enter("wrong", "a")
+        wrong(door, "proxy")
     with pytest.raises(TooManyTries) as refused:
-        door.enter("right", "a")
-    assert refused.value.wait <= WINDOW + 1
-    assert door.visit(door.enter("right", "b")) is not None
-    clock[0] += WINDOW + 1
-    key = door.enter("right", "a")
+        door.enter("right", "proxy")
+    assert 0 < refused.value.wait <= PAUSE + 1
+    assert door.visit(door.enter("right", "proxy", known)) is not None  # this browser has been in before
+    assert door.visit(door.enter("right", "elsewhere")) is not None
+    clock[0] += PAUSE
+    assert door.visit(door.enter("right", "proxy")) is not None  # five wrong ones, and two seconds later
+    for number in range(TRIES_OF_ALL - TRIES):
+        clock[0] += PAUSE / TRIES_OF_ALL
+        wrong(door, f"many {number}")
+    with pytest.raises(TooManyTries):
+        door.enter("wrong", "one more")
+    assert door.visit(door.enter("right", "anywhere", known)) is not None
+    clock[0] += PAUSE
+    assert door.visit(door.enter("right", "one more")) is not None
+    tried = sum(1 for _ in range(600) if not _refused(door, clock))
+    assert tried <= 60 / PAUSE + 1, "a minute of tries from one address"
+    for _ in range(TRIES):
+        wrong(door, "x", known)
+    with pytest.raises(TooManyTries):
+        door.enter("right", "x", known)  # a stolen mark is slowed down as well
+    assert Door("other")._recognises(known) is False and not door._recognises("made.up")
     clock[0] += 13 * 3600
-    assert door.visit(key) is None
+    assert door.visit(first) is None
 
 
-def test_too_many_tries_are_answered_with_how_long_to_wait(client):
+def _refused(door, clock) -> bool:
+    clock[0] += 0.1
+    try:
+        door.enter("guess", "attacker")
+    except TooManyTries:
+        return True
+    except WrongPassword:
+        return len(door._wrong) < TRIES
+    return False
+
+
+def test_tries_after_wrong_ones_are_told_how_long_to_wait(client):
     for _ in range(TRIES):
         client.post("/operator/enter", data={"password": "no"})
     answer = client.post("/operator/enter", data={"password": PASSWORD})
-    assert answer.status_code == 429 and int(answer.headers["retry-after"]) > 0
+    assert answer.status_code == 429 and 0 < int(answer.headers["retry-after"]) <= PAUSE + 1
+
+
+def test_a_known_browser_is_let_in_whatever_others_try(client):
+    sign_in(client)
+    client.cookies.delete("operator")
+    others = {"cookie": "operator-known=x"}
+    for _ in range(TRIES + 2):
+        client.post("/operator/enter", data={"password": "no"}, headers=others)
+    assert client.post("/operator/enter", data={"password": PASSWORD}, follow_redirects=False).status_code == 303
 
 
 def test_the_operator_watches_and_decides(client, study):

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from studies import SECRET, SMALL, enrol, fake_stimuli, reply, small_store, walk
+from studies import SECRET, SMALL, Page, enrol, fake_stimuli, reply, small_store, walk
 
 from demo.errors import BadStudy, NotSaved, StaleTab, UnknownParticipant
 from demo.study import Device, StudyConfig, StudySession
@@ -44,7 +44,7 @@ def store(tmp_path, clock):
 
 @pytest.fixture
 def session(store):
-    return StudySession(store)
+    return Page(store)
 
 
 def rows(store, query, *values):
@@ -230,7 +230,7 @@ def test_a_refresh_resumes_at_the_first_unanswered_trial(store, session):
     again = session.load(ticket.token)
     assert again.epoch == ticket.epoch + 1 and again.view["idx"] == 6 and again.view["faces"] == view["faces"]
     assert session.onset(again.token, again.epoch, 6) == 2
-    session.answer(again.token, again.epoch, reply(again, again.view))
+    StudySession.answer(session, again.token, again.epoch, reply(again, again.view))
     assert rows(store, "SELECT n_onsets, flag_resumed FROM response WHERE idx = 6") == [(2, 1)]
 
 
@@ -239,7 +239,7 @@ def test_an_onset_that_the_network_repeats_counts_once(store, session):
     view = walk(session, ticket, until=6)
     counts = [session.onset(ticket.token, ticket.epoch, 6, perf_ms=perf_ms) for perf_ms in (10.5, 10.5, 99.0)]
     assert counts == [1, 1, 2]
-    session.answer(ticket.token, ticket.epoch, reply(ticket, view))
+    StudySession.answer(session, ticket.token, ticket.epoch, reply(ticket, view))
     assert rows(store, "SELECT n_onsets FROM response WHERE idx = 6") == [(2,)]
 
 
@@ -374,7 +374,7 @@ def test_preview_and_live_participants_are_counted_apart(tmp_path):
 def test_two_steps_keep_the_answer_before_the_explanation(tmp_path):
     config = replace(SMALL, two_step=True, conditions=("cnn_cc", "none"), training_pairs=0, max_seconds=20.0)
     store = small_store(tmp_path, config)
-    session = StudySession(store)
+    session = Page(store)
     ticket = enrol(session)
     view = walk(session, ticket, until=0)
     while view["screen"] != "trial" or view["steps"] == 1:

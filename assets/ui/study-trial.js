@@ -73,11 +73,22 @@ class Trial {
       pictures.forEach((picture, at) => slots[at].firstChild.replaceChildren(picture));
       this.clock = { onset: performance.now(), hidden: 0, since: null, count: 0 };
       for (const button of this.choices) button.disabled = false;
-      this.noted = call("onset", { ...this.session(), idx: view.idx, step: view.step, perf_ms: this.clock.onset })
-        .catch((problem) => { if (["stale", "unknown"].includes(problem.code)) this.lost(problem); });
+      this.note(turn);
       if (view.max_seconds) this.countDown(turn);
       this.coming = view.preload.map((name) => Object.assign(new Image(), { src: `study/pictures/${name}` }));
     });
+  }
+
+  // The server takes no answer to a pair that it does not know to be on the screen.
+  note(turn) {
+    const { view, clock } = this;
+    this.noted = persist("onset", { ...this.session(), idx: view.idx, step: view.step, perf_ms: clock.onset }).then(
+      () => true,
+      (problem) => {
+        if (turn === this.turn && ["stale", "unknown"].includes(problem.code)) this.lost(problem);
+        return false;
+      });
+    return this.noted;
   }
 
   countDown(turn) {
@@ -147,13 +158,13 @@ class Trial {
     if (this.sent) return;
     this.sent = { ...this.session(), ...this.answer, confidence, submit_perf_ms: performance.now() };
     for (const button of this.below.querySelectorAll("button")) button.disabled = true;
-    await Promise.race([this.noted, wait(3000)]); // the server shall know of the onset first
     await this.deliver(this.turn);
   }
 
   async deliver(turn) {
     const slow = setTimeout(() => turn === this.turn && this.told(el("p", { class: "hint", role: "status" }, "Saving …")), 1500);
     try {
+      if (!(await this.noted) && !(await this.note(turn))) throw new Problem("network", OFFLINE);
       const saved = await persist("answer", this.sent);
       if (turn !== this.turn) return;
       if (!saved.feedback) return this.after(saved.view);

@@ -56,6 +56,7 @@ def add(commands) -> None:
             action.add_argument("--mode", default="live", choices=MODES[:-1], help="default live")
         elif word in ("export", "backup"):
             action.add_argument("out", type=Path, metavar="OUT.zip" if word == "export" else "OUT.sqlite3")
+            action.add_argument("--force", action="store_true", help="replace a file that is there")
         elif word == "summary":
             action.add_argument("--peek", action="store_true", help="tests before the planned participants are there")
             action.add_argument("--preview", action="store_true", help="analyse preview and pilot too")
@@ -128,7 +129,8 @@ def _existing(parsed) -> Store:
 def _export(parsed) -> None:
     store = _existing(parsed)
     planned = _planned(store)
-    print(f"Written: {export(store, parsed.out, lambda rows: summarise(list(rows), planned_n=planned))}")
+    written = export(store, parsed.out, lambda rows: summarise(list(rows), planned_n=planned), force=parsed.force)
+    print(f"Written: {written}")
 
 
 def _summary(parsed) -> None:
@@ -152,7 +154,7 @@ def _verify(parsed) -> int:
 
 
 def _backup(parsed) -> None:
-    print(f"Written: {_existing(parsed).backup(parsed.out)}")
+    print(f"Written: {_existing(parsed).backup(parsed.out, force=parsed.force)}")
 
 
 def _simulate(parsed) -> None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import random
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import lru_cache
+from itertools import groupby, product
 from typing import NamedTuple
 
 from demo.errors import BadStudy
@@ -22,7 +24,6 @@ from demo.study.design.config import StudyConfig
 TRAINING, ATTENTION = "T", "X"
 #: No more equal right answers in a row than this.
 LONGEST_RUN = 3
-_TRIES = 10_000
 
 
 class Cell(NamedTuple):
@@ -125,10 +126,22 @@ def check_sets(config: StudyConfig, sets: Mapping[str, Sequence[str]], same: Map
             raise BadStudy(f"The study needs {count} {what}, and its stimuli hold {found}: change the configuration or "
                            "make the stimuli again.")
     for name in config.set_names:
-        own = sum(same[pair] for pair in sets[name])
-        if max(own, config.pairs_per_set - own) > LONGEST_RUN * (min(own, config.pairs_per_set - own) + 1):
-            raise BadStudy(f"Set {name} cannot be ordered with at most {LONGEST_RUN} equal answers in a row: make the "
-                           "stimuli again.")
+        _check_orders(config, sets[name], sets.get(ATTENTION, ()), same, name)
+
+
+def _check_orders(config: StudyConfig, pairs: Sequence[str], checks: Sequence[str], same: Mapping[str, bool],
+                  name: str) -> None:
+    """Raise BadStudy where some draw of attention checks leaves a set without an order, so that somebody could not be
+    let in."""
+    kinds = Counter(same[pair] for pair in checks)
+    number = config.attention_per_block
+    for alike in range(max(0, number - kinds[False]), min(number, kinds[True]) + 1):
+        drawn = [pair for pair in checks if same[pair]][:alike]
+        drawn += [pair for pair in checks if not same[pair]][:number - alike]
+        if not _ends(pairs, drawn, same):
+            raise BadStudy(f"Set {name} with {number} attention checks cannot be ordered with at most {LONGEST_RUN} "
+                           "equal answers in a row, so nobody could ever take part: balance the sets or take fewer "
+                           "checks.")
 
 
 def longest_run(answers: Sequence) -> int:
@@ -136,12 +149,66 @@ def longest_run(answers: Sequence) -> int:
     return max((len(list(stretch)) for _, stretch in groupby(answers)), default=0)
 
 
-def _sequence(pairs: list[str], checks: list[str], same: Mapping[str, bool], rng: random.Random) -> list[str]:
-    """Pairs and attention checks shuffled together: equal answers in short runs, no check at either end."""
-    trials = pairs + checks
-    for _ in range(_TRIES):
-        rng.shuffle(trials)
-        ends = {trials[0], trials[-1]}
-        if ends.isdisjoint(checks) and longest_run([same[pair] for pair in trials]) <= LONGEST_RUN:
-            return trials
-    raise BadStudy(f"No order of the pairs has at most {LONGEST_RUN} equal answers in a row: make the stimuli again.")
+def _sequence(pairs: Sequence[str], checks: Sequence[str], same: Mapping[str, bool], rng: random.Random) -> list[str]:
+    """Pairs and attention checks shuffled together: equal answers in short runs, no check at either end. Every order of
+    the right answers that fits is equally likely. BadStudy where none fits."""
+    ends = _ends(pairs, checks, same)
+    if not ends:
+        raise BadStudy(f"No order of {len(pairs)} pairs and {len(checks)} attention checks has at most {LONGEST_RUN} "
+                       "equal answers in a row: balance the sets, or take fewer checks.")
+    left = Counter(same[pair] for pair in (*pairs, *checks))
+    answers = [rng.choices([end for end, _ in ends], [ways for _, ways in ends])[0][0]]
+    last = rng.choices([end[1] for end, _ in ends if end[0] == answers[0]],
+                       [ways for end, ways in ends if end[0] == answers[0]])[0]
+    left[answers[0]] -= 1
+    run = 1
+    while sum(left.values()):
+        weights = [_ways(left[True] - (one is True), left[False] - (one is False), one,
+                         run + 1 if one == answers[-1] else 1, last) if left[one] else 0 for one in (True, False)]
+        chosen = rng.choices((True, False), [weight / max(weights) for weight in weights])[0]
+        run = run + 1 if chosen == answers[-1] else 1
+        answers.append(chosen)
+        left[chosen] -= 1
+    return _filled(answers, pairs, checks, same, rng)
+
+
+def _filled(answers: Sequence[bool], pairs: Sequence[str], checks: Sequence[str], same: Mapping[str, bool],
+            rng: random.Random) -> list[str]:
+    """Pairs at random for a sequence of right answers, its two ends first, which take no check."""
+    def shuffled(trials: Iterable[str], one: bool) -> list[str]:
+        found = [pair for pair in trials if same[pair] == one]
+        return rng.sample(found, len(found))
+
+    free = {one: shuffled(pairs, one) for one in (True, False)}
+    ends = {at: free[answers[at]].pop() for at in sorted({0, len(answers) - 1})}
+    rest = {one: shuffled((*free[one], *checks), one) for one in (True, False)}
+    return [ends[at] if at in ends else rest[one].pop() for at, one in enumerate(answers)]
+
+
+def _ends(pairs: Sequence[str], checks: Sequence[str],
+          same: Mapping[str, bool]) -> list[tuple[tuple[bool, bool], float]]:
+    """First and last right answer of every kind of sequence that fits, with its share of all."""
+    own = Counter(same[pair] for pair in pairs)
+    left = own + Counter(same[pair] for pair in checks)
+    if len(pairs) < 2:
+        return []
+    found = []
+    for first, last in product((True, False), repeat=2):
+        needed = Counter([first, last])
+        if all(own[one] >= count for one, count in needed.items()):
+            ways = _ways(left[True] - (first is True), left[False] - (first is False), first, 1, last)
+            found += [((first, last), ways)] * (ways > 0)
+    largest = max((ways for _, ways in found), default=1)
+    return [(ends, ways / largest) for ends, ways in found]
+
+
+@lru_cache(maxsize=500_000)
+def _ways(same: int, different: int, before: bool, run: int, last: bool) -> int:
+    """How many orders of so many answers of each kind follow ``run`` equal ones of ``before``, with at most LONGEST_RUN
+    equal in a row and ``last`` at the end."""
+    if min(same, different) < 0 or run > LONGEST_RUN:
+        return 0
+    if not same + different:
+        return int(before == last)
+    return (_ways(same - 1, different, True, run + 1 if before else 1, last)
+            + _ways(same, different - 1, False, 1 if before else run + 1, last))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from demo.study.design.config import StudyConfig, text_sha256
+from demo.errors import DemoError
+from demo.study.design.config import text_sha256
 from demo.study.records.store import Store
 from demo.study.stimuli.record import Stimuli
 
@@ -45,8 +46,8 @@ def verify(store: Store, stimuli: Stimuli | None = None) -> list[str]:
             problems = list(_database(db))
             if not problems:
                 problems += _study(db, stimuli)
-    except sqlite3.DatabaseError as error:
-        problems = [f"The database {store.path.name} is damaged ({error}): restore a backup."]
+    except DemoError as error:
+        problems = [str(error)]
     return problems + (stimuli.problems() if stimuli else [])
 
 
@@ -64,8 +65,7 @@ def _database(db: sqlite3.Connection) -> Iterator[str]:
 
 def _study(db: sqlite3.Connection, stimuli: Stimuli | None) -> Iterator[str]:
     study = db.execute("SELECT * FROM study").fetchone()
-    config = StudyConfig.from_json(study["config_json"])
-    if config.sha256 != study["config_sha256"]:
+    if text_sha256(study["config_json"]) != study["config_sha256"]:
         yield "The configuration in the database does not match its hash."
     if text_sha256(study["consent_md"]) != study["consent_sha256"]:
         yield "The consent text in the database does not match its hash."

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, TextIO, cast
 
 from demo.errors import NotSaved
-from demo.files import replacing
 from demo.study.design.conditions import described
 from demo.study.records.columns import RESPONSES, TABLES
+from demo.study.records.output import new_file
 from demo.study.records.store import Store
 
 #: Rows of the long table → results, as ``demo.study.analysis.summary.summarise``.
@@ -43,16 +43,18 @@ def long_rows(store: Store) -> Iterator[dict]:
         yield from RESPONSES.read(db)
 
 
-def export(store: Store, out: str | Path, summary: Summary | None = None) -> Path:
-    """Write the zip, whole or not at all; all its tables are of one moment. summary: makes summary.json.
+def export(store: Store, out: str | Path, summary: Summary | None = None, *, force: bool = False) -> Path:
+    """Write the zip, whole or not at all; all its tables are of one moment. summary: makes summary.json. force: replace
+    a file that is there.
 
-    NotSaved where it cannot be written.
+    BadStudy where it must not be written to (``output.new_file``) or the database is damaged, NotSaved where it cannot
+    be written.
     """
     out = Path(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with (replacing(out) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive,
-              store.read() as db):
+        with (new_file(out, store.path, force=force) as partial,
+              zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive, store.read() as db):
             bundle = _Bundle(archive)
             for table in TABLES:
                 with bundle.file(f"{table.file}.csv") as file:

@@ -7,6 +7,7 @@ been left without an error; otherwise nothing of it happened.
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sqlite3
 import threading
@@ -19,9 +20,11 @@ from pathlib import Path
 
 import demo
 from demo.errors import BadStudy, NotSaved
-from demo.files import replacing
-from demo.study.design.config import StudyConfig
+from demo.study.design.config import StudyConfig, text_sha256
 from demo.study.records import schema
+from demo.study.records.output import new_file
+from demo.study.records.soundness import DAMAGE, damage
+from demo.study.records.trouble import damaged, explained, meaning
 from demo.study.stimuli.record import Stimuli
 
 MODES = ("preview", "pilot", "live", "closed")
@@ -50,7 +53,9 @@ class Store:
         config.check()
         stimuli.check(config)
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not _blank(path):
+            raise BadStudy(f"{path} exists already: open it, or choose another file.")
+        _private(path)
         store = cls(path, clock=clock)
         with store.write() as db:
             if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
@@ -72,33 +77,49 @@ class Store:
         path = Path(path)
         if not path.is_file():
             raise BadStudy(f"There is no study database {path}: open the study first.")
+        if _blank(path):
+            raise BadStudy(f"{path} is empty: it is no study database.")
+        with suppress(OSError):
+            path.chmod(0o600)
+        store = cls(path, clock=clock)
         try:
-            store = cls(path, clock=clock)
             found = schema.version(store._writer)
             if not 1 <= found <= schema.VERSION:
-                store.close()
                 raise BadStudy(f"{path} has version {found}, and this program knows 1 to {schema.VERSION}: "
                                f"{'update the program' if found else 'it is no study database'}.")
             if found < schema.VERSION:
-                store.backup(path.with_name(f"{path.name}.version{found}"))
+                store.backup(_free(path.with_name(f"{path.name}.version{found}")))
                 with store.write() as db:
                     schema.migrate(db)
+            for problem in damage(store._writer):
+                raise damaged(problem, path)
+            text, digest = store._writer.execute("SELECT config_json, config_sha256 FROM study").fetchone()
+            if text_sha256(text) != digest:
+                raise damaged("its configuration does not match its hash", path)
+            store.config(store._writer)
             return store
-        except sqlite3.DatabaseError as error:
-            raise BadStudy(f"The study database {path} is damaged ({error}): restore a backup.") from None
+        except BaseException as error:
+            store.close()
+            if isinstance(error, DAMAGE):
+                raise explained(error, path) from error
+            raise
 
     # --- connections
 
     def _connect(self, read_only: bool = False) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
-        db.row_factory = sqlite3.Row
-        db.execute("PRAGMA foreign_keys = ON")
-        if read_only:
-            db.execute("PRAGMA query_only = ON")
-        else:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("PRAGMA secure_delete = ON")
+        settings = ("query_only = ON",) if read_only else ("journal_mode = WAL", "synchronous = FULL",
+                                                           "secure_delete = ON")
+        try:
+            db = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+        except DAMAGE as error:
+            raise explained(error, self.path) from error
+        try:
+            db.row_factory = sqlite3.Row
+            for setting in ("foreign_keys = ON", *settings):
+                db.execute(f"PRAGMA {setting}")
+        except DAMAGE as error:
+            db.close()
+            raise explained(error, self.path) from error
         return db
 
     @contextmanager
@@ -115,8 +136,8 @@ class Store:
                 db.execute("COMMIT")
             except sqlite3.IntegrityError:
                 raise
-            except sqlite3.DatabaseError as error:
-                raise NotSaved(_NOT_SAVED.format(error)) from error
+            except DAMAGE as error:
+                raise NotSaved(_NOT_SAVED.format(meaning(error) or error)) from error
             finally:
                 if db.in_transaction:
                     with suppress(sqlite3.Error):
@@ -124,10 +145,15 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """One consistent view of the data, beside which answers go on being written."""
+        """One consistent view of the data, beside which answers go on being written.
+
+        BadStudy where the file is damaged, NotSaved where the disk is in the way."""
         with closing(self._connect(read_only=True)) as db:
-            db.execute("BEGIN")
-            yield db
+            try:
+                db.execute("BEGIN")
+                yield db
+            except DAMAGE as error:
+                raise explained(error, self.path) from error
 
     def flush(self) -> None:
         """Move the write-ahead log into the file, so that nothing deleted lingers there (where nobody is reading)."""
@@ -199,7 +225,8 @@ class Store:
         new = _described(config, stimuli)
         with self.write() as db:
             study = db.execute("SELECT * FROM study").fetchone()
-            if (study["config_sha256"], study["stimuli_sha256"]) == (new["config_sha256"], new["stimuli_sha256"]):
+            # By value: a configuration that an older version wrote lacks what has been added since.
+            if self.config(db) == config and study["stimuli_sha256"] == new["stimuli_sha256"]:
                 return False
             if study["study_id"] != config.study_id:
                 raise BadStudy(f"{self.path} holds the study {study['study_id']}, not {config.study_id}.")
@@ -229,18 +256,24 @@ class Store:
 
     # --- copies
 
-    def backup(self, out: str | Path) -> Path:
-        """A consistent copy of the whole database while it is in use, written whole or not at all."""
+    def backup(self, out: str | Path, *, force: bool = False) -> Path:
+        """A consistent copy of the whole database while it is in use, written whole or not at all.
+
+        force: replace a file that is there. BadStudy where ``out`` must not be written to (``output.new_file``),
+        NotSaved where it cannot be."""
         out = Path(out)
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
-            with (replacing(out) as partial, closing(sqlite3.connect(partial)) as copy,
-                  closing(self._connect(read_only=True)) as source):
-                source.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")
-                if copy.execute("PRAGMA quick_check").fetchone()[0] != "ok":
-                    raise BadStudy(f"The copy of {self.path} is not sound: run `python -m demo study verify`.")
-        except (sqlite3.DatabaseError, OSError) as error:
+            with new_file(out, self.path, force=force) as partial:
+                _private(partial)
+                with closing(sqlite3.connect(partial)) as copy, closing(self._connect(read_only=True)) as source:
+                    source.backup(copy)
+                    copy.execute("PRAGMA journal_mode = DELETE")
+                    if copy.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+                        raise BadStudy(f"The copy of {self.path} is not sound: run `python -m demo study verify`.")
+        except (*DAMAGE, OSError) as error:
+            if isinstance(error, DAMAGE) and meaning(error) is None:
+                raise explained(error, self.path) from error
             raise NotSaved(f"The backup {out} could not be written ({error}).") from error
         return out
 
@@ -262,10 +295,29 @@ def open_study(path: str | Path, config: StudyConfig, stimuli: Stimuli) -> Store
     return store
 
 
+def _private(path: Path) -> None:
+    """An empty file that only its owner may read; what SQLite keeps beside it gets the same rights. NotSaved where it
+    cannot be made."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        path.chmod(0o600)
+    except OSError as error:
+        raise NotSaved(f"The study database {path} could not be made ({error}).") from error
+
+
+def _free(path: Path) -> Path:
+    """This name, or the first with a number behind it that nothing has."""
+    names = (path, *(path.with_name(f"{path.name}-{number}") for number in range(2, 1000)))
+    return next(name for name in names if not name.exists())
+
+
 def _blank(path: Path) -> bool:
     """True where there is no file, or one that a process left before anything was in it."""
-    if not path.is_file():
+    if not path.exists():
         return True
+    if not path.is_file():
+        return False
     with closing(sqlite3.connect(path)) as db, suppress(sqlite3.DatabaseError):
         return not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     return False

@@ -18,7 +18,7 @@ from typing import Protocol
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
 
-from demo.errors import DemoError, NotSaved
+from demo.errors import BadStudy, DemoError, NotSaved
 from demo.files import replacing
 from demo.settings import Settings
 from demo.study.design.config import StudyConfig
@@ -30,6 +30,10 @@ log = logging.getLogger("demo")
 
 class Target(Protocol):
     """Where copies go. ``push`` and ``pull`` raise NotSaved where the place cannot be reached."""
+
+    def check(self, database: Path) -> None:
+        """Raise BadStudy where a copy would be written over the database itself."""
+        ...
 
     def push(self, file: Path) -> None:
         """Put a file there under its own name, over an older copy."""
@@ -45,6 +49,11 @@ class FolderTarget:
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
+
+    def check(self, database: Path) -> None:
+        if self.folder.resolve() == database.parent.resolve():
+            raise BadStudy(f"DEMO_STUDY_REPO is the folder {self.folder}, in which the answers themselves are kept: "
+                           "give another one for the copies.")
 
     def push(self, file: Path) -> None:
         try:
@@ -67,6 +76,9 @@ class HubTarget:
 
     def __init__(self, repo: str):
         self.repo = repo
+
+    def check(self, database: Path) -> None:
+        """A repository is nowhere on this machine."""
 
     def push(self, file: Path) -> None:
         try:
@@ -104,6 +116,8 @@ def database_of(settings: Settings, config: StudyConfig) -> Path:
 
 def open_kept(path: Path, config: StudyConfig, stimuli: Stimuli, target: Target | None) -> Store:
     """``open_study`` on a machine that may be new: where there is no database yet, its last copy is fetched first."""
+    if target is not None:
+        target.check(path)
     if target is not None and not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         target.pull(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +14,11 @@ from demo.study.records.store import Store
 
 CHOICES = ("same", "diff")
 INPUTS = ("key", "mouse", "touch")
+#: The longest times that a page could have measured, in milliseconds: one trial, and its clock.
+_LONGEST_TRIAL, _LONGEST_CLOCK = 86_400_000.0, 1e10
 _NOT_UP = "That pair is not up now: reload the page to go on where you are."
+
+_NEVER_SHOWN = "This pair was not on the screen yet: reload the page to go on where you are."
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,14 @@ class Answer:
     def check(self, config: StudyConfig) -> None:
         """Raise BadStudy where the page has sent something that no page of ours sends."""
         levels = range(1, CONFIDENCE_LEVELS + 1) if config.confidence else ()
-        times = self.rt_ms, self.onset_perf_ms, self.submit_perf_ms, self.visible_ms
+        times = ((self.rt_ms, _LONGEST_TRIAL), (self.visible_ms, _LONGEST_TRIAL),
+                 (self.onset_perf_ms, _LONGEST_CLOCK), (self.submit_perf_ms, _LONGEST_CLOCK))
         sound = (
             (self.choice in CHOICES or (self.choice is None and config.max_seconds > 0))
             and isinstance(self.nonce, str) and 8 <= len(self.nonce) <= 64
             and (self.confidence is None or (_whole(self.confidence) and self.confidence in levels))
-            and all(time is None or (isinstance(time, (int, float)) and math.isfinite(time) and time >= 0)
-                    for time in times)
+            and all(time is None or (isinstance(time, (int, float)) and 0 <= time <= longest)
+                    for time, longest in times)
             and _whole(self.hidden_count) and self.hidden_count >= 0 and self.input in (None, *INPUTS)
         )
         if not sound:
@@ -100,6 +104,9 @@ def record(store: Store, db: sqlite3.Connection, person: sqlite3.Row, answer: An
     config, pid = store.config(db), person["pid"]
     answer.check(config)
     row = _up(store, db, person, answer.idx, answer.step)
+    onsets = _onsets(db, pid, answer.idx, answer.step)
+    if not onsets:
+        raise BadStudy(_NEVER_SHOWN)
     if db.execute("""SELECT 1 FROM response WHERE client_nonce = :nonce UNION ALL
                      SELECT 1 FROM first_answer WHERE client_nonce = :nonce""", {"nonce": answer.nonce}).fetchone():
         raise BadStudy("This answer was already used for another pair: reload the page and answer again.")
@@ -110,12 +117,11 @@ def record(store: Store, db: sqlite3.Connection, person: sqlite3.Row, answer: An
     if answer.step < steps(config, row["condition"]):
         _add(db, "first_answer", shown)
         return
-    onsets = _onsets(db, pid, answer.idx, answer.step)
     took, rule = answer.rt_ms, config.exclusion
     _add(db, "response", {
         **shown, "condition": row["condition"], "pair_id": row["pair_id"],
         "correct": None if answer.choice is None else int((answer.choice == "same") == bool(row["same"])),
-        "rt_server_ms": _between(onsets[-1], shown["recv_utc"]) if onsets else None,
+        "rt_server_ms": _between(onsets[-1], shown["recv_utc"]),
         "onset_perf_ms": answer.onset_perf_ms, "submit_perf_ms": answer.submit_perf_ms,
         "visible_ms": answer.visible_ms, "hidden_count": answer.hidden_count, "n_onsets": len(onsets),
         "input": answer.input, "flag_fast": int(took is not None and took < rule.fast_ms),

@@ -6,8 +6,10 @@ import hashlib
 import hmac
 import json
 import random
+import secrets
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +19,7 @@ from PIL import Image
 
 from demo.backbones import Features
 from demo.calibration import Threshold
-from demo.errors import BadStudy
+from demo.errors import BadStudy, NotSaved
 from demo.explain import Explanation
 from demo.explain import Pair as Faces
 from demo.faces import Template, resolve_template
@@ -71,24 +73,42 @@ def make_study(identifier: Identifier, config: StudyConfig, out: str | Path, *, 
         raise BadStudy(f"{out} is there already, and answers may belong to it: choose a new folder, or delete it.")
     shown = {condition: explanation_of(condition) for condition in config.conditions}
     _refuse_unready(identifier, shown)
-    pool = measure(identifier, queries=Path(queries) if queries else None, seed=seed, progress=progress)
-    sets, training = choose_pairs(pool, config, seed)
-    planned = _planned(sets, training, pool, config, seed)
-    partial = out.with_name(out.name + ".part")
-    shutil.rmtree(partial, ignore_errors=True)
-    (partial / PICTURES).mkdir(parents=True)
-    artist = _Artist(identifier, pool.thresholds, partial / PICTURES, seed)
-    empty, _ = artist.save(_NEUTRAL, neutral((*artist.frame.size[::-1], 3)))
-    drawn = [artist.draw(pair, shown) for pair in progress(planned)]
-    tested = [pair for pairs in sets.values() for pair in pairs]
-    stimuli = Stimuli(partial, tuple(pair for pair, _ in drawn), tuple(r for _, renders in drawn for r in renders),
-                      empty, {**_provenance(identifier, queries, seed), **_summary(tested)})
-    stimuli.check(config)
-    stimuli.write()
-    (partial / CONFIG).write_text(json.dumps(json.loads(config.to_json()), indent=1, ensure_ascii=False) + "\n",
-                                  encoding="utf-8")
-    partial.replace(out)
+    with _new_folder(out) as partial:
+        pool = measure(identifier, queries=Path(queries) if queries else None, seed=seed, progress=progress)
+        sets, training = choose_pairs(pool, config, seed)
+        planned = _planned(sets, training, pool, config, seed)
+        (partial / PICTURES).mkdir()
+        artist = _Artist(identifier, pool.thresholds, partial / PICTURES, seed)
+        empty, _ = artist.save(_NEUTRAL, neutral((*artist.frame.size[::-1], 3)))
+        drawn = [artist.draw(pair, shown) for pair in progress(planned)]
+        tested = [pair for pairs in sets.values() for pair in pairs]
+        stimuli = Stimuli(partial, tuple(pair for pair, _ in drawn), tuple(r for _, renders in drawn for r in renders),
+                          empty, {**_provenance(identifier, queries, seed), **_summary(tested)})
+        stimuli.check(config)
+        stimuli.write()
+        (partial / CONFIG).write_text(json.dumps(json.loads(config.to_json()), indent=1, ensure_ascii=False) + "\n",
+                                      encoding="utf-8")
     return replace(stimuli, folder=out)
+
+
+@contextmanager
+def _new_folder(out: Path) -> Iterator[Path]:
+    """A folder beside ``out`` that takes its place at the end of the block, and goes where the block raises. BadStudy,
+    before anything is measured, where nothing can be written there."""
+    partial = out.with_name(f"{out.name}.{secrets.token_hex(4)}.part")
+    try:
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise BadStudy(f"The study cannot be written to {out} ({error.strerror}): choose another folder.") from None
+    try:
+        yield partial
+        if out.is_dir():
+            out.rmdir()  # empty; Windows renames over no folder
+        partial.replace(out)
+    except OSError as error:
+        raise NotSaved(f"The study {out} could not be written ({error}).") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _refuse_unready(identifier: Identifier, shown: Mapping[str, Explanation | None]) -> None:

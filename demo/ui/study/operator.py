@@ -26,7 +26,7 @@ from demo.study.session.overview import overview, people
 from demo.study.session.participants import exclude, include
 from demo.ui.study import pages
 from demo.ui.study.desk import StudyDesk
-from demo.ui.study.door import COOKIE, LASTS, Door, TooManyTries, Visit, WrongPassword
+from demo.ui.study.door import COOKIE, KNOWN, LASTS, REMEMBERS, Door, TooManyTries, Visit, WrongPassword
 from demo.ui.study.plain import check_length, problem
 
 Text = Annotated[str, Form(max_length=600)]
@@ -100,11 +100,12 @@ def operator_routes(desk: StudyDesk, settings: Settings) -> list[BaseRoute]:
     def enter(request: Request, password: Text = "") -> Response:
         if door.is_off or _foreign(request):
             admit(request)
-        key = door.enter(password, request.client.host if request.client else "")
+        key = door.enter(password, request.client.host if request.client else "", request.cookies.get(KNOWN, ""))
         response = RedirectResponse(_base(request), 303)
         secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", "").split(",")[0].strip())
-        response.set_cookie(COOKIE, key, max_age=LASTS, path=_base(request), httponly=True, samesite="strict",
-                            secure=secure)
+        for name, value, lasts in ((COOKIE, key, LASTS), (KNOWN, door.remember(), REMEMBERS)):
+            response.set_cookie(name, value, max_age=lasts, path=_base(request), httponly=True, samesite="strict",
+                                secure=secure)
         return response
 
     @router.post("/leave", response_class=Response)
