@@ -107,9 +107,13 @@ def board_value(result: Result) -> dict:
     measured = {row for matches in result.stages.values() for row in matches}
     pictured = pictured_by(found)
     candidates = []
+    missing = shown | measured
     for match in found.stage1:
-        if match.row not in shown and match.row not in measured:
+        if not missing:
+            break
+        if match.row not in missing:
             continue
+        missing.discard(match.row)
         visible = match.row in shown
         ranked = result.stages.get(found.matching.method, {}).get(match.row)
         picture = None
