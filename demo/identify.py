@@ -76,6 +76,11 @@ class Identification:
         """The final ranking."""
         return self.stage2 or self.stage1
 
+    @property
+    def measured(self) -> tuple[Match, ...]:
+        """Those of stage2 that Stage 2 measured, in its order."""
+        return self.stage2.head if isinstance(self.stage2, Ranking) else tuple(self.stage2)
+
     def as_json(self, top: int | None = None) -> dict:
         """The answer as plain data; ``top`` keeps the first few of each ranking."""
         word = self.matching.method
