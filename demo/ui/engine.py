@@ -16,7 +16,7 @@ from demo.backbones import Backbone, BackboneInfo, available, load_backbone
 from demo.calibration import calibrate
 from demo.errors import BadGallery, DemoError
 from demo.gallery import Gallery, list_photos, open_or_build
-from demo.gallery.build import Progress
+from demo.gallery.compute import Progress
 from demo.identify import Identifier
 from demo.matching import warm_up
 from demo.settings import Settings
