@@ -38,7 +38,7 @@ def test_first_visit_shows_an_answer_with_its_explanation(visit):
     assert page.locator("#board .cell").count() == 10
     assert page.locator("#board .mark.right").count() >= 1
     panels = page.locator("#inspector .overview section h3").all_inner_texts()
-    assert panels == ["Flow", "Weights", "What was compared"]  # the last is the default method's own
+    assert panels == ["Flow", "Weights", "Attention", "What was compared"]  # the last is the default method's own
     assert page.locator("#inspector .patch").count() == len(panels) * 98
 
 
