@@ -66,7 +66,7 @@ class Agreement(Explanation):
 
     def importances(self, pair: Pair) -> list[Importance]:
         values, options = self.compute(pair).values, pair.matching.of(self.method)
-        return [Importance(self.title, self.method, np.maximum(values, 0), getattr(options, "weighting", ""), options)]
+        return [Importance(self.title, self.method, values, getattr(options, "weighting", ""), options)]
 
 
 def _strangers(pair: Pair, method: Method, face: Covered) -> np.ndarray | None:

@@ -19,8 +19,9 @@ from demo.methods import METHODS
 class Importance:
     """How much each patch of the first face matters, by one explanation: what faithfulness puts to the test.
 
-    values: (P,), not negative, on the default grid. method: whose score it explains, under these options (None = the
-    defaults); setting: what names them, "" where nothing is chosen. name: in tables.
+    values: (P,), larger matters more, negative speaks against, on one of the backbone's grids. method: whose score it
+    explains, under these options (None = the defaults); setting: what names them, "" where nothing is chosen. name: in
+    tables.
     """
 
     name: str
