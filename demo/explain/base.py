@@ -85,6 +85,10 @@ class Explanation(ABC):
             return str(error)
         return None
 
+    def on_sheet(self, pair: Pair) -> bool:
+        """Whether a sheet about the pair shows it."""
+        return self.on_sheets
+
     def told(self, pair: Pair) -> str:
         """The hint for a pair."""
         return self.hint.format(first=pair.called[0], second=pair.called[1])
