@@ -233,9 +233,11 @@ const render = () => {
   if (element.querySelector(".told")) paint(value);
   drawLines(value);
 };
-// Another part of the page asks for a view.
+// Another part of the page asks for a view, and one of its explanations.
 document.addEventListener("inspector-view", (event) => {
-  view = event.detail;
+  const { name, word } = event.detail;
+  view = name;
+  chosen[name] = word;
   render();
   element.scrollIntoView({ block: "nearest" });
 });
