@@ -31,12 +31,15 @@ const massOf = (found) => ({
   },
 });
 
+const crops = (value) => ({ query: value.query.crop, candidate: value.candidate.crop });
 // Every kind of explanation that lies on the faces: what it shows of a face, the shares of its patches, their partners,
 // and what is said of one.
 const KINDS = {
   flow: (value, found) => ({
-    pictures: { query: value.query.crop, candidate: value.candidate.crop }, values: found.values, ...massOf(found),
-    alt: (who) => `Aligned face: ${who}`,
+    pictures: crops(value), values: found.values, ...massOf(found), alt: (who) => `Aligned face: ${who}`,
+  }),
+  lines: (value, found) => ({
+    pictures: crops(value), values: found.values, ...massOf(found), alt: (who) => `Aligned face: ${who}`,
   }),
   maps: (value, found) => ({
     pictures: found.pictures, values: found.values, bar: found.bar,
@@ -52,7 +55,7 @@ const KINDS = {
     alt: (who) => (who === value.name ? `Aligned face: ${who}` : `${found.title}, over the face of ${who}: blue speaks for, orange against`),
     tell: (index) => {
       const part = found.values.query[index];
-      if (patch.side !== "query") return `has no contribution of its own: they are the ${value.query.called}'s, and the one at this place is ${signedText(part)}.`;
+      if (patch.side !== "query") return null;
       const than = found.stranger ? "than a stranger's would" : "than no face would";
       return `brings the distance ${Math.abs(part).toFixed(3)} ${part < 0 ? "less" : "further"} down ${than}.`;
     },
@@ -99,6 +102,15 @@ const face = (value, panel, side) => {
     el("figcaption", {}, value[side].title));
 };
 
+// Cells that cannot be chosen, over a picture of the query's patches: they show what is chosen elsewhere.
+const shadows = (panel) => {
+  const [rows, columns] = panel.grid;
+  const cells = el("div", { class: "patches", "aria-hidden": "true", style: { gridTemplate: `repeat(${rows}, 1fr) / repeat(${columns}, 1fr)` } },
+    panel.values.query.map(() => el("span", { class: "cell", "data-at": "query" })));
+  cells.panel = panel;
+  return cells;
+};
+
 const move = (event, value, grid, side) => {
   if (event.key === "Escape") release();
   const [rows, columns] = grid;
@@ -124,11 +136,12 @@ const point = (value, [rows, columns], side, index, fixed) => {
 const NOTHING = "Point at a patch, or choose one with the arrow keys, to see what it exchanges with the other face.";
 const release = () => {
   patch = null;
-  for (const button of element.querySelectorAll(".patch")) {
+  for (const button of element.querySelectorAll(".patch, .cell")) {
     button.classList.remove("chosen", "partner");
     button.style.removeProperty("--share");
   }
   for (const told of element.querySelectorAll(".told")) told.textContent = NOTHING;
+  drawLines(props.value);
 };
 
 // Outline the chosen patch in every panel, shade the patches it exchanges mass or attention with, and say so.
@@ -145,7 +158,7 @@ const paint = (value) => {
     const others = new Map(partners);
     const most = Math.max(...others.values(), 1e-9);
     [...group.children].forEach((button, at) => {
-      const here = button.dataset.side === patch.side;
+      const here = (button.dataset.at ?? button.dataset.side) === patch.side;
       const mass = here ? 0 : others.get(at) || 0;
       button.classList.toggle("chosen", here && at === chosen);
       button.classList.toggle("partner", mass >= LEAST_SHARE);
@@ -153,10 +166,12 @@ const paint = (value) => {
       if (here) button.tabIndex = at === chosen ? 0 : -1;
     });
     const said = panel.tell(chosen, partners, count);
-    if (!told.includes(said)) told.push(said);
+    if (said && !told.includes(said)) told.push(said);
     name ??= patchName(value, panel);
   }
+  drawLines(value);
   const readout = element.querySelector(".told");
   readout.setAttribute("aria-live", patch.fixed ? "polite" : "off"); // what the mouse passes over is not read out
+  if (!told.length) told.push(`has no contribution of its own: those of the ${value.query.called} are measured.`);
   readout.textContent = `${name} ${told.map((said, at) => (at ? `It ${said}` : said)).join(" ")}`;
 };

@@ -9,6 +9,8 @@ from demo.drawing.grids import Grid, as_picture, as_weights, cell_edges
 
 #: What speaks for, and against: the ends of the scale. Its middle is no colour: the face itself, in grey.
 FOR, AGAINST = (20, 110, 235), (240, 120, 0)
+#: Ends of the scale of costs.
+CHEAP, DEAR = (40, 150, 255), (255, 160, 0)
 #: How much of the colour covers the face at the ends, and how fast it comes: below 1, small contributions show more.
 _COVERS, _RISE = 0.82, 0.75
 #: Grey that stands for the face on a colour bar.
@@ -36,6 +38,12 @@ def signed_heat(crop, values, grid: Grid, limit: float, *, smooth: bool = True) 
 def signed_strip(length: int) -> np.ndarray:
     """The colours from wholly against to wholly for, uint8 (length, 3), over a middle grey."""
     return _blended(np.full((1, length, 3), _FACE, np.float32), np.linspace(-1, 1, length)[None])[0]
+
+
+def cost_strip(length: int) -> np.ndarray:
+    """The colours of a line from the cheapest to the dearest, uint8 (length, 3)."""
+    share = np.linspace(0, 1, length)[:, None]
+    return ((1 - share) * np.array(CHEAP) + share * np.array(DEAR) + 0.5).astype(np.uint8)
 
 
 def _blended(under: np.ndarray, level: np.ndarray) -> np.ndarray:

@@ -33,7 +33,6 @@ class Agreement(Explanation):
     view = "agreement"
     extra = True
     overview = True
-    on_sheets = False
     note = "What speaks for one person, and what against."
     hint = ("What each patch of the {first} contributes to the distance: blue brings the two nearer than a stranger "
             "would be, orange takes them apart, and a patch without colour is as unlike as any stranger's. Measured by "
@@ -48,25 +47,35 @@ class Agreement(Explanation):
         if reason := super().unavailable(pair):
             return reason
         method = METHODS[self.method]
-        if not method.verifies and pair.matching.method != self.method:
+        if (method.trained or not method.verifies) and pair.matching.method != self.method:
             return f"{method.short} is explained where it ranks."
         return None
 
+    def on_sheet(self, pair: Pair) -> bool:
+        return self.method == pair.matching.method
+
     def compute(self, pair: Pair) -> Signed:
+        return self.contributions(pair, pair.features[1])[0]
+
+    def contributions(self, pair: Pair, others: Features) -> list[Signed]:
+        """``compute`` for B other faces at once, compared under the pair's settings. Of two of them the contributions'
+        differences sum to the difference of the distances."""
         method = pair.method(self.method)
         face = covered(pair.crops[0], pair.features[0], method.backbone)
-        ours = _distances(pair, method, pair.features[0], face, pair.features[1])[:, 0]
+        apart = _distances(pair, method, pair.features[0], face, others)
         settings = self.method, method.key, method.gallery, pair.matching.of(self.method), pair.grid_of(method)
         theirs = face.once(settings, lambda: _strangers(pair, method, face))
-        typical = np.full(len(ours), ours[-1]) if theirs is None else theirs
-        margins = typical - ours
-        values = effects(margins[1:-1], float(margins[0]), face.kept, pair.features[0].grid)
-        return Signed(self.title, values, pair.features[0].grid, float(ours[0]), float(typical[0]),
-                      stranger=theirs is not None)
+        grid, found = pair.features[0].grid, []
+        for ours in apart.T:
+            typical = np.full(len(ours), ours[-1]) if theirs is None else theirs
+            margins = typical - ours
+            values = effects(margins[1:-1], float(margins[0]), face.kept, grid)
+            found.append(Signed(self.title, values, grid, float(ours[0]), float(typical[0]), theirs is not None))
+        return found
 
     def importances(self, pair: Pair) -> list[Importance]:
         values, options = self.compute(pair).values, pair.matching.of(self.method)
-        return [Importance(self.title, self.method, np.maximum(values, 0), getattr(options, "weighting", ""), options)]
+        return [Importance(self.title, self.method, values, getattr(options, "weighting", ""), options)]
 
 
 def _strangers(pair: Pair, method: Method, face: Covered) -> np.ndarray | None:

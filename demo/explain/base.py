@@ -19,8 +19,9 @@ from demo.methods import METHODS
 class Importance:
     """How much each patch of the first face matters, by one explanation: what faithfulness puts to the test.
 
-    values: (P,), not negative, on the default grid. method: whose score it explains, under these options (None = the
-    defaults); setting: what names them, "" where nothing is chosen. name: in tables.
+    values: (P,), larger matters more, negative speaks against, on one of the backbone's grids. method: whose score it
+    explains, under these options (None = the defaults); setting: what names them, "" where nothing is chosen. name: in
+    tables.
     """
 
     name: str
@@ -83,6 +84,10 @@ class Explanation(ABC):
         except DemoError as error:
             return str(error)
         return None
+
+    def on_sheet(self, pair: Pair) -> bool:
+        """Whether a sheet about the pair shows it."""
+        return self.on_sheets
 
     def told(self, pair: Pair) -> str:
         """The hint for a pair."""

@@ -67,11 +67,6 @@ class Signed:
     baseline: float
     stranger: bool = True
 
-    @property
-    def limit(self) -> float:
-        """The strongest contribution of either sign, where the colours end."""
-        return max(float(np.abs(self.values).max()), 1e-9)
-
 
 @dataclass(frozen=True)
 class Matrices:
@@ -126,7 +121,9 @@ Result = Flows | Curves | Maps | Signed | Matrices | Numbers
 
 
 def face_maps(result: Result) -> FaceMaps | None:
-    """The result as a map per face, where it is or has one."""
+    """The result as a map per face, where it is or has one; contributions lie on the first face alone."""
+    if isinstance(result, Signed):
+        return FaceMaps(result.title, result.values, np.zeros_like(result.values), result.grid, signed=True)
     if isinstance(result, Maps):
         return result.maps
     return result.maps() if isinstance(result, Matrices) else None

@@ -37,3 +37,8 @@ def worn_of(pair: Pair, grid: Grid) -> Worn | None:
                      for axis, side in ((1, seen.grid[0]), (0, seen.grid[1])))
     patches = share[rows, columns] >= COVERED
     return Worn(name, patches) if patches.any() and not patches.all() else None
+
+
+def covers(pair: Pair) -> bool:
+    """Whether the first face is seen to wear something."""
+    return worn_of(pair, pair.features[0].grid) is not None
