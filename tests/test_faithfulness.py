@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from conftest import QUERIES
 
+from demo.drawing.erase import erased
 from demo.errors import BadSetting
 from demo.evaluation import query_set
-from demo.evaluation.deletion import area, curves, erased, leave_one_out_drops, order_of, patch_cover, shares
+from demo.evaluation.deletion import area, curves, leave_one_out_drops, order_of, patch_cover, shares
 from demo.evaluation.faithfulness import BEST, CENTRE, RANDOM, faithfulness
 from demo.evaluation.interval import interval
 from demo.gallery import list_photos

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from demo.drawing.erase import erased
 from demo.drawing.grids import patch_centres
 from demo.errors import BadSetting, DemoError
-from demo.evaluation.deletion import area, curves, erased, leave_one_out_drops, order_of, patch_cover, shares
+from demo.evaluation.deletion import area, curves, leave_one_out_drops, order_of, patch_cover, shares
 from demo.evaluation.interval import Interval, interval
 from demo.evaluation.judges import judges_of
 from demo.evaluation.protocol import QueryPhoto

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from demo.cli.arguments import identifier_of, positive, preparation_of
 from demo.cli.evaluate.data import add_folders, add_options, folder_queries, query_progress
+from demo.drawing.erase import REMOVALS
 from demo.evaluation import spread
-from demo.evaluation.deletion import REMOVALS
 from demo.evaluation.faithfulness import AGAINST, faithfulness
 from demo.identify import json_text
 from demo.query import Preparation
