@@ -12,24 +12,31 @@ from matplotlib.figure import Figure
 from demo.backbones import grid_name
 from demo.explain import (
     EXPLANATIONS,
+    Agreement,
     Board,
     Cell,
     Column,
+    Contrast,
     Explanation,
     FaceMaps,
     Flows,
     Pair,
     PairSheet,
     Score,
+    Side,
+    Signed,
     Term,
     available,
     board_figure,
+    contrast,
     explain,
     explains,
     face_maps,
     maps_figure,
     pair_figure,
     patch_grid,
+    rivals_of,
+    sentence,
 )
 from demo.identify import Identification, Identifier, Match
 from demo.methods import METHODS, STAGE1
@@ -144,6 +151,43 @@ def match_figure(found: Identification, identifier: Identifier, match: Match | N
                                 caption=caption(found)), colormap=colormap)
 
 
+def contrasts(found: Identification, identifier: Identifier, match: Match | None = None,
+              crops: Crops | None = None) -> list[Contrast]:
+    """Why a match (default: the nearest) and not another: beside the nearest photo of each of the next few people,
+    nearest first. Empty where nothing was re-ranked."""
+    match = match or found.ranking[0]
+    ranked = [one for one in found.stage2 if one.patch is not None]
+    if match.patch is None or len(ranked) < 2:
+        return []
+    rivals = [ranked[at] for at in rivals_of([one.identity for one in ranked], ranked.index(match))]
+    word, alpha = found.matching.method, found.matching.alpha
+    explanation = next(one for one in explains(word).values() if isinstance(one, Agreement))
+    assert alpha is not None  # it was re-ranked
+    faces = [match, *rivals]
+    signed = explanation.contributions(pair_of(found, identifier, match, crops),
+                                       identifier.gallery.whole([one.row for one in faces]))
+    sides = [_side(found, one) for one in faces]
+    return [contrast(sides[0], side, signed[0], theirs, alpha, STAGE1.word)
+            for side, theirs in zip(sides[1:], signed[1:], strict=True)]
+
+
+def _side(found: Identification, match: Match) -> Side:
+    method = METHODS[found.matching.method]
+    assert match.patch is not None and match.combined is not None
+    addends = {} if found.evidence is None else method.addends(found.evidence.pair(slot_of(match)))
+    return Side(match.identity, match.cosine, match.patch, match.combined, addends or {method.short: match.patch},
+                match.stage1_rank, match.rank)
+
+
+def explained_json(pair: Pair, contrasted: Sequence[Contrast] = ()) -> dict:
+    """What explains a pair, as plain data: the sentence, the contributions by method, and the other candidates."""
+    return {"sentence": sentence(pair), "contributions": {
+        EXPLANATIONS[word].method: {"distance": result.distance, "baseline": result.baseline, "grid": list(result.grid),
+                                    "values": result.values.tolist()}
+        for word, result in explain(pair).items() if isinstance(result, Signed)},
+        "contrasts": [one.as_json() for one in contrasted]}
+
+
 def verified_pair(found: Verification) -> PairSheet:
     """Two compared photos as ``explain.pair_figure`` takes them: every method's distance, verdict and explanation."""
     lines = ", ".join(f"{judged.short} {judged.threshold.value:.3f}" for judged in found.judgements
@@ -164,7 +208,7 @@ def sheet_maps(pair: Pair, *, every: bool = False) -> list[FaceMaps]:
     also those that a sheet leaves out as saying nearly the same as another."""
     found = []
     for word, one in available(pair).items():
-        if not one.first_row and (every or one.on_sheets) and (maps := face_maps(explain(pair, word)[word])):
+        if not one.first_row and (every or one.on_sheet(pair)) and (maps := face_maps(explain(pair, word)[word])):
             found.append(maps)
     return found
 

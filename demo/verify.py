@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from demo.calibration import Calibration, Threshold, Unfit
 from demo.errors import DemoError
-from demo.explain import Pair, Term, explain
+from demo.explain import Pair, Term, explain, sentence
 from demo.identify import Identifier, settings_json
 from demo.methods import METHODS, Matching
 from demo.query import ALTERATIONS, Clock, Preparation, Query, prepare_query
@@ -74,6 +74,7 @@ class Verification:
         used = settings_json(self.pair.matching, self.pair.transport)
         return {
             "first": self.first.as_json(), "second": self.second.as_json(), "methods": methods,
+            "sentence": sentence(self.pair),
             "settings": {**{key: used[key] for key in ("weighting", "grid", "solver")}, **self.provenance},
             "timings_ms": {step: round(ms, 2) for step, ms in self.timings_ms.items()},
         }

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from demo.backbones import Features, Grid
-from demo.drawing.erase import REMOVALS, patch_numbers
 from demo.errors import BadSetting, NoFace
+from demo.explain.covers import REMOVALS, patch_numbers
 from demo.faces import align, alter
 from demo.faces.align import crop_matrix
 from demo.faces.masks import STYLES

@@ -82,7 +82,7 @@ def test_upload_mask_rank_select_explain_download(visit, tmp_path):
     third.click()
     page.locator("#inspector h2", has_text=name).wait_for()
     assert third.get_attribute("aria-pressed") == "true"
-    views = {"Lines": "img.wide", "Weights": "img.bar", "Numbers": "table.terms", "Flow": ".faces.flow"}
+    views = {"Lines": "img.wide", "Weights": ".bar", "Numbers": "table.terms", "Flow": ".faces.flow"}
     for view, seen in views.items():
         page.locator("#inspector").get_by_role("tab", name=view).click()
         page.locator(f"#inspector {seen}").wait_for()
@@ -135,7 +135,7 @@ def test_patches_answer_to_the_keyboard(visit):
     told = page.locator("#inspector .told")
     assert "Query patch row 3, column 2" in told.inner_text()
     page.locator("#inspector").get_by_role("tab", name="Weights").click()
-    page.locator("#inspector img.bar").wait_for()
+    page.locator("#inspector .bar").wait_for()
     assert "row 3, column 2" in told.inner_text()  # views share the chosen patch
 
 

@@ -54,7 +54,9 @@ def test_every_explanation_says_what_it_is():
 def test_each_is_of_its_kind_and_fits_its_grid(pair):
     results = explain(pair)
     here = ready(pair.method(STAGE1.word).backbone)
-    assert list(results) == [word for word, one in EXPLANATIONS.items() if one.method in here] != []
+    shown = {word for word, method in METHODS.items() if method.verifies or word == pair.matching.method}
+    assert list(results) == [word for word, one in EXPLANATIONS.items() if one.method in here
+                             and (one.view != "agreement" or one.method in shown)] != []
     for result in results.values():
         if isinstance(result, Flows):
             np.testing.assert_allclose(result.flow.sum(1), result.first, atol=1e-6)
@@ -66,7 +68,7 @@ def test_each_is_of_its_kind_and_fits_its_grid(pair):
         maps = face_maps(result)
         if maps is not None:
             assert len(maps.query) == maps.grid[0] * maps.grid[1] and abs(maps.query.sum() - 1) < 1e-5
-    assert {result.kind for result in results.values()} == {"flow", "lines", "maps", "matrix", "numbers"}
+    assert {result.kind for result in results.values()} == {"signed", "flow", "lines", "maps", "matrix", "numbers"}
 
 
 def test_transport_is_that_of_the_ranking(found, identifier, pair):
@@ -123,7 +125,7 @@ def test_what_cannot_be_shown_says_why(pair):
         return pair.method(word)
 
     bare = type(pair)(pair.crops, pair.features, missing, pair.matching)
-    assert set(available(bare)) == {"flow", "lines", "weights", "correlation"}
+    assert set(available(bare)) == {"agreement-cosine", "agreement-emd", "flow", "lines", "weights", "correlation"}
     with pytest.raises(BadSetting, match="No weights of Model H2L"):
         explain(bare, "attention")
     with pytest.raises(BadSetting, match="No terms"):

@@ -78,6 +78,6 @@ def test_the_search_finds_a_word(tmp_path):
 @pytest.mark.parametrize("room", ["methods", "explain"])
 def test_one_file_each(room):
     """Every method and every explanation has a file of its own."""
-    table = METHODS.values() if room == "methods" else map(type, EXPLANATIONS.values())
+    table = METHODS.values() if room == "methods" else set(map(type, EXPLANATIONS.values()))
     modules = [one.__module__ for one in table]
     assert len(set(modules)) == len(modules) and all(name.startswith(f"demo.{room}.") for name in modules)

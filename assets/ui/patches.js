@@ -4,6 +4,7 @@ let patch = null; // {side: "query" | "candidate", x, y: its middle, 0 to 1, fix
 let layer = 0, head = 0; // what is chosen of a matrix
 
 const share = (x) => `${(100 * x).toFixed(1)} %`;
+const signedText = (x) => `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(3)}`;
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const where = (grid, index) => `row ${Math.floor(index / grid[1]) + 1}, column ${(index % grid[1]) + 1}`;
 const patchName = (value, panel) => `${capital(value[patch.side].called)} patch ${where(panel.grid, indexIn(panel.grid))}`;
@@ -30,12 +31,15 @@ const massOf = (found) => ({
   },
 });
 
+const crops = (value) => ({ query: value.query.crop, candidate: value.candidate.crop });
 // Every kind of explanation that lies on the faces: what it shows of a face, the shares of its patches, their partners,
 // and what is said of one.
 const KINDS = {
   flow: (value, found) => ({
-    pictures: { query: value.query.crop, candidate: value.candidate.crop }, values: found.values, ...massOf(found),
-    alt: (who) => `Aligned face: ${who}`,
+    pictures: crops(value), values: found.values, ...massOf(found), alt: (who) => `Aligned face: ${who}`,
+  }),
+  lines: (value, found) => ({
+    pictures: crops(value), values: found.values, ...massOf(found), alt: (who) => `Aligned face: ${who}`,
   }),
   maps: (value, found) => ({
     pictures: found.pictures, values: found.values, bar: found.bar,
@@ -44,6 +48,17 @@ const KINDS = {
       partners: () => [],
       tell: (index) => `holds ${share(found.values[patch.side][index])} of the ${found.called}.`,
     }),
+  }),
+  signed: (value, found) => ({
+    pictures: found.pictures, values: found.values, bar: found.bar, partners: () => [],
+    text: (side, part) => (side === "query" ? signedText(part) : ""),
+    alt: (who) => (who === value.name ? `Aligned face: ${who}` : `${found.title}, over the face of ${who}: blue speaks for, orange against`),
+    tell: (index) => {
+      const part = found.values.query[index];
+      if (patch.side !== "query") return `has no contribution of its own: they are the ${value.query.called}'s, and the one at this place is ${signedText(part)}.`;
+      const than = found.stranger ? "than a stranger's would" : "than no face would";
+      return `brings the distance ${Math.abs(part).toFixed(3)} ${part < 0 ? "less" : "further"} down ${than}.`;
+    },
   }),
   matrix: (value, found) => {
     const chosen = chosenHead(found);
@@ -73,7 +88,7 @@ const face = (value, panel, side) => {
   const cells = panel.values[side].map((part, index) =>
     el("button", {
       type: "button", class: "patch", tabindex: index === focused ? 0 : -1, "data-side": side, "data-index": index,
-      "aria-label": `Patch ${where(grid, index)} of the ${value[side].called}, ${share(part)}`,
+      "aria-label": [`Patch ${where(grid, index)} of the ${value[side].called}`, panel.text ? panel.text(side, part) : share(part)].filter(Boolean).join(", "),
       onclick: () => (patch?.fixed && patch.side === side && indexIn(grid) === index ? release() : point(value, grid, side, index, true)),
       onmouseenter: () => { if (!patch?.fixed) point(value, grid, side, index, false); },
     }));
@@ -85,6 +100,15 @@ const face = (value, panel, side) => {
   patches.panel = panel;
   return el("figure", { class: "face" }, el("div", { class: "frame" }, el("img", { src: panel.pictures[side], alt: panel.alt(who) }), patches),
     el("figcaption", {}, value[side].title));
+};
+
+// Cells that cannot be chosen, over a picture of the query's patches: they show what is chosen elsewhere.
+const shadows = (panel) => {
+  const [rows, columns] = panel.grid;
+  const cells = el("div", { class: "patches", "aria-hidden": "true", style: { gridTemplate: `repeat(${rows}, 1fr) / repeat(${columns}, 1fr)` } },
+    panel.values.query.map(() => el("span", { class: "cell", "data-at": "query" })));
+  cells.panel = panel;
+  return cells;
 };
 
 const move = (event, value, grid, side) => {
@@ -112,11 +136,12 @@ const point = (value, [rows, columns], side, index, fixed) => {
 const NOTHING = "Point at a patch, or choose one with the arrow keys, to see what it exchanges with the other face.";
 const release = () => {
   patch = null;
-  for (const button of element.querySelectorAll(".patch")) {
+  for (const button of element.querySelectorAll(".patch, .cell")) {
     button.classList.remove("chosen", "partner");
     button.style.removeProperty("--share");
   }
   for (const told of element.querySelectorAll(".told")) told.textContent = NOTHING;
+  drawLines(props.value);
 };
 
 // Outline the chosen patch in every panel, shade the patches it exchanges mass or attention with, and say so.
@@ -133,7 +158,7 @@ const paint = (value) => {
     const others = new Map(partners);
     const most = Math.max(...others.values(), 1e-9);
     [...group.children].forEach((button, at) => {
-      const here = button.dataset.side === patch.side;
+      const here = (button.dataset.at ?? button.dataset.side) === patch.side;
       const mass = here ? 0 : others.get(at) || 0;
       button.classList.toggle("chosen", here && at === chosen);
       button.classList.toggle("partner", mass >= LEAST_SHARE);
@@ -144,6 +169,7 @@ const paint = (value) => {
     if (!told.includes(said)) told.push(said);
     name ??= patchName(value, panel);
   }
+  drawLines(value);
   const readout = element.querySelector(".told");
   readout.setAttribute("aria-live", patch.fixed ? "polite" : "off"); // what the mouse passes over is not read out
   readout.textContent = `${name} ${told.map((said, at) => (at ? `It ${said}` : said)).join(" ")}`;

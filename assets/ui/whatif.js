@@ -11,27 +11,31 @@ const FIGURES = { query: ".large.first", candidate: ".large.second" };
 const MASK_STEP = 0.03;
 const untouched = () => ({ query: { covered: [], blurred: [] }, candidate: { covered: [], blurred: [] }, mask: null, forced: [] });
 let tool = null, edit = untouched(), from = null; // from: the query's patch that waits for its partner
-let number = 0, answered = 0, due = false, outcome = null, played = null, playing = null, cloth = null;
+let number = 0, answered = 0, stamp = 0, due = false, resting = null, outcome = null, played = null, playing = null, cloth = null;
 
 const touched = () => JSON.stringify(edit) !== JSON.stringify(untouched());
 const looks = () => element.querySelector(".looks");
 const figureFor = (side) => looks()?.querySelector(FIGURES[side]);
 
-const PATIENCE = 8000; // milliseconds after which an answer is no longer waited for
+const PATIENCE = 8000, REST = 500; // milliseconds: no answer is waited for any longer; the hand rests
 const ask = () => {
-  const value = props.value;
+  const value = props.value, hero = explained && heroOf(explained);
+  stamp += 1;
+  clearTimeout(resting);
+  if (hero?.kind === SIGNED) { // takes longer than the numbers, so it is drawn once the hand rests
+    resting = setTimeout(() => touched() && trigger("redraw", { result: value.result, row: value.selected, edit, word: hero.word, number: stamp }), REST);
+  }
   if (number > answered) {
     due = true; // once the answer to the one before is there
     return;
   }
   due = false;
   number += 1;
-  element.querySelector(".tried")?.setAttribute("aria-busy", "true");
   const asked = number;
   setTimeout(() => { answered = Math.max(answered, asked); }, PATIENCE);
-  trigger("tryout", { result: value.result, row: value.selected, edit, word: heroWord(), number });
+  element.querySelector(".tried")?.setAttribute("aria-busy", "true");
+  trigger("tryout", { result: value.result, row: value.selected, edit, word: hero?.kind === SIGNED ? "" : hero?.word ?? "", number });
 };
-const heroWord = () => (explained ? heroOf(explained)?.word ?? "" : "");
 
 // One patch is hidden, or seen again.
 const hide = (side, index, on) => {
@@ -169,6 +173,7 @@ const reset = () => {
   tool = null, edit = untouched(), from = null, outcome = null, played = null, cloth = null;
   answered = number;
   due = false;
+  clearTimeout(resting);
 };
 const undo = () => {
   reset();
@@ -217,14 +222,19 @@ const changed = (value, { first, second, thumbs }) => {
   return { ...value, stages: stage ? [stage] : [], candidates: candidates.map((c, at) => ({ ...c, rank: at + 1 })) };
 };
 
+// The map as it is now; without one, that of before is dimmed.
+const redraw = (src) => {
+  const map = looks().querySelector(".reason img");
+  map?.classList.toggle("of-another", !src);
+  if (map && src) map.src = src;
+};
 const show = (answer) => {
   outcome = answer;
   const value = props.value;
   if (answer.mask && tool === "mask" && !cloth) draggable(answer.mask);
   if (tool !== "mask") figureFor("query").querySelector("img").src = answer.crops[0];
   figureFor("candidate").querySelector("img").src = answer.crops[1];
-  const map = looks().querySelector(".reason img");
-  if (map && answer.reason) map.src = answer.reason;
+  redraw(answer.reason);
   const now = changed(value, answer);
   element.querySelector("table.ranks").replaceWith(rankings(now));
   const line = element.querySelector(".tried");
@@ -241,9 +251,10 @@ const show = (answer) => {
 // Patches are hidden in the order of the map, a tenth at a time.
 const play = () => {
   const value = props.value;
+  if (!explained) return;
   if (tool || touched()) undo();
   element.querySelector(".tried").textContent = "Hiding patches in the order of the map, and in five random orders …";
-  trigger("play", { result: value.result, row: value.selected, word: heroWord() });
+  trigger("play", { result: value.result, row: value.selected, word: heroOf(explained)?.word ?? "" });
 };
 const stopPlaying = () => {
   clearInterval(playing);
@@ -284,9 +295,12 @@ document.addEventListener("what-if", ({ detail: answer }) => {
   const value = props.value;
   if (!value || answer.result !== value.result || answer.row !== value.selected) return;
   if (answer.kind === "played") start(answer);
+  else if (answer.kind === "map") {
+    if (answer.number === stamp && touched()) redraw(answer.reason);
+  }
   else if (answer.number === number && touched()) {
     answered = number;
-    if (due) ask();
     show(answer);
+    if (due) ask();
   }
 });

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from demo.cli.arguments import SECOND, add_preparation, add_second, add_source, identifier_of, preparation_of
-from demo.explain import pair_figure, save_figure
+from demo.explain import pair_figure, save_figure, sentence
 from demo.figures import verified_pair
 from demo.identify import json_text
 from demo.verify import WORDS, agreement, verify
@@ -38,6 +38,7 @@ def _compare(parsed) -> None:
         if query.told:
             print(f"{name} photo: {query.told}")
     print(agreement(found))
+    print(f"Why: {sentence(found.pair)}")
     for judged in found.judgements:
         line, verdict = judged.threshold, judged.verdict
         said = ("no threshold was measured for such photos" if line is None or verdict is None else

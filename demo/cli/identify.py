@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from demo.cli.arguments import add_method, add_source, identifier_of, matching_of, positive, preparation_of
-from demo.explain import moved, save_figure
-from demo.figures import ranking_figure
+from demo.explain import moved, save_figure, sentence, told
+from demo.figures import contrasts, explained_json, pair_of, ranking_figure
 from demo.identify import json_text
 from demo.verdict import headline, verdict_of
 
@@ -20,6 +20,9 @@ def add(commands) -> None:
     identify.add_argument("--top", type=positive, default=5, help="how many matches to show (default 5)")
     identify.add_argument("--identity", metavar="NAME", help="who it is, if known: marks right and wrong")
     identify.add_argument("--figure", type=Path, metavar="OUT.png", help="draw both rankings (.png or .pdf)")
+    identify.add_argument("--explain", action="store_true",
+                          help="also say why: the sentence, the contribution of each patch to the distance of the "
+                               "nearest, and how it differs from the next people's")
     identify.add_argument("--json", action="store_true", help="print the whole answer as JSON")
     identify.set_defaults(run=_identify)
 
@@ -27,14 +30,17 @@ def add(commands) -> None:
 def _identify(parsed) -> None:
     preparation, matching = preparation_of(parsed), matching_of(parsed)
     identifier = identifier_of(parsed, parsed.stage2_weights)
-    # A figure shows evidence of candidates in Stage 1's order, so that all have to be measured.
-    first = None if parsed.figure else parsed.top
+    # What explains shows evidence of candidates in Stage 1's order, so that all have to be measured.
+    first = None if parsed.figure or parsed.explain else parsed.top
     found = identifier.answer(parsed.photo, preparation, matching, truth=parsed.identity, first=first)
     if parsed.figure:
         save_figure(ranking_figure(found, identifier, top=parsed.top), parsed.figure)
         print(f"Figure written to {parsed.figure}.", file=sys.stderr)
+    pair = pair_of(found, identifier) if parsed.explain else None
+    compared = contrasts(found, identifier) if parsed.explain else []
     if parsed.json:
-        print(json_text(found.as_json(parsed.top)))
+        why = {"explanation": explained_json(pair, compared)} if pair else {}
+        print(json_text(found.as_json(parsed.top) | why))
         return
     faces = len(found.query.faces)
     if faces > 1:
@@ -54,5 +60,9 @@ def _identify(parsed) -> None:
                     f"{moved(second.rank, second.stage1_rank)}")
         print(line)
     print(verdict_of(found).detail)
+    if pair:
+        print(f"Why: {sentence(pair)}")
+        for one in compared:
+            print(told(one))
     print("Distances: smaller is nearer. Timings: "
           + ", ".join(f"{step} {ms:.0f} ms" for step, ms in found.timings_ms.items()))

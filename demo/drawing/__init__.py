@@ -13,6 +13,7 @@ from demo.drawing.maps import FaceMaps, maps_figure, paired_heat, patch_attentio
 from demo.drawing.output import save_figure, to_pdf, to_png
 from demo.drawing.overlays import face_boxes, patch_grid
 from demo.drawing.pair import PairSheet, Score, pair_figure
+from demo.drawing.signed import signed_heat, signed_strip
 
 __all__ = [
     "COLORMAPS",
@@ -40,6 +41,8 @@ __all__ = [
     "percent",
     "save_figure",
     "shared_scale",
+    "signed_heat",
+    "signed_strip",
     "strongest_flows",
     "to_pdf",
     "to_png",

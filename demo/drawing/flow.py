@@ -12,6 +12,8 @@ from demo.errors import BadSetting
 
 #: Masses that differ by less than this part of the largest are alike (rounding of the solvers).
 _ALIKE = 1e-4
+#: How bright a gentle veil leaves the patch of least mass.
+_VEILED = 0.35
 
 
 class Flow(NamedTuple):
@@ -37,21 +39,23 @@ def best_matches(flow) -> tuple[np.ndarray, np.ndarray]:
     return best, (mass - low) / (high - low)
 
 
-def flow_picture(candidate_crop, flow, grid: Grid, *, dim: bool = True) -> np.ndarray:
+def flow_picture(candidate_crop, flow, grid: Grid, *, dim: bool = True, veil: bool = False) -> np.ndarray:
     """The query rebuilt from the candidate's patches, as the papers draw it (Eq. 3.9).
 
     candidate_crop: uint8 (h, w, 3). flow: (P, P), flow[i, j] the mass from query patch i to candidate patch
     j, both row-major over ``grid`` == (rows, cols). At the place of query patch i stands the candidate patch
     that receives most of i's mass, as bright as that mass (``best_matches``). Cells that differ by a pixel
     in size, because the crop does not divide by the grid, are resized. dim: False leaves every patch that sends
-    any mass fully bright, to see the matches where little mass makes Eq. 3.9 dark. Returns uint8 (h, w, 3).
+    any mass fully bright, to see the matches where little mass makes Eq. 3.9 dark. veil: dim gently instead, by the
+    square root of that brightness and never to black. Returns uint8 (h, w, 3).
     """
     crop = as_picture(candidate_crop, "candidate's crop")
     flow = as_flow(flow, grid)
     best, brightness = best_matches(flow)
     boxes = cell_boxes(crop.shape[:2], grid)
     picture = np.empty_like(crop)
-    gains = np.round(brightness * 256).astype(int) if dim else np.where(flow.any(axis=1), 256, 0)
+    shade = _VEILED + (1 - _VEILED) * np.sqrt(brightness) if veil else brightness
+    gains = np.round(shade * 256).astype(int) if dim or veil else np.where(flow.any(axis=1), 256, 0)
     for (left, top, right, bottom), source, gain in zip(boxes, boxes[best], gains, strict=True):
         patch = crop[source[1]:source[3], source[0]:source[2]]
         if patch.shape[:2] != (bottom - top, right - left):

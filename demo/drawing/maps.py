@@ -16,6 +16,7 @@ from demo.drawing.grids import Grid, as_flow, as_picture, check_patch, enlarge
 from demo.drawing.heat import Scale, colour_strip, heatmap, percent, shared_scale, ticks
 from demo.drawing.overlays import patch_grid
 from demo.drawing.page import MUTED, Page
+from demo.drawing.signed import signed_heat, signed_strip
 
 _MARGIN, _FACE, _GAP, _LABEL = 0.32, 1.45, 0.1, 0.3
 _BETWEEN = 0.5  # between columns
@@ -23,18 +24,34 @@ _BETWEEN = 0.5  # between columns
 
 @dataclass(frozen=True)
 class FaceMaps:
-    """One explanation of a pair. query, candidate: (P,) maps on either face. scale: None takes the maps' own."""
+    """One explanation of a pair. query, candidate: (P,) maps on either face. scale: None takes the maps' own. signed:
+    contributions for and against, of which those at 0 have no colour; else shares."""
 
     title: str
     query: np.ndarray
     candidate: np.ndarray
     grid: Grid
     scale: Scale | None = None
+    signed: bool = False
 
     @property
     def colours(self) -> Scale:
         """The one scale that both faces are painted on."""
-        return self.scale or shared_scale([self.query, self.candidate])
+        scale = self.scale or shared_scale([self.query, self.candidate])
+        limit = max(abs(scale[0]), abs(scale[1]), 1e-9)
+        return (-limit, limit) if self.signed else scale
+
+    def strip(self, colormap: str, length: int) -> np.ndarray:
+        """The colours of the scale from its low to its high end, uint8 (length, 3)."""
+        return signed_strip(length) if self.signed else colour_strip(self.colours, colormap, length)
+
+    @property
+    def marks(self) -> list[tuple[float, str]]:
+        """What stands at a colour bar: (place along it in 0..1, text)."""
+        if not self.signed:
+            return [(place, percent(value)) for place, value in ticks(self.colours)]
+        limit = self.colours[1]
+        return [(0.0, f"against, {limit:.3f}"), (0.5, "0"), (1.0, f"for, {limit:.3f}")]
 
 
 def paired_heat(query, candidate, maps: FaceMaps, *, colormap: str = "viridis",
@@ -44,6 +61,8 @@ def paired_heat(query, candidate, maps: FaceMaps, *, colormap: str = "viridis",
     query, candidate: uint8 (h, w, 3) crops. Returns two pictures of those sizes.
     """
     def heat(crop, values: np.ndarray) -> np.ndarray:
+        if maps.signed:
+            return signed_heat(crop, values, maps.grid, maps.colours[1], smooth=smooth)
         return heatmap(crop, values, maps.grid, scale=maps.colours, colormap=colormap, smooth=smooth)
 
     return heat(query, maps.query), heat(candidate, maps.candidate)
@@ -89,8 +108,8 @@ def maps_figure(query, candidate, columns: Sequence[FaceMaps], *, colormap: str 
         page.text(x, top - 0.14, maps.title, 8.5, width=width + 0.4, bold=True)
         for y, picture in zip(heights, paired_heat(faces[0], faces[1], maps, colormap=colormap), strict=True):
             page.picture(picture, (x, y, width, _FACE))
-        page.picture(colour_strip(maps.colours, colormap, 256)[None], (x, foot + 0.12, width, 0.1))
-        for place, value in ticks(maps.colours):
+        page.picture(maps.strip(colormap, 256)[None], (x, foot + 0.12, width, 0.1))
+        for place, text in maps.marks:
             align = {0.0: "left", 1.0: "right"}.get(place, "center")
-            page.text(x + place * width, foot + 0.34, percent(value), 7.5, width=width / 3, colour=MUTED, align=align)
+            page.text(x + place * width, foot + 0.34, text, 7.5, width=width / 3, colour=MUTED, align=align)
     return page.figure

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from demo.drawing.flow import flow_picture, strongest_flows
 from demo.drawing.grids import Grid, as_picture
-from demo.drawing.heat import Scale, colour_strip, heatmap, percent, shared_scale, ticks
+from demo.drawing.heat import Scale, heatmap, percent, shared_scale
 from demo.drawing.lines import FACE_GAP, flow_lines
 from demo.drawing.maps import FaceMaps, paired_heat
 from demo.drawing.page import INK, MUTED, Page
@@ -90,7 +90,8 @@ def pair_figure(pair: PairSheet, *, colormap: str = "viridis", lines: int = 12) 
     y = top + 0.3 + _FACE + 0.12
     label = ": ".join(part for part in (pair.measure, "share of each patch") if part)
     page.text(columns[2] - 0.12, y + 0.065, label, 8, width=2 * width, colour=MUTED, align="right")
-    _draw_bar(page, scale, colormap, (columns[2], y, 2 * width + gap))
+    weights = FaceMaps("", pair.query_weights, pair.candidate_weights, pair.grid, scale)
+    _draw_bar(page, weights, colormap, (columns[2], y, 2 * width + gap))
     if pair.flow is not None:
         _draw_flow(page, pair, columns, second, width, lines)
     if pair.scores:
@@ -103,18 +104,18 @@ def pair_figure(pair: PairSheet, *, colormap: str = "viridis", lines: int = 12) 
     return page.figure
 
 
-def _draw_bar(page: Page, scale: Scale, colormap: str, at: tuple[float, float, float]) -> None:
+def _draw_bar(page: Page, maps: FaceMaps, colormap: str, at: tuple[float, float, float]) -> None:
     x, y, width = at
-    page.picture(colour_strip(scale, colormap, 512)[None], (x, y, width, 0.13))
-    for place, value in ticks(scale):
+    page.picture(maps.strip(colormap, 512)[None], (x, y, width, 0.13))
+    for place, text in maps.marks:
         align = {0.0: "left", 1.0: "right"}.get(place, "center")
-        page.text(x + place * width, y + 0.24, percent(value), 8, width=width / 3, colour=MUTED, align=align)
+        page.text(x + place * width, y + 0.24, text, 8, width=width / 3, colour=MUTED, align=align)
 
 
 def _draw_flow(page: Page, pair: PairSheet, columns: list[float], y: float, width: float, lines: int) -> None:
     page.text(columns[0], y + 0.14, "Flow", 9, width=width, bold=True)
-    page.text(columns[0], y + 0.3 + _FACE + 0.12, "rebuilt; bright: much mass", 7.5, width=width, colour=MUTED)
-    page.picture(flow_picture(pair.candidate, pair.flow, pair.grid), (columns[0], y + 0.3, width, _FACE))
+    page.text(columns[0], y + 0.3 + _FACE + 0.12, "rebuilt from the other face", 7.5, width=width, colour=MUTED)
+    page.picture(flow_picture(pair.candidate, pair.flow, pair.grid, dim=False), (columns[0], y + 0.3, width, _FACE))
     shown = strongest_flows(pair.flow, lines)
     wide = columns[2] + width - columns[1]
     words = f"The {len(shown)} strongest flows carry {percent(sum(pair.mass for pair in shown))} of the mass"
@@ -131,7 +132,7 @@ def _draw_maps(page: Page, pair: PairSheet, maps: FaceMaps, columns: Sequence[fl
     for x, name, picture in zip(columns, (pair.query_name, pair.candidate_name), pictures, strict=True):
         page.picture(picture, (x, y + 0.3, width, _FACE))
         page.text(x, y + 0.3 + _FACE + 0.1, name, 7.5, width=width, colour=MUTED)
-    _draw_bar(page, maps.colours, colormap, (columns[0], y + 0.3 + _FACE + 0.24, columns[1] + width - columns[0]))
+    _draw_bar(page, maps, colormap, (columns[0], y + 0.3 + _FACE + 0.24, columns[1] + width - columns[0]))
 
 
 def _draw_scores(page: Page, scores: Sequence[Score], x: float, y: float, width: float) -> None:

@@ -1,69 +1,69 @@
-"""Deletion and insertion curves (Petsiuk et al. 2018, RISE): does a score follow the patches an explanation names?
+"""Deletion and insertion curves (Petsiuk et al. 2018, RISE), as face verification uses them (Lu et al. 2024, CorrRISE).
 
-Deletion takes patches away, the most important first: the faster the score falls, the truer the explanation.
-Insertion starts with all patches gone and brings them back in the same order: the faster it rises, the truer.
-Inserting in one order is deleting in the reverse order, read backwards, so the reverse of an order has its insertion
-curve's area as the area of its deletion curve, and a random order has the same area in both on average.
+Deletion takes pixels of the probe away, the most important first: the faster its score falls, the truer the
+explanation. Insertion starts with all pixels gone and brings them back in the same order. Inserting in one order is
+deleting in the reverse order, read backwards, so a random order has the same area in both on average.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from scipy.integrate import trapezoid
 
-from demo.drawing.erase import patch_numbers
 from demo.drawing.grids import Grid
 from demo.errors import BadSetting
 
-#: Asks the model: bool (M, P), which patches of the query are left in each of M versions → score name → (M,).
-Ask = Callable[[np.ndarray], dict[str, np.ndarray]]
 
-
-def patch_cover(cover: np.ndarray, grid: Grid) -> np.ndarray:
-    """(P,) share of each patch that an alteration covers, of its share of each crop pixel (h, w)."""
-    numbers = patch_numbers(cover.shape, grid).ravel()
-    return np.bincount(numbers, cover.ravel().astype(np.float64)) / np.bincount(numbers)
+def pixel_map(values: np.ndarray, grid: Grid, size: tuple[int, int]) -> np.ndarray:
+    """Importances of patches (P,), row-major over grid, as a map (h, w) of a crop of size (height, width): bilinear
+    between the middles of the patches."""
+    return cv2.resize(np.asarray(values, np.float64).reshape(grid), size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def order_of(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Patches from the most to the least important; equal ones in random order, so that position decides nothing."""
+    """Places from the most to the least important; equal ones in random order, so that position decides nothing."""
     mixed = rng.permutation(len(values))
     return mixed[np.argsort(-np.asarray(values)[mixed], kind="stable")]
 
 
-def shares(patches: int, steps: int) -> np.ndarray:
-    """(T + 1,) shares of the patches gone (or back) after each step, T = steps at the most: 0, ..., 1."""
-    return _cuts(patches, steps) / patches
-
-
-def _cuts(patches: int, steps: int) -> np.ndarray:
+def shares(steps: int) -> np.ndarray:
+    """(steps + 1,) shares of the pixels gone (or back): 0, ..., 1."""
     if steps < 1:
         raise BadSetting(f"The number of steps must be at least 1; got {steps}.")
-    return np.round(np.linspace(0, patches, min(steps, patches) + 1)).astype(int)
+    return np.arange(steps + 1) / steps
 
 
-def curves(orders: Sequence[np.ndarray], ask: Ask, steps: int = 16) -> dict[str, np.ndarray]:
-    """Every score along every order: name → (orders, 2, T + 1), deletion then insertion, over ``shares``.
+def versions(order: np.ndarray, steps: int) -> np.ndarray:
+    """bool (2, steps + 1, N): which of N places are there, in deletion and in insertion, after each step.
 
-    orders: permutations of the P patches, most important first. ask: called once, each version in it once.
+    order: the N places, most important first.
     """
-    patches = len(orders[0])
-    place = np.stack([np.argsort(order) for order in orders])  # (orders, P)
-    first = place[:, None] < _cuts(patches, steps)[:, None]  # (orders, T + 1, P)
-    versions = np.stack([~first, first], 1)
-    distinct, where = np.unique(versions.reshape(-1, patches), axis=0, return_inverse=True)
-    return {name: np.asarray(scores)[where.ravel()].reshape(versions.shape[:-1])
-            for name, scores in ask(distinct).items()}
+    place = np.argsort(order)
+    gone = place < np.round(shares(steps) * len(order))[:, None]
+    return np.stack([~gone, gone])
 
 
-def leave_one_out_drops(patches: int, ask: Ask) -> dict[str, np.ndarray]:
-    """Score name → (P,) fall of the score when that patch alone is taken away: importance asked of the model itself."""
-    versions = np.concatenate([np.ones((1, patches), bool), ~np.eye(patches, dtype=bool)])
-    return {name: scores[0] - scores[1:] for name, scores in ask(versions).items()}
+def inner(kept: Sequence[np.ndarray]) -> np.ndarray:
+    """Versions (2, T + 1, N) of several orders as one stack: first that with everything, then that with nothing, then
+    all between, which differ from order to order."""
+    places = kept[0].shape[2]
+    ends = np.stack([np.ones(places, bool), np.zeros(places, bool)])
+    return np.concatenate([ends, *(each[:, 1:-1].reshape(-1, places) for each in kept)])
 
 
-def area(curve: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Area under curves (..., T + 1) over shares (T + 1,) from 0 to 1: the mean score on the way."""
-    return trapezoid(curve, x, axis=-1)
+def outer(scores: np.ndarray, orders: int, steps: int) -> np.ndarray:
+    """What ``inner``'s stack was asked, (M, ...), as (orders, 2, steps + 1, ...)."""
+    rest = scores.shape[1:]
+    between = scores[2:].reshape(orders, 2, steps - 1, *rest)
+    whole, none = (np.broadcast_to(scores[at], (orders, 1, *rest)) for at in (0, 1))
+    deletion = np.concatenate([whole, between[:, 0], none], 1)
+    insertion = np.concatenate([none, between[:, 1], whole], 1)
+    return np.stack([deletion, insertion], 1)
+
+
+def area(curve: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Area under curves of T + 1 points over shares from 0 to 1: the mean on the way."""
+    return trapezoid(curve, dx=1 / (curve.shape[axis] - 1), axis=axis)

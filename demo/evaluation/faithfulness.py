@@ -1,217 +1,279 @@
-"""Faithfulness: does what the explanations name really carry the score? Asked of the model itself, patch by patch.
+"""The faithfulness board: does what the explanations name really carry the score? Asked of the model itself.
 
-Patches of the aligned query are blurred out (or brought back) in the order of an explanation, the picture is embedded
-again, and the similarity to the candidate is read off (``demo.evaluation.deletion``). The gain, insertion area minus
-deletion area, is 0 for an order that says nothing and positive for one that tells the truth; taking one patch away at
-a time shows what gain can be had. The gain of the reverse order is the same number with the other sign.
+Pixels of the aligned probe are taken away (or brought back) in the order of an explanation, in tenths; every version is
+embedded again and compared with the nearest photo of its person and with the nearest stranger. Reported as the
+literature does: the share of pairs still accepted at the threshold of the clean scores' equal error rate, as an area
+times 100 (deletion: smaller is better, insertion: larger); and by what it does to the score itself, as a share of what
+the order by single-patch occlusion does, with random orders at 0.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from demo.drawing.erase import erased
-from demo.drawing.grids import patch_centres
+from demo.backbones import Features
 from demo.errors import BadSetting, DemoError
-from demo.evaluation.deletion import area, curves, leave_one_out_drops, order_of, patch_cover, shares
-from demo.evaluation.interval import Interval, interval
-from demo.evaluation.judges import judges_of
+from demo.evaluation.board import AREA, MASS, WORN, Board, Record, board
+from demo.evaluation.curve_store import CurveStore
+from demo.evaluation.deletion import inner, order_of, outer, pixel_map, versions
+from demo.evaluation.field import (
+    BEST,
+    CENTRE,
+    CORRRISE,
+    RANDOM,
+    XSSAB,
+    centre_map,
+    corrrise_map,
+    random_map,
+    rise_masks,
+    xssab_map,
+)
 from demo.evaluation.protocol import QueryPhoto
+from demo.evaluation.rates import roc
 from demo.evaluation.run import Progress
-from demo.explain import Importance, Pair, available
+from demo.explain import Pair, available
+from demo.explain.covers import REMOVALS, erased, patch_cover
 from demo.identify import Identifier
-from demo.methods import DEFAULT, METHODS, NONE, Matching
+from demo.methods import METHODS, NONE, STAGE1, Matching, Method
 from demo.query import Preparation, Query, prepare_query
 
-#: Which gallery photo the query is explained against: the nearest of its own person, or the nearest of all.
-AGAINST = ("true", "top")
-#: Orders that explain nothing of the pair: chance, and what every face has in its middle. And the best that is known.
-RANDOM, CENTRE, BEST = "random order", "centre of the crop first", "one patch away at a time"
+#: Raise it when the same probe gives other curves.
+VERSION = 1
+#: Strangers whose clean scores set the threshold, evenly spread over the gallery.
+STRANGERS = 24
+#: Versions of a probe that are embedded and compared at a time.
+_BATCH = 64
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One explanation judged by one score. deletion, insertion: (T + 1,) mean curves. gain: insertion area - deletion
-    area. better: share of the queries with a gain above 0. possible: gain divided by that of the best order known."""
+class Probe:
+    """A photo that is explained. query: prepared. true, stranger: gallery rows of the nearest photo of its person and
+    of anybody else. own, others: clean distances by method to the first, and to STRANGERS others (n,)."""
 
-    explanation: str
-    score: str
-    deletion: np.ndarray
-    insertion: np.ndarray
-    deletion_area: Interval
-    insertion_area: Interval
-    gain: Interval
-    better: float
-    possible: float
-
-    def as_json(self) -> dict:
-        return {"explanation": self.explanation, "score": self.score, "deletion": self.deletion.tolist(),
-                "insertion": self.insertion.tolist(), "deletion_area": self.deletion_area.as_json(),
-                "insertion_area": self.insertion_area.as_json(), "gain": self.gain.as_json(), "better": self.better,
-                "possible": self.possible}
+    photo: QueryPhoto
+    query: Query
+    true: int
+    stranger: int
+    own: dict[str, float]
+    others: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Faithfulness:
-    """What ``faithfulness`` found.
+class Asked:
+    """How curves are made. removal: a word of REMOVALS. steps: of a curve. masks: of CorrRISE. methods: whose scores,
+    None = those that judge pairs here."""
 
-    own: each explanation judged by the score it explains, with the random and the best order for each model.
-    crossed: explanation → model → its gain. mass: explanation → share of its mass on occluded pixels, over the queries
-    that have any, and the same of what partial transport leaves unmatched; area: their share of the picture.
-    shares: (T + 1,) of the patches gone or back. skipped: (path, reason).
+    removal: str = "black"
+    steps: int = 10
+    masks: int = 128
+    methods: tuple[str, ...] | None = None
+
+
+def faithfulness(identifier: Identifier, queries: Sequence[QueryPhoto], preparation: Preparation = Preparation(),  # noqa: B008
+                 asked: Asked = Asked(), *, store: CurveStore | None = None,
+                 progress: Progress = iter) -> Board:
+    """Judge every explanation that is ready, and the field's, on queries altered as asked (query number n with seed +
+    n), each against the nearest photo of its person.
+
+    store: keeps what was measured of each probe. Raises BadSetting for an unknown word, or where no query is left.
     """
-
-    own: tuple[Judged, ...]
-    crossed: dict[str, dict[str, Interval]]
-    mass: dict[str, Interval]
-    area: Interval | None
-    shares: np.ndarray
-    queries: int
-    against: str
-    removal: str
-    skipped: tuple[tuple[str, str], ...]
-
-    def as_json(self) -> dict:
-        return {
-            "queries": self.queries, "against": self.against, "removal": self.removal, "shares": self.shares.tolist(),
-            "explanations": [judged.as_json() for judged in self.own],
-            "crossed": {name: {model: gain.as_json() for model, gain in gains.items()}
-                        for name, gains in self.crossed.items()},
-            "occluded_area": self.area.as_json() if self.area else None,
-            "occluded_mass": {name: share.as_json() for name, share in self.mass.items()},
-            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
-        }
-
-    def as_table(self) -> str:
-        """Markdown: each explanation by its own score, then every explanation by every model."""
-        lines = ["| explanation | score | deletion ↓ | insertion ↑ | gain (95 %) | of the possible | queries with a "
-                 "gain | mass on the occluder |", "|---|---|---|---|---|---|---|---|"]
-        for judged in self.own:
-            mass = self.mass.get(judged.explanation)
-            lines.append(f"| {judged.explanation} | {judged.score} | {judged.deletion_area.mean:.3f} | "
-                         f"{judged.insertion_area.mean:.3f} | {judged.gain.text(sign=True)} | {judged.possible:.0%} | "
-                         f"{judged.better:.0%} | {f'{mass.mean:.1%}' if mass else ''} |")
-        models = list(dict.fromkeys(model for gains in self.crossed.values() for model in gains))
-        lines += ["", f"| gain by the score of | {' | '.join(models)} |", "|---" * (len(models) + 1) + "|"]
-        lines += [f"| {name} | " + " | ".join(gains[model].text(sign=True) for model in models) + " |"
-                  for name, gains in self.crossed.items()]
-        covered = f"; {self.area.mean:.1%} of the face is occluded" if self.area else ""
-        lines.append(f"\n{self.queries} queries against "
-                     f"{'the nearest photo of their person' if self.against == 'true' else 'the nearest photo'}, "
-                     f"removal by {self.removal}{covered}; {len(self.skipped)} skipped.")
-        lines += [f"Mass on the occluder, {name}: {share.mean:.1%}" for name, share in self.mass.items()
-                  if name not in self.crossed]
-        return "\n".join(lines + [f"skipped {path}: {reason}" for path, reason in self.skipped])
+    if asked.removal not in REMOVALS:
+        raise BadSetting(f"Unknown removal {asked.removal!r}: choose from {', '.join(REMOVALS)}.")
+    if asked.steps < 2:
+        raise BadSetting(f"A curve has at least 2 steps; got {asked.steps}.")
+    methods = _methods(identifier, asked)
+    probes, skipped = _probes(identifier, queries, preparation, methods)
+    if not probes:
+        raise BadSetting(f"No query could be used: {skipped[0][1] if skipped else 'there is none.'}")
+    limits = {word: threshold([one.own[word] for one in probes], np.concatenate([one.others[word] for one in probes]))
+              for word in methods}
+    store, records = store or CurveStore(None), []
+    settings = (VERSION, identifier.gallery.sha256, [(word, one.key) for word, one in methods.items()],
+                identifier.backbone.weights_sha256, asked, limits)
+    for number, probe in enumerate(progress(probes)):
+        key = (settings, probe.query.crop.tobytes(), probe.true, probe.stranger, number)
+        curves = store.read(*key)
+        if curves is None:
+            curves = _judged(identifier, methods, probe, asked, limits, np.random.default_rng(number))
+            store.write(curves, *key)
+        records.append(Record(probe.photo.identity, curves))
+    return board(records, {word: METHODS[word].short for word in methods}, limits, asked.removal,
+                 preparation.alteration, tuple(skipped))
 
 
-def faithfulness(identifier: Identifier, queries: Sequence[QueryPhoto],
-                 preparation: Preparation = Preparation(), *, against: str = "true",  # noqa: B008
-                 removal: str = "blur", steps: int = 16, random_orders: int = 3,
-                 progress: Progress = iter) -> Faithfulness:
-    """Judge every explanation that can be computed, on queries altered as asked (query number n with seed + n).
+def threshold(own: Sequence[float], others: np.ndarray) -> float:
+    """The distance at which as many strangers are accepted as people are refused (EER)."""
+    found = roc(np.concatenate([own, others]), np.arange(len(own) + len(others)) < len(own))
+    return float(found.thresholds[int(np.argmax(found.far >= 1 - found.tar))])
 
-    steps: of the curves, of equally many patches each. random_orders: drawn per query by the seed. Raises BadSetting
-    for an unknown word, or where no query is left.
-    """
-    if against not in AGAINST:
-        raise BadSetting(f"Unknown candidate {against!r}: choose from {', '.join(AGAINST)}.")
-    found, skipped = _Collected(), []
-    for number, photo in enumerate(progress(queries)):
+
+def _methods(identifier: Identifier, asked: Asked) -> dict[str, Method]:
+    if asked.methods is None:
+        return identifier.ready(verifies=True)
+    return {word: identifier.method(word) for word in METHODS if word in asked.methods}
+
+
+def _probes(identifier: Identifier, queries: Sequence[QueryPhoto], preparation: Preparation,
+            methods: Mapping[str, Method]) -> tuple[list[Probe], list[tuple[str, str]]]:
+    gallery, found, skipped = identifier.gallery, [], []
+    entries = gallery.entries
+    spread = np.unique(np.linspace(0, len(gallery) - 1, 2 * STRANGERS).round().astype(int)).tolist()
+    for number, photo in enumerate(queries):
         seeded = replace(preparation, seed=preparation.seed + number)
         try:
-            query = prepare_query(photo.file, identifier.backbone, seeded, gallery=identifier.gallery)
-            stage1 = identifier.rank(query, Matching(method=NONE), exclude=photo.exclude).stage1
-            row = next((match.row for match in stage1 if against == "top" or match.identity == photo.identity), None)
-            if row is None:
-                raise BadSetting(f"No other photo of {photo.identity} is in the gallery.")
-            crop = identifier.gallery.crop(row, identifier.backbone)
+            query = prepare_query(photo.file, identifier.backbone, seeded, gallery=gallery)
+            ranked = identifier.rank(query, Matching(method=NONE), exclude=photo.exclude).stage1
+            true = next((one.row for one in ranked if one.identity == photo.identity), None)
+            stranger = next((one.row for one in ranked if one.identity != photo.identity), None)
+            if true is None or stranger is None:
+                who = f"No other photo of {photo.identity}" if true is None else "Nobody else"
+                raise BadSetting(f"{who} is in the gallery.")
         except DemoError as error:
             skipped.append((photo.path, str(error)))
             continue
-        pair = Pair((query.crop, crop), (query.features, identifier.gallery.features([row])), identifier.method)
-        _judge(found, identifier, query, pair, removal, steps, random_orders, np.random.default_rng(seeded.seed))
-    if not found.queries:
-        raise BadSetting(f"No query could be used: {skipped[0][1] if skipped else 'there is none.'}")
-    return found.summed_up(shares(found.patches, steps), against, removal, tuple(skipped))
+        others = [row for row in spread if entries[row].identity != photo.identity][:STRANGERS]
+        faces = gallery.whole([true, *others])
+        clean = {word: one.distances(query.features, one.prepare(faces)).distances.double().cpu().numpy()
+                 for word, one in methods.items()}
+        found.append(Probe(photo, query, true, stranger, {word: float(each[0]) for word, each in clean.items()},
+                           {word: each[1:] for word, each in clean.items()}))
+    return found, skipped
 
 
 @dataclass
-class _Collected:
-    """What has been measured so far. own: explanation → the score that judges it. models: method → its score that
-    judges everybody's explanations. curves: (order, score) → (2, T + 1) of each query."""
+class _Asking:
+    """Versions of one probe, compared. ``scores`` gives distances (M, 2) to its person and to the stranger."""
 
-    queries: int = 0
-    patches: int = 0
-    own: dict[str, str] = field(default_factory=dict)
-    models: dict[str, str] = field(default_factory=dict)
-    curves: dict[tuple[str, str], list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
-    mass: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    area: list[float] = field(default_factory=list)
+    identifier: Identifier
+    probe: Probe
+    removal: str
 
-    def summed_up(self, x: np.ndarray, against: str, removal: str, skipped) -> Faithfulness:
-        traces = {key: np.stack(values) for key, values in self.curves.items()}
-        areas = {key: area(values, x) for key, values in traces.items()}  # (queries, 2)
-        gains = {key: values[:, 1] - values[:, 0] for key, values in areas.items()}
-        rows = [*self.own.items(), *((name, score) for name in (RANDOM, CENTRE, BEST)
-                                     for score in self.models.values())]
-        own = tuple(Judged(
-            name, score, traces[name, score][:, 0].mean(0), traces[name, score][:, 1].mean(0),
-            interval(areas[name, score][:, 0]), interval(areas[name, score][:, 1]), interval(gains[name, score]),
-            float((gains[name, score] > 0).mean()), float(gains[name, score].mean() / gains[BEST, score].mean()))
-            for name, score in rows)
-        crossed = {name: {model: interval(gains[name, score]) for model, score in self.models.items()}
-                   for name in [*self.own, RANDOM, CENTRE]}
-        return Faithfulness(own, crossed, {name: interval(values) for name, values in self.mass.items()},
-                            interval(self.area) if self.area else None, x, self.queries, against, removal, skipped)
-
-
-def _judge(found: _Collected, identifier: Identifier, query: Query, pair: Pair, removal: str, steps: int,
-           random_orders: int, rng: np.random.Generator) -> None:
-    """Add one query's curves."""
-    features = query.features
-    named = _named(pair)
-    judges = judges_of(named, identifier.method)
-    main = {METHODS[word].name: group[0].score for word, group in judges.items()}
-
-    def ask(kept: np.ndarray) -> dict[str, np.ndarray]:
-        versions = identifier.backbone.extract(erased(query.crop, kept, features.grid, removal))
+    def features(self, crops: np.ndarray) -> Features:
+        features = self.probe.query.features
+        found = self.identifier.backbone.extract(crops)
         if features.landmarks is not None:  # they stay where they were
-            versions = replace(versions, landmarks=features.landmarks.expand(len(versions), -1, -1))
-        return {one.score: one.similarity(versions, pair.features[1]) for group in judges.values() for one in group}
+            found = replace(found, landmarks=features.landmarks.expand(len(found), -1, -1))
+        return found
 
-    patches = features.patches.shape[1]
-    drops = leave_one_out_drops(patches, ask)
-    centres = patch_centres((1, 1), features.grid)
-    orders = {each.name: [order_of(each.values, rng)] for each in named}
-    orders[RANDOM] = [rng.permutation(patches) for _ in range(random_orders)]
-    orders[CENTRE] = [order_of(-np.hypot(*(centres - 0.5).T).round(9), rng)]
-    best = {score: [order_of(drops[score], rng)] for score in main.values()}
-    every = [*orders.values(), *best.values()]
-    traced = curves(sum(every, []), ask, steps)
-    found.queries, found.patches = found.queries + 1, patches
-    found.own, found.models = {each.name: each.score for each in named}, main
-    of_score = {one.score: group[0].score for group in judges.values() for one in group}
-    for score, lines in traced.items():
-        parts = dict(zip([*orders, *((BEST, of) for of in best)],
-                         np.split(lines, np.cumsum([len(group) for group in every])[:-1]), strict=True))
-        for name in orders:
-            found.curves[name, score].append(parts[name].mean(0))
-        found.curves[BEST, score].append(parts[BEST, of_score[score]][0])  # the best known for that method
-    cover = patch_cover(query.cover, features.grid)
-    if cover.any():
-        found.area.append(float(cover.mean()))
-        left_out = {name: values for one in available(pair).values() for name, values in one.left_out(pair).items()}
-        for name, values in ({each.name: each.values for each in named} | left_out).items():
-            found.mass[name].append(float(values @ cover / values.sum() if values.any() else cover.mean()))
+    def erased(self, kept: np.ndarray) -> Features:
+        """Of versions that keep patches (M, P) or pixels (M, h, w)."""
+        grid = self.probe.query.features.grid
+        parts = [self.features(erased(self.probe.query.crop, kept[at:at + _BATCH], grid, self.removal))
+                 for at in range(0, len(kept), _BATCH)]
+        return _joined(parts)
+
+    def scores(self, method: Method, faces: Features) -> np.ndarray:
+        """(M, 2) distances of versions to the nearest photo of their person, and to the nearest stranger."""
+        others = self.identifier.gallery.whole([self.probe.true, self.probe.stranger])
+        return distances(method, faces, others)
 
 
-def _named(pair: Pair) -> list[Importance]:
-    """What every explanation says of the first face's patches: those of the default method first, then by method, and
-    of one method by the setting that they explain."""
-    found = [each for one in available(pair).values() for each in one.importances(pair)]
-    methods, settings = [DEFAULT.word, *METHODS], list(dict.fromkeys(each.setting for each in found))
-    return sorted(found, key=lambda each: (methods.index(each.method), settings.index(each.setting)))
+@torch.inference_mode()
+def distances(method: Method, versions_of: Features, others: Features) -> np.ndarray:
+    """(M, B) distances of M faces to B others, pair by pair."""
+    columns = []
+    for other in range(len(others)):
+        parts: list[Tensor] = []
+        for at in range(0, len(versions_of), _BATCH):
+            some = versions_of[at:at + _BATCH]
+            parts.append(method.pairs(some, others[[other] * len(some)]).double().cpu())
+        columns.append(torch.cat(parts))
+    return torch.stack(columns, 1).numpy()
+
+
+def _joined(parts: Sequence[Features]) -> Features:
+    first = parts[0]
+    marks = [one.landmarks for one in parts if one.landmarks is not None]
+    return replace(first, embedding=torch.cat([one.embedding for one in parts]),
+                   patches=torch.cat([one.patches for one in parts]),
+                   maps={grid: torch.cat([one.maps[grid] for one in parts]) for grid in first.maps},
+                   landmarks=torch.cat(marks) if marks else None)
+
+
+def _judged(identifier: Identifier, methods: Mapping[str, Method], probe: Probe, asked: Asked,
+            limits: Mapping[str, float], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Name of an explanation and method → (2, T + 1, 2) distances, deletion and insertion, to the person and to the
+    stranger."""
+    asking, crop = _Asking(identifier, probe, asked.removal), probe.query.crop
+    size, grid = crop.shape[:2], probe.query.features.grid
+    pair = Pair((crop, crop), (probe.query.features, identifier.gallery.whole([probe.true])), identifier.method,
+                Matching())
+    named = {(name, word): values for word in methods for name, values in _ours(pair, word).items()}
+    maps = {key: pixel_map(values, _grid_of(pair.features[0], len(values)), size) for key, values in named.items()}
+    shared = {RANDOM: random_map(size, grid, rng), CENTRE: centre_map(size),
+              XSSAB: xssab_map(identifier.backbone, crop, identifier.gallery.whole([probe.true]).embedding[0],
+                               1 - limits.get(STAGE1.word, 1.0))}
+    maps |= {(name, word): shown for name, shown in shared.items() for word in methods}
+    maps |= _asked_of(asking, methods, asked.masks, rng)
+
+    distinct: dict[bytes, int] = {}
+    orders, place = [], {}
+    for name, shown in maps.items():
+        at = distinct.setdefault(shown.tobytes(), len(orders))
+        if at == len(orders):
+            orders.append(versions(order_of(shown.ravel(), rng), asked.steps))
+        place[name] = at
+    faces = asking.erased(inner(orders).reshape(-1, *size))
+    found = {WORN: np.array(probe.query.measured_as is not None), **_on_cover(pair, named, probe.query.cover)}
+    between = 2 * (asked.steps - 1)
+    for word, method in methods.items():
+        wanted = sorted({at for (_, of), at in place.items() if of == word})
+        rows = [0, 1, *(2 + at * between + step for at in wanted for step in range(between))]
+        curves = outer(asking.scores(method, faces[rows]), len(wanted), asked.steps)
+        slot = {at: number for number, at in enumerate(wanted)}
+        found |= {f"{name}|{word}": curves[slot[at]] for (name, of), at in place.items() if of == word}
+    return found
+
+
+def _ours(pair: Pair, word: str) -> dict[str, np.ndarray]:
+    """The shipped explanations of a method's score under its defaults: word of the explanation → (P,)."""
+    setting, found = getattr(pair.matching.of(word), "weighting", ""), {}
+    for name, one in available(pair).items():
+        if one.method == word:
+            fitting = [each for each in one.importances(pair) if each.setting in ("", setting)]
+            if fitting:
+                found[name] = fitting[0].values
+    return found
+
+
+def _on_cover(pair: Pair, named: Mapping[tuple[str, str], np.ndarray], cover: np.ndarray) -> dict[str, np.ndarray]:
+    """Where something is drawn over the probe, cover (h, w): the share of it that each explanation's mass lies on, of
+    what is positive, and of what a method leaves out, which is a guess at the cover."""
+    if not cover.any():
+        return {}
+    left_out = {(name, ""): values for one in available(pair).values() for name, values in one.left_out(pair).items()}
+    found = {AREA: np.array(cover.mean())}
+    for (name, word), values in (named | left_out).items():
+        mass, share = np.maximum(values, 0), patch_cover(cover, _grid_of(pair.features[0], len(values)))
+        if mass.any():
+            found[f"{MASS}{name}|{word}"] = np.array(mass @ share / mass.sum())
+    return found
+
+
+def _grid_of(features: Features, patches: int):
+    """The grid of so many patches."""
+    return next(grid for grid in (features.grid, *features.maps) if grid[0] * grid[1] == patches)
+
+
+def _asked_of(asking: _Asking, methods: Iterable[str], masks: int, rng: np.random.Generator
+              ) -> dict[tuple[str, str], np.ndarray]:
+    """Maps that ask the score itself: single-patch occlusion, the best order known, and CorrRISE."""
+    crop, grid = asking.probe.query.crop, asking.probe.query.features.grid
+    size, patches = crop.shape[:2], grid[0] * grid[1]
+    alone = asking.erased(np.concatenate([np.ones((1, patches), bool), ~np.eye(patches, dtype=bool)]))
+    random_masks = rise_masks(size, masks, rng)
+    masked = _joined([asking.features((crop * random_masks[at:at + _BATCH, ..., None]).round().astype(np.uint8))
+                      for at in range(0, masks, _BATCH)])
+    true = asking.identifier.gallery.whole([asking.probe.true])
+    found = {}
+    for word in methods:
+        method = asking.identifier.method(word)
+        apart = distances(method, alone, true)[:, 0]
+        found[BEST, word] = pixel_map(apart[1:] - apart[0], grid, size)
+        found[CORRRISE, word] = corrrise_map(random_masks, -distances(method, masked, true)[:, 0])
+    return found

@@ -19,8 +19,9 @@ from demo.methods import METHODS
 class Importance:
     """How much each patch of the first face matters, by one explanation: what faithfulness puts to the test.
 
-    values: (P,), not negative, on the default grid. method: whose score it explains, under these options (None = the
-    defaults); setting: what names them, "" where nothing is chosen. name: in tables.
+    values: (P,), larger matters more, negative speaks against, on one of the backbone's grids. method: whose score it
+    explains, under these options (None = the defaults); setting: what names them, "" where nothing is chosen. name: in
+    tables.
     """
 
     name: str
@@ -57,14 +58,15 @@ class Explanation(ABC):
     is. first_row: a sheet shows it beside the faces; on_sheets: it shows it at all. thumbnail_note: what its small
     pictures are, of one that has any; thumbnail_alt: what one shows of {name}, in words. stored: how files name its
     arrays, "" for one whose arrays are another's (default: its word). condition: of the human study, if it is one.
+    One class may explain several methods, an instance each.
     """
 
-    word: ClassVar[str]
-    title: ClassVar[str]
-    short: ClassVar[str] = ""
+    word: str
+    title: str
+    short: str = ""
     note: ClassVar[str] = ""
     hint: ClassVar[str] = ""
-    method: ClassVar[str]
+    method: str
     view: ClassVar[str]
     extra: ClassVar[bool] = False
     overview: ClassVar[bool] = False
@@ -82,6 +84,10 @@ class Explanation(ABC):
         except DemoError as error:
             return str(error)
         return None
+
+    def on_sheet(self, pair: Pair) -> bool:
+        """Whether a sheet about the pair shows it."""
+        return self.on_sheets
 
     def told(self, pair: Pair) -> str:
         """The hint for a pair."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from demo.crossimage.networks import Linear
 from demo.drawing import FaceMaps
 from demo.explain.base import Explanation, Importance
@@ -37,4 +35,4 @@ class DiscriminantExplanation(Explanation):
         return Maps(FaceMaps(self.title, one, other, model.grid), "likeness")
 
     def importances(self, pair: Pair) -> list[Importance]:
-        return [Importance(self.title, self.method, np.maximum(self.compute(pair).maps.query, 0))]
+        return [Importance(self.title, self.method, self.compute(pair).maps.query)]

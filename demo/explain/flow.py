@@ -61,4 +61,4 @@ class FlowExplanation(Explanation):
 
     def thumbnail(self, pair: Pair) -> np.ndarray:
         flows = self.compute(pair)
-        return flow_picture(pair.crops[1], flows.flow, flows.grid)
+        return flow_picture(pair.crops[1], flows.flow, flows.grid, dim=False)

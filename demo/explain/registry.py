@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from demo.errors import BadSetting
+from demo.explain.agreement import Agreement
 from demo.explain.attention import AttentionExplanation
 from demo.explain.base import Explanation
 from demo.explain.correlation import CorrelationExplanation
@@ -20,9 +21,11 @@ from demo.explain.results import Result
 from demo.explain.rollout import RolloutExplanation
 from demo.explain.visible import VisibleExplanation
 from demo.explain.weights import WeightsExplanation
+from demo.methods import METHODS
 
 #: Word → explanation, in the order that pages show.
 EXPLANATIONS: dict[str, Explanation] = {one.word: one for one in (
+    *map(Agreement, METHODS.values()),
     FlowExplanation(), LinesExplanation(), WeightsExplanation(), AttentionExplanation(), RolloutExplanation(),
     RelevanceExplanation(), CorrelationExplanation(), H2LCorrelationExplanation(),
     VisibleExplanation(), DiscriminantExplanation(),
@@ -39,7 +42,8 @@ class View:
 
 #: The tabs, in their order.
 VIEWS: Mapping[str, View] = {
-    "flow": View("Flow"), "lines": View("Lines"), "weights": View("Weights"), "attention": View("Attention"),
+    "agreement": View("Where they agree"), "flow": View("Flow"), "lines": View("Lines"), "weights": View("Weights"),
+    "attention": View("Attention"),
     "correlation": View("Correlation", together=True), "numbers": View("Numbers"),
 }
 

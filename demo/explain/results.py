@@ -51,6 +51,24 @@ class Maps:
 
 
 @dataclass(frozen=True)
+class Signed:
+    """What each patch of the first face contributes, for and against.
+
+    values: (P,), positive where a patch speaks for one person; distance == baseline - values.sum(). distance: of the
+    pair. baseline: what a patch without a contribution leaves it at, a typical stranger's distance (stranger), or where
+    no strangers are known that of a face of which nothing is seen.
+    """
+
+    kind: ClassVar[str] = "signed"
+    title: str
+    values: np.ndarray
+    grid: Grid
+    distance: float
+    baseline: float
+    stranger: bool = True
+
+
+@dataclass(frozen=True)
 class Matrices:
     """Who looks at whom: for L layers and H heads, patches that look in rows, every row summing to 1.
 
@@ -99,11 +117,13 @@ class Numbers:
     terms: Sequence[Term]
 
 
-Result = Flows | Curves | Maps | Matrices | Numbers
+Result = Flows | Curves | Maps | Signed | Matrices | Numbers
 
 
 def face_maps(result: Result) -> FaceMaps | None:
-    """The result as a map per face, where it is or has one."""
+    """The result as a map per face, where it is or has one; contributions lie on the first face alone."""
+    if isinstance(result, Signed):
+        return FaceMaps(result.title, result.values, np.zeros_like(result.values), result.grid, signed=True)
     if isinstance(result, Maps):
         return result.maps
     return result.maps() if isinstance(result, Matrices) else None

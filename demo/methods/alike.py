@@ -254,6 +254,10 @@ class Alike(Method):
         return [f"{cls.short} re-ranking: {_seen(evidence)}"]
 
     @staticmethod
+    def addends(evidence: AlikeEvidence) -> dict[str, float]:
+        return dict(zip(PARTS, evidence.addends[0].tolist(), strict=True))
+
+    @staticmethod
     def arrays(evidence: AlikeEvidence) -> dict[str, np.ndarray]:
         named = {"alike": evidence.distance, "alike_applied": evidence.applied, "alike_shaded": evidence.shaded,
                  "alike_embedding": evidence.embedding, "alike_moved": evidence.moved,

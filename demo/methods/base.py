@@ -150,6 +150,12 @@ class Method(ABC):
         return [f"{cls.short} re-ranking"]
 
     @staticmethod
+    def addends(evidence: Any) -> dict[str, float]:
+        """What the distance of one pair is the sum of, by name; empty where it is no sum. The part that is Stage 1's
+        distance bears that method's word."""
+        return {}
+
+    @staticmethod
     def arrays(evidence: Any) -> dict[str, np.ndarray]:
         """The evidence as arrays by the names that files keep, a row per candidate."""
         return {}

@@ -61,7 +61,8 @@ def launch_options(settings: Settings | None = None) -> dict:
     settings = settings or read_settings()
     desk = StudyDesk(settings)
     return {
-        "theme": THEME, "css_paths": [ASSETS / "ui" / "app.css"], "footer_links": ["api", "settings"],
+        "theme": THEME, "css_paths": [ASSETS / "ui" / name for name in ("app.css", "inspector.css")],
+        "footer_links": ["api", "settings"],
         "run_history": False, "enable_monitoring": False, "show_error": False, "num_workers": 0,
         "max_file_size": f"{settings.max_archive_mb:.0f}mb", "state_session_capacity": 500,
         "favicon_path": ASSETS / "ui" / "favicon.png",

@@ -9,7 +9,9 @@ from demo.backbones import available
 from demo.errors import BadSetting
 from demo.evaluation.ablations import ABLATIONS, GAIN, Table
 from demo.evaluation.beyond import beyond
-from demo.evaluation.faithfulness import BEST, CENTRE, RANDOM, Faithfulness, faithfulness
+from demo.evaluation.board import Board
+from demo.evaluation.faithfulness import faithfulness
+from demo.evaluation.field import BEST, CENTRE, CORRRISE, RANDOM, XSSAB
 from demo.evaluation.interval import Interval
 from demo.evaluation.naming import score_name
 from demo.evaluation.report.content import METRICS, UNALTERED, Dots, Finding, Lines, Score, Sheet, pivot, value_of
@@ -22,8 +24,9 @@ from demo.methods.emd import Emd, EmdOptions
 #: Alterations of a section: words of ALTERATIONS, None = the photos as they are.
 Kinds = Sequence[str | None]
 Measure = Callable[[Source, Kinds], Finding]
-#: Orders that explanations are compared with.
+#: Orders that explanations are compared with, and other people's explanations.
 _CONTROLS = (RANDOM, CENTRE, BEST)
+_FIELD = (CORRRISE, XSSAB)
 #: Settings of an ablation that names them in words → the method's name in ``paper``.
 Name = Callable[[Sequence[str]], str]
 #: Tables by alteration, and the columns that name a row → the answer in a few words.
@@ -151,26 +154,30 @@ def beyond_the_papers(source: Source, kinds: Kinds) -> Finding:
 
 
 def faithful(source: Source, kinds: Kinds) -> Finding:
-    """Deletion and insertion of patches in the order of every explanation."""
-    (kind,) = kinds
-    found = faithfulness(source.identifier, source.queries(None, source.scale.explained),
-                         source.preparation(kind), progress=source.bar(kind))
-    covered = f"; {100 * found.area.mean:.1f} % of the face is covered" if found.area else ""
-    note = (f"{found.queries} {word(kind)} queries, each against the nearest photo of its person; patches removed by "
-            f"{found.removal}{covered}; {len(found.skipped)} skipped. Gain: insertion area less deletion area.")
-    rows = tuple((one.explanation, one.score, one.deletion_area.mean, one.insertion_area.mean,
-                  one.gain.text(sign=True), f"{one.possible:.0%}",
-                  f"{found.mass[one.explanation].mean:.1%}" if one.explanation in found.mass else "-")
-                 for one in found.own)
-    named = [one for one in found.own if one.explanation not in _CONTROLS]
-    gains = [(one.gain.mean, one.gain.low, one.gain.high) for one in named]
-    best = max(named, key=lambda one: one.possible)
-    table = Table(("explanation", "score", "deletion ↓", "insertion ↑", "gain (95 %)", "of the possible",
-                   "mass on the occluder"), rows, note)
-    return Finding(f"most faithful: {best.explanation}, {best.possible:.0%} of the possible gain",
-                   [Sheet("Every explanation, judged by the score it explains", table)],
-                   [Dots("Gain of each explanation, with 95 % intervals", "insertion area - deletion area",
-                         [one.explanation for one in named], {"gain": gains}), *_traces(found)])
+    """Deletion and insertion in the order of every explanation."""
+    sheets, plots, passed, shown = [], [], 0, 0
+    for kind in kinds:
+        found = faithfulness(source.identifier, source.queries(None, source.scale.explained),
+                             source.preparation(kind), progress=source.bar(kind))
+        covered = f"; {100 * found.area:.1f} % of the face is covered" if found.area else ""
+        note = (f"{found.probes} {word(kind)} probes of {found.people} people, each against the nearest photo of its "
+                f"person; pixels replaced by {found.removal}{covered}; {len(found.skipped)} skipped. Deletion and "
+                "insertion: area x 100 of the share still accepted at the clean equal error rate's threshold.")
+        rows = tuple((found.titles[one.method], one.explanation, one.deletion.mean, one.insertion.mean,
+                      one.margin.text(sign=True), f"{one.possible.mean:.0%}", f"{one.random_p:.3f}",
+                      f"{one.centre_p:.3f}", "-" if one.mass is None else f"{one.mass:.1%}") for one in found.rows)
+        own = [one for one in found.rows if one.explanation not in (*_CONTROLS, *_FIELD)]
+        passed, shown = passed + sum(one.passes for one in own), shown + len(own)
+        table = Table(("score", "explanation", "deletion ↓", "insertion ↑", "1:N margin (95 %)", "of the possible",
+                       "p random", "p centre first", "mass on the occluder"), rows, note)
+        sheets.append(Sheet(f"Every explanation, judged by the score it explains, {word(kind)}", table))
+        reached = [(100 * one.possible.mean, 100 * one.possible.low, 100 * one.possible.high) for one in own]
+        plots += [Dots(f"Faithfulness of each explanation, {word(kind)}, with 95 % intervals",
+                       "% of what is possible, random orders at 0",
+                       [f"{found.titles[one.method]}: {one.explanation}" for one in own], {"possible": reached}),
+                  *_traces(found)]
+    return Finding(f"{passed} of {shown} explanations beat random and centre-first orders (p < .01) and reach 60 % of "
+                   "what is possible", sheets, plots)
 
 
 def highest(tables: Mapping[str, Table], words: int) -> str:
@@ -208,16 +215,20 @@ def word(kind: str | None) -> str:
     return kind or UNALTERED
 
 
-def _traces(found: Faithfulness) -> list[Lines]:
-    """For each score, the curves of its best explanation, of the orders that know nothing and of the best one known."""
+def _traces(found: Board) -> list[Lines]:
+    """For each score, the curves of its best explanation, of the field's, of the orders that know nothing and of the
+    best one known."""
     plots = []
-    for score in dict.fromkeys(one.score for one in found.own if one.explanation == RANDOM):
-        judged = [one for one in found.own if one.score == score]
-        best = max((one for one in judged if one.explanation not in _CONTROLS), key=lambda one: one.gain.mean)
-        shown = [best, *(one for one in judged if one.explanation in _CONTROLS)]
-        for way, x in (("deletion", "share of the patches removed"), ("insertion", "share of the patches shown")):
-            plots.append(Lines(f"{way.capitalize()}, similarity by {score}", x, "similarity", {
-                one.explanation: (found.shares.tolist(), getattr(one, way).tolist()) for one in shown}))
+    for method, title in found.titles.items():
+        judged = [one for one in found.rows if one.method == method]
+        best = max((one for one in judged if one.explanation not in (*_CONTROLS, *_FIELD)),
+                   key=lambda one: one.possible.mean, default=None)
+        shown = [*([best] if best else []), *(one for one in judged if one.explanation in (*_CONTROLS, *_FIELD))]
+        for at, (way, x) in enumerate((("deletion", "share of the pixels removed"),
+                                       ("insertion", "share of the pixels shown"))):
+            steps = [number / (len(shown[0].curves[at]) - 1) for number in range(len(shown[0].curves[at]))]
+            plots.append(Lines(f"{way.capitalize()}, {title}", x, "share accepted", {
+                one.explanation: (steps, one.curves[at].tolist()) for one in shown}))
     return plots
 
 

@@ -110,8 +110,8 @@ _ROWS = (
             "the synthetic ones.", PAPER_KINDS, "evaluate beyond --queries assets/queries", measures.beyond_the_papers,
             tuple(VARIANTS)),
     Section("faithfulness", "Are the explanations faithful?",
-            "Patches of the query are removed, or brought back, in the order an explanation names; the similarity must "
-            "fall, or rise, sooner than in a random order.", ("mask",),
+            "Pixels of the query are removed, or brought back, in the order an explanation names; the score must fall, "
+            "or rise, sooner than in a random order and than from the centre on.", (None, "mask"),
             "evaluate faithfulness --queries assets/queries --limit 40 --occlude mask",
             measures.faithful, tuple(EXPLANATIONS)),
 )

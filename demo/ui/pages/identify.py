@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
@@ -53,7 +53,7 @@ from demo.ui.views.board import TOP, Result, board_value, details_text, photo_va
 from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST, Example
 from demo.ui.views.inspector import inspector_value
-from demo.ui.views.whatif import edit_of, outcome_value, played_value
+from demo.ui.views.whatif import edit_of, map_value, outcome_value, played_value
 from demo.ui.widgets import control, entered, style_choices
 
 log = logging.getLogger("demo")
@@ -123,7 +123,7 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
                     js="() => document.dispatchEvent(new CustomEvent('board-stopping'))")
     shown.inspect(does.inspect, result, inspector, concurrency_id="inspect", concurrency_limit=4,
                   show_progress="hidden", api_visibility="private")
-    for asked, answers in ((shown.tryout, does.try_out), (shown.play, does.play)):
+    for asked, answers in ((shown.tryout, does.try_out), (shown.redraw, does.redraw), (shown.play, does.play)):
         asked(answers, result, answered, queue=False, show_progress="hidden", api_visibility="private",
               trigger_mode="multiple")
     downloads.wire(result, HEAVY, QUICK)
@@ -265,10 +265,17 @@ class IdentifyHandlers:
 
     def try_out(self, result: Result | None, event: gr.EventData) -> dict:
         """Something about a match was changed: what is it then?"""
+        return self._tried(outcome_value, result, event)
+
+    def redraw(self, result: Result | None, event: gr.EventData) -> dict:
+        """What explains the match is to be drawn as it is after a change."""
+        return self._tried(map_value, result, event)
+
+    def _tried(self, value: Callable[..., dict], result: Result | None, event: gr.EventData) -> dict:
         result, row = _chosen(result, event)
         with _sentences(), self.engine.answering():
-            return outcome_value(result, row, edit_of(getattr(event, "edit", None)), event_value(event, _WORD),
-                                 event_value(event, _NUMBER))
+            return value(result, row, edit_of(getattr(event, "edit", None)), event_value(event, _WORD),
+                         event_value(event, _NUMBER))
 
     def play(self, result: Result | None, event: gr.EventData) -> dict:
         """Patches are to be hidden one after the other."""

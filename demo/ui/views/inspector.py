@@ -7,9 +7,11 @@ from functools import singledispatch
 
 import numpy as np
 
+from demo.drawing.signed import cost_strip
 from demo.explain import (
     EXPLANATIONS,
     VIEWS,
+    Contrast,
     Curves,
     Explanation,
     FaceMaps,
@@ -19,13 +21,20 @@ from demo.explain import (
     Numbers,
     Pair,
     Result,
-    colour_bar,
+    Signed,
+    badge,
     explain,
-    flow_lines,
+    face_maps,
     flow_picture,
     paired_heat,
-    percent,
+    sentence,
+    signed_heat,
+    signed_strip,
+    told,
 )
+from demo.explain.regions import REGIONS, regions
+from demo.explain.worn import covers
+from demo.figures import contrasts
 from demo.identify import Match
 from demo.methods import METHODS
 from demo.ui.views import board
@@ -34,6 +43,12 @@ from demo.verdict import ordinal
 
 #: Rows of a matrix are sent in units of 1 / UNIT.
 UNIT = 10_000
+#: Colours that are sent of a colour bar; the page blends between them.
+BAR = 33
+#: Mass below this does not flow.
+LEAST = 1e-6
+#: How bright the patches of the rebuilt face are: word → what ``flow_picture`` takes. The first is shown first.
+BRIGHTNESS: dict[str, dict[str, bool]] = {"full": {"dim": False}, "veil": {"veil": True}, "published": {"dim": True}}
 SIDES = "query", "candidate"
 
 
@@ -41,29 +56,57 @@ def inspector_value(result: board.Result, row: int) -> dict:
     """What the Inspector component shows of one candidate: numbers, and every explanation that is ready."""
     found = result.found
     match = next(m for m in found.ranking if m.row == row)
+    contrasted = [_contrast(one, result, match) for one in
+                  contrasts(found, result.identifier, match, result.crop)]
     return {"result": result.token, "row": row, "title": _title(match, bool(found.stage2)), "live": _live(result, row),
-            **pair_value(result.pair(match), result.colormap)}
+            "contrasts": contrasted, **pair_value(result.pair(match), result.colormap)}
 
 
 def pair_value(pair: Pair, colormap: str = "viridis") -> dict:
     """The Inspector's views of any two faces; title and live are the caller's.
 
-    views: the tabs, each with the words of its explanations. explanations: word → its kind, texts and data.
+    views: the tabs, each with the words of its explanations, of those that one is chosen of the ranking method's first.
+    explanations: word → its kind, texts and data. sentence: why they match, in words.
     """
     results = explain(pair)
+    ranks = sorted(results, key=lambda word: EXPLANATIONS[word].method != pair.matching.method)
     views = [{"name": name, "title": view.title, "together": view.together, "explanations": words}
-             for name, view in VIEWS.items() if (words := [w for w in results if EXPLANATIONS[w].view == name])]
+             for name, view in VIEWS.items()
+             if (words := [w for w in (results if view.together else ranks) if EXPLANATIONS[w].view == name])]
     faces = {side: {"crop": picture_url(crop), "title": title, "called": called}
              for side, crop, title, called in zip(SIDES, pair.crops, pair.titles, pair.called, strict=True)}
-    return {"name": pair.titles[1], **faces, "views": views, "explanations": {
-        word: {**_texts(EXPLANATIONS[word], pair), "called": _called(EXPLANATIONS[word], results),
-               "exchange": _exchange(word, results), "kind": found.kind, **_data(found, pair, colormap)}
+    return {"name": pair.titles[1], **faces, "sentence": sentence(pair), "views": views, "explanations": {
+        word: {**_texts(EXPLANATIONS[word], pair), "badge": _badge(word, pair),
+               "called": _called(EXPLANATIONS[word], results), "exchange": _exchange(word, results), "kind": found.kind,
+               **_data(found, pair, colormap)}
         for word, found in results.items()}}
 
 
 def _texts(one: Explanation, pair: Pair) -> dict:
     return {"title": one.title, "short": one.short or one.title, "note": one.note, "hint": one.told(pair),
             "overview": one.overview}
+
+
+def _badge(word: str, pair: Pair) -> dict | None:
+    """How faithful an explanation was measured to be, on faces like the first."""
+    method = EXPLANATIONS[word].method
+    found = badge(word, method, pair.method(method).backbone.name, covers(pair))
+    return found and found.as_json()
+
+
+def _contrast(found: Contrast, result: board.Result, match: Match) -> dict:
+    """A rival: what of the query prefers which, and the way from one lead to the other."""
+    rival = next(one for one in result.found.ranking if one.rank == found.rival.after)
+    query, crop = result.found.query.crop, result.crop(rival.row)
+    limit = found.maps.colours[1]
+    return {"name": found.rival.name, "row": rival.row, "told": told(found), "grid": list(found.grid),
+            "values": found.values.tolist(), "lead": found.lead, "crop": picture_url(crop),
+            "ours": picture_url(result.crop(match.row)),
+            "picture": heat_url(signed_heat(query, found.values, found.grid, limit)),
+            "bar": _bar(signed_strip(BAR), "prefers", [
+                (0.0, f"{found.rival.name}, {limit:.3f}"), (0.5, "0"), (1.0, f"{found.first.name}, {limit:.3f}")]),
+            "steps": [[name, value] for name, value in found.steps],
+            "ranks": [[side.name, side.before, side.after] for side in (found.first, found.rival)]}
 
 
 def _called(one: Explanation, results: dict[str, Result]) -> str:
@@ -90,20 +133,34 @@ def _data(found: Result, pair: Pair, colormap: str) -> dict:
 
 @_data.register
 def _flow(found: Flows, pair: Pair, colormap: str) -> dict:
-    sources, targets = np.nonzero(found.flow > 1e-6)
     return {
-        "grid": list(found.grid), "values": _sides([found.first.tolist(), found.second.tolist()]),
-        "flow": [[int(i), int(j), float(found.flow[i, j])] for i, j in zip(sources, targets, strict=True)],
-        "picture": picture_url(flow_picture(pair.crops[1], found.flow, found.grid)),
-        "bright": picture_url(flow_picture(pair.crops[1], found.flow, found.grid, dim=False)),
+        **_moved(found, pair),
+        "pictures": {name: picture_url(flow_picture(pair.crops[1], found.flow, found.grid, **how))
+                     for name, how in BRIGHTNESS.items()},
     }
 
 
 @_data.register
 def _lines(found: Curves, pair: Pair, colormap: str) -> dict:
-    strongest = found.strongest
-    return {"picture": picture_url(flow_lines(*pair.crops, found.flows.flow, found.flows.grid, found.count)),
-            "count": len(strongest), "share": float(sum(line.mass for line in strongest))}
+    """The flows, of which the page draws as many as are asked for. outside: which patches of either face show no face;
+    apart: share of the mass that leaves or enters them."""
+    flows, marks = found.flows, [face.landmarks for face in pair.features]
+    outside = [regions(flows.grid, None if one is None else one[0].cpu().numpy()) == len(REGIONS) - 1 for one in marks]
+    apart = flows.flow[outside[0][:, None] | outside[1][None]].sum() / max(flows.flow.sum(), 1e-12)
+    low, high = (float(flows.ground[flows.flow > LEAST].min()), float(flows.ground[flows.flow > LEAST].max()))
+    return {**_moved(flows, pair), "count": found.count, "outside": _sides([one.tolist() for one in outside]),
+            "apart": float(apart), "scale": [low, high],
+            "bar": _bar(cost_strip(BAR), "cost of a line: distance between its patches",
+                        [(0.0, f"{low:.2f}"), (1.0, f"{high:.2f}")]),
+            "shape": list(pair.crops[0].shape[:2])}
+
+
+def _moved(found: Flows, pair: Pair) -> dict:
+    """Mass that flows as [from, to, mass, cost], and what each patch has of it."""
+    sources, targets = np.nonzero(found.flow > LEAST)
+    return {"grid": list(found.grid), "values": _sides([found.first.tolist(), found.second.tolist()]),
+            "flow": [[int(i), int(j), float(found.flow[i, j]), round(float(found.ground[i, j]), 4)]
+                     for i, j in zip(sources, targets, strict=True)]}
 
 
 @_data.register
@@ -139,12 +196,29 @@ def _head(found: Matrices, layer: int | None, head: int | None, pair: Pair, colo
 
 def _map(maps: FaceMaps, measure: str, pair: Pair, colormap: str) -> dict:
     """One map on both faces: pictures, the values under them, and the colour bar."""
-    low, high = maps.colours
     label = f"share of the {measure}"
     return {"pictures": _sides([heat_url(picture) for picture in paired_heat(*pair.crops, maps, colormap=colormap)]),
             "values": _sides([maps.query.tolist(), maps.candidate.tolist()]),
-            "bar": {"picture": picture_url(colour_bar(maps.colours, colormap=colormap, label=label)),
-                    "text": f"Colour bar: {label} from {percent(low)} to {percent(high)}"}}
+            "bar": _bar(maps.strip(colormap, BAR), label, maps.marks)}
+
+
+@_data.register
+def _signed(found: Signed, pair: Pair, colormap: str) -> dict:
+    """Contributions to the distance; they lie on the first face alone."""
+    maps = face_maps(found)
+    assert maps is not None
+    heat = signed_heat(pair.crops[0], found.values, found.grid, maps.colours[1])
+    return {"grid": list(found.grid), "distance": found.distance, "baseline": found.baseline,
+            "stranger": found.stranger, "values": _sides([maps.query.tolist(), maps.candidate.tolist()]),
+            "pictures": _sides([heat_url(heat), picture_url(pair.crops[1])]),
+            "bar": _bar(maps.strip(colormap, BAR), "contribution to the distance", maps.marks)}
+
+
+def _bar(strip: np.ndarray, label: str, marks: Sequence[tuple[float, str]]) -> dict:
+    """A colour bar that the page draws in its own colours. marks: (place along it in 0..1, text)."""
+    texts = [text for _, text in marks]
+    return {"colours": ["#" + bytes(colour.tolist()).hex() for colour in strip], "label": label, "marks": list(marks),
+            "text": f"Colour bar: {label}: {', '.join(texts)}"}
 
 
 def _sides(both: Sequence) -> dict:

@@ -51,6 +51,12 @@ def outcome_value(result: Result, row: int, edit: Edit, word: str, number: int) 
     }
 
 
+def map_value(result: Result, row: int, edit: Edit, word: str, number: int) -> dict:
+    """The map alone, of an explanation that takes longer than the numbers."""
+    return {"kind": "map", "result": result.token, "row": row, "number": number,
+            "reason": reason_picture(result, row, result.what_if.ask(row, edit), word)}
+
+
 def played_value(result: Result, row: int, word: str) -> dict:
     """Patches hidden in the order of an explanation, beside random orders, as the page plays it."""
     if word not in EXPLANATIONS:
