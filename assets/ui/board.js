@@ -155,6 +155,7 @@ const explainHero = () => {
   if (!value || value.error || explained?.result !== value.result || explained.row !== value.selected) return;
   explain(root());
   element.querySelector(".hero")?.removeAttribute("aria-busy");
+  setTimeout(reopen); // once the inspector has drawn it
 };
 document.addEventListener("inspector-shown", (event) => {
   explained = event.detail;

@@ -192,6 +192,7 @@ const tools = () => el("div", { class: "tools" },
       type: "button", "data-tool": word, "aria-pressed": String(tool === word), onclick: () => take(word),
     }, title)),
     el("button", { type: "button", "data-tool": "play", onclick: play }, "▶ Play deletion"),
+    el("button", { type: "button", "data-tool": "tour", "aria-haspopup": "dialog", onclick: askTour }, "Tour in five steps"),
     tool || touched() || played ? el("button", { type: "button", "data-tool": "undo", onclick: undo }, "Undo all") : null),
   el("p", { class: "tried", role: "status" }, triedText()), played ? screen() : null);
 
@@ -242,7 +243,7 @@ const show = (answer) => {
   line.textContent = triedText();
   const [nearest] = value.stages.length ? order(now, value.stages[0].name) : now.candidates;
   const sentence = element.querySelector(".sentence"); // as high as before, so that nothing moves under the hand
-  sentence.style.minHeight ||= `${sentence.offsetHeight}px`;
+  sentence.style.minHeight ||= `${sentence.getBoundingClientRect().height}px`;
   element.querySelector(".verdict")?.classList.add("of-before");
   sentence.textContent = `With this change the nearest is ${nearest.name} at ${fixed(nearest.combined ?? nearest.first)}.`;
   if (!element.querySelector("[data-tool=undo]")) element.querySelector(".tools").replaceWith(tools());
@@ -295,6 +296,7 @@ document.addEventListener("what-if", ({ detail: answer }) => {
   const value = props.value;
   if (!value || answer.result !== value.result || answer.row !== value.selected) return;
   if (answer.kind === "played") start(answer);
+  else if (answer.kind === "tour") openTour(answer);
   else if (answer.kind === "map") {
     if (answer.number === stamp && touched()) redraw(answer.reason);
   }

@@ -36,9 +36,11 @@ class _Panel(gr.HTML):
 
 class Board(_Panel):
     """The query and the two rankings; ``demo.ui.views.board.board_value``. Events: inspect {row}, face {index}, and
-    what ``WhatIfAnswer`` answers: tryout {row, edit, word, number}, play {row, word}; all but face with {result}."""
+    what ``WhatIfAnswer`` answers: tryout and redraw {row, edit, word, number}, play {row, word}, tour {row}; all but
+    face with {result}."""
 
-    scripts = ("hero.js", "ribbons.js", "links.js", "curves.js", "whatif.js", "board.js")
+    scripts = ("hero.js", "ribbons.js", "links.js", "curves.js", "tour.js", "whatif.js",
+               "board.js")
     root = "board-root"
 
 

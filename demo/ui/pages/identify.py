@@ -53,6 +53,7 @@ from demo.ui.views.board import TOP, Result, board_value, details_text, photo_va
 from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST, Example
 from demo.ui.views.inspector import inspector_value
+from demo.ui.views.tour import tour_value
 from demo.ui.views.whatif import edit_of, map_value, outcome_value, played_value
 from demo.ui.widgets import control, entered, style_choices
 
@@ -123,7 +124,8 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
                     js="() => document.dispatchEvent(new CustomEvent('board-stopping'))")
     shown.inspect(does.inspect, result, inspector, concurrency_id="inspect", concurrency_limit=4,
                   show_progress="hidden", api_visibility="private")
-    for asked, answers in ((shown.tryout, does.try_out), (shown.redraw, does.redraw), (shown.play, does.play)):
+    for asked, answers in ((shown.tryout, does.try_out), (shown.redraw, does.redraw), (shown.play, does.play),
+                           (shown.tour, does.tour)):
         asked(answers, result, answered, queue=False, show_progress="hidden", api_visibility="private",
               trigger_mode="multiple")
     downloads.wire(result, HEAVY, QUICK)
@@ -282,6 +284,12 @@ class IdentifyHandlers:
         result, row = _chosen(result, event)
         with _sentences(), self.engine.answering():
             return played_value(result, row, event_value(event, _WORD))
+
+    def tour(self, result: Result | None, event: gr.EventData) -> dict:
+        """A match is to be explained from the beginning."""
+        result, row = _chosen(result, event)
+        with _sentences(), self.engine.answering():
+            return tour_value(result, row)
 
     def answer(self, values: Mapping[str, Any], progress: gr.Progress):
         """The public endpoint: the words of the command line in, its JSON and figure out. Raises DemoError."""
