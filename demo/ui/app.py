@@ -10,6 +10,7 @@ from demo.settings import Settings
 from demo.settings import settings as read_settings
 from demo.ui.engine import Engine
 from demo.ui.gate import gate_options, upload_routes
+from demo.ui.heads import NAME, head_middleware, preview_routes
 from demo.ui.pages.about import about_page
 from demo.ui.pages.compare import compare_page
 from demo.ui.pages.galleries import galleries_page
@@ -34,7 +35,7 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
     keep = settings.keep_minutes * 60
     uploads()  # the folder that all components write into
     sweep = min(keep // 2, 600)  # seconds between sweeps; a file may have to wait for one beyond its age
-    with gr.Blocks(title="Explainable face identification", analytics_enabled=False, fill_width=True,
+    with gr.Blocks(title=NAME, analytics_enabled=False, fill_width=True,
                    delete_cache=(sweep, keep - sweep)) as app:
         Navbar(main_page_name="Identify")
         gr.HTML(HEADER)
@@ -59,7 +60,7 @@ def launch_options(settings: Settings | None = None) -> dict:
     """Arguments of ``launch`` that belong to the app, the routes of the study among them; host and port are left to the
     environment. The study is opened by its first visitor."""
     settings = settings or read_settings()
-    desk = StudyDesk(settings)
+    desk, gate = StudyDesk(settings), gate_options(settings)
     return {
         "theme": THEME, "css_paths": [ASSETS / "ui" / name for name in ("app.css", "inspector.css")],
         "footer_links": ["api", "settings"],
@@ -67,6 +68,7 @@ def launch_options(settings: Settings | None = None) -> dict:
         "max_file_size": f"{settings.max_archive_mb:.0f}mb", "state_session_capacity": 500,
         "favicon_path": ASSETS / "ui" / "favicon.png",
         "blocked_paths": [str(settings.study.resolve()), str(settings.study_dir.resolve())],
-        "app_kwargs": {"routes": [*study_routes(desk), *operator_routes(desk, settings), *upload_routes()],
-                       "lifespan": desk.lifespan, **gate_options(settings)},
+        "app_kwargs": {"routes": [*study_routes(desk), *operator_routes(desk, settings), *upload_routes(),
+                                  *preview_routes()],
+                       "lifespan": desk.lifespan, **gate, "middleware": [*gate["middleware"], head_middleware()]},
     }
