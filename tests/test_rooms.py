@@ -16,7 +16,7 @@ ROOMS = (
     "faces", "backbones", "visibility", "matching", "crossimage", "checkpoints", "convert",
     "methods",
     "gallery", "ranking", "attack", "query", "calibration", "explain", "identify", "verdict", "verify",
-    "figures", "robustness", "evaluation",
+    "whatif", "figures", "robustness", "evaluation",
     "settings", "presets", "study",
     "ui", "benchmarks", "cli", "__main__",
 )

@@ -80,11 +80,14 @@ const rankings = (value) => {
 };
 
 const heroOfBoard = (value) => {
+  reset(); // what was tried was of another match, or is undone
   const match = candidateOf(value, value.selected), { query } = value;
   const patches = `${value.grid[0]} × ${value.grid[1]} patches`;
-  return hero(el("div", { class: "query" }, photoFigures(query, "Original", "identify this one", (index) => trigger("face", { index })), seenOn(query)),
+  const shown = hero(el("div", { class: "query" }, photoFigures(query, "Original", "identify this one", (index) => trigger("face", { index })), seenOn(query)),
     { title: `Query, ${patches}`, src: query.crop, alt: `The query: the aligned face as the matcher sees it, in ${patches}` },
     { title: `Match: ${match.name}`, src: match.thumb, alt: `The match: ${match.name}` });
+  shown.append(tools());
+  return shown;
 };
 
 const render = () => {
@@ -152,6 +155,7 @@ const explainHero = () => {
   if (!value || value.error || explained?.result !== value.result || explained.row !== value.selected) return;
   explain(root());
   element.querySelector(".hero")?.removeAttribute("aria-busy");
+  setTimeout(reopen); // once the inspector has drawn it
 };
 document.addEventListener("inspector-shown", (event) => {
   explained = event.detail;

@@ -50,6 +50,11 @@ const photoFigures = (photo, title, use, choose) => {
     chips,
   ];
 };
+// A colour bar in the page's own colours, whatever the theme.
+const bar = ({ colours, label, marks, text }) => el("div", { class: "bar", role: "img", "aria-label": text },
+  el("span", { class: "bar-label" }, label),
+  el("span", { class: "strip", style: { backgroundImage: `linear-gradient(90deg, ${colours.join(", ")})` } }),
+  el("span", { class: "marks" }, marks.map(([at, mark]) => el("span", { style: { left: `${100 * at}%` }, class: at === 0 ? "first" : at === 1 ? "last" : "" }, mark))));
 // Where the browser cannot show a file that the server can read (TIFF), the form shows what was read.
 const readable = (input, src) => {
   for (const image of document.querySelectorAll(`${input} img`)) {

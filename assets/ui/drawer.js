@@ -1,9 +1,9 @@
 // The form of the page in a drawer, where there is no room beside the answer (app.css says where that is).
 const form = () => document.querySelector("#form");
 const opener = () => element.querySelector("button");
-const opened = () => document.body.classList.contains("drawer-open");
+const opened = () => form().classList.contains("drawer-open");
 const turn = (open) => {
-  document.body.classList.toggle("drawer-open", open);
+  form().classList.toggle("drawer-open", open);
   opener().setAttribute("aria-expanded", String(open));
   opener().textContent = open ? "Close" : props.value;
 };

@@ -1,24 +1,25 @@
 // The answer in one look: the photo on its way, the query, the match, and why. What explains the match comes with the
 // inspector's value, once that is there.
 let explained = null; // the inspector's value
-const HERO_KINDS = ["maps", "matrix", "flow"];
+const SIGNED = "signed"; // what speaks for and against: the sum of it is the distance
+const HERO_KINDS = [SIGNED, "maps", "matrix", "flow"];
 
-// Which explanation stands for the match: the one that the value names, else the last of those that stand beside each
-// other, which is the ranking's own; and its picture on the first face.
+// Which explanation stands for the match: what speaks for and against by the ranking's own distance, which comes first in
+// its view, else the last of those that stand beside each other; and its picture on the first face.
 const heroOf = (value) => {
-  const words = Object.keys(value.explanations).filter((word) => HERO_KINDS.includes(value.explanations[word].kind));
-  const word = words.includes(value.hero) ? value.hero : words.filter((one) => value.explanations[one].overview).at(-1) ?? words[0];
+  const words = value.views.flatMap((view) => view.explanations).filter((word) => HERO_KINDS.includes(value.explanations[word].kind));
+  const word = words.find((one) => value.explanations[one].kind === SIGNED) ?? words.filter((one) => value.explanations[one].overview).at(-1) ?? words[0];
   if (!word) return null;
   const found = value.explanations[word];
   const shown = found.layers ? found.layers[0].heads[0] : found;
-  return { word, title: found.title, note: found.note, bar: shown.bar, src: shown.pictures?.query ?? found.bright };
+  return { word, kind: found.kind, title: found.title, note: found.note, bar: shown.bar, src: shown.pictures.query ?? shown.pictures.full };
 };
 
 const reason = (value) => {
   const found = value && heroOf(value);
   if (!found) return figureOf("reason", "Why", null, "");
   const figure = figureOf("reason", found.title, found.src, `${found.title}: ${found.note}`);
-  if (found.bar) figure.append(el("img", { class: "bar", src: found.bar.picture, alt: found.bar.text }));
+  if (found.bar) figure.append(bar(found.bar));
   return figure;
 };
 

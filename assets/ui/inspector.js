@@ -7,11 +7,6 @@ const chosen = {}; // view → which of its explanations, where one is chosen
 
 const wordOf = (value, shown) => (shown.explanations.includes(chosen[shown.name]) ? chosen[shown.name] : shown.explanations[0]);
 
-// A colour bar in the page's own colours, whatever the theme.
-const bar = ({ colours, label, marks, text }) => el("div", { class: "bar", role: "img", "aria-label": text },
-  el("span", { class: "bar-label" }, label),
-  el("span", { class: "strip", style: { backgroundImage: `linear-gradient(90deg, ${colours.join(", ")})` } }),
-  el("span", { class: "marks" }, marks.map(([at, mark]) => el("span", { style: { left: `${100 * at}%` }, class: at === 0 ? "first" : at === 1 ? "last" : "" }, mark))));
 const told = () => el("p", { class: "told", role: "status", "aria-live": "polite" },
   NOTHING);
 const hint = (text) => (text ? el("p", { class: "hint" }, text) : null);

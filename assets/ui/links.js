@@ -12,7 +12,7 @@ document.addEventListener("click", (event) => {
     });
   });
 }, true);
-// Opens what the link of the page names, once, when there is something to open it in.
+// Opens what the link of the page names, once, when the candidate that it names is there.
 const reopen = () => {
   const { tab, patch } = linked;
   linked.tab = linked.patch = null;
@@ -20,6 +20,3 @@ const reopen = () => {
   const [side, index] = (patch ?? "").split("-");
   if (side) inspected()?.querySelector(`.patch[data-side="${CSS.escape(side)}"][data-index="${CSS.escape(index ?? "")}"]`)?.click();
 };
-document.addEventListener("inspector-shown", (event) => {
-  if (event.detail && !linked.candidate) setTimeout(reopen);
-});

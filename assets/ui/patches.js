@@ -133,7 +133,8 @@ const point = (value, [rows, columns], side, index, fixed) => {
 };
 
 // No patch is chosen any more.
-const NOTHING = "Point at a patch, or choose one with the arrow keys, to see what it exchanges with the other face.";
+const NOTHING = matchMedia("(pointer: coarse)").matches ? "Tap a patch to see what it exchanges with the other face."
+  : "Point at a patch, or choose one with the arrow keys, to see what it exchanges with the other face.";
 const release = () => {
   patch = null;
   for (const button of element.querySelectorAll(".patch, .cell")) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from demo.backbones import Backbone, Features, Grid
 from demo.errors import BadWeights, WeightsMissing
-from demo.matching import ground_distance, transport, warm_up
+from demo.matching import forced_transport, ground_distance, transport, warm_up
 from demo.methods.base import AnyBackbone, Faces, Measured, Method
 from demo.methods.discriminant import Discriminant
 from demo.visibility import KINDS, Cover, Visibility, read_visibility, shipped_visibility
@@ -193,6 +194,18 @@ class Alike(Method):
     def distances(self, query: Features, prepared: AlikeFaces, options=None, grid: Grid | None = None) -> Measured:
         evidence = self._compared(self.prepare(query), prepared)
         return Measured(evidence.distance, evidence)
+
+    def forced(self, evidence: AlikeEvidence, partners: Sequence[tuple[int, int]]) -> Measured | None:
+        if not bool(evidence.applied[0]):
+            return None
+        mass = evidence.compared.double()
+        plan = forced_transport(evidence.ground, mass, mass, partners)
+        addends = evidence.addends.clone()
+        addends[:, PARTS.index("transport")] = plan.cost * self._shares(evidence.applied, evidence.shaded)[
+            :, PARTS.index("transport")]
+        distance = addends.sum(1)
+        return Measured(distance, replace(evidence, distance=distance, moved=plan.cost.to(evidence.moved),
+                                          flow=plan.flow.to(evidence.flow), addends=addends))
 
     def pairs(self, first: Features, second: Features, options=None, grid: Grid | None = None) -> Tensor:
         return self._compared(self.prepare(first), self.prepare(second)).distance

@@ -132,6 +132,12 @@ class Method(ABC):
         """What ``distances`` needs before it measures anything, with lower bounds; None where there are none."""
         return None
 
+    def forced(self, evidence: Any, partners: Sequence[tuple[int, int]]) -> Measured | None:
+        """The distance that one pair of faces would have if as much mass as fits went from each patch of the first face
+        to the given one of the second. evidence: as ``distances`` gave it of that pair alone, a batch of one. None for
+        a method in which no mass flows between these two."""
+        return None
+
     @abstractmethod
     def pairs(self, first: Features, second: Features, options: Any = None, grid: Grid | None = None) -> Tensor:
         """(B,) distances of B pairs of faces, pair by pair; the same numbers as ``distances``."""

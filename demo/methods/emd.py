@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +23,7 @@ from demo.matching import (
     check_share,
     emd,
     emd_problem,
+    forced_transport,
     ground_distance,
     warm_up,
     weighting_problems,
@@ -127,6 +128,13 @@ class Emd(Method):
             return Measured(result.distance, result)
 
         return Bounded(problem.least(), measure)
+
+    def forced(self, evidence: EMDResult, partners: Sequence[tuple[int, int]]) -> Measured:
+        u, v, ground = evidence.query_weights, evidence.candidate_weights, evidence.ground
+        plan = forced_transport(ground, u, v, partners, share=evidence.share)
+        distance = plan.cost / evidence.share
+        return Measured(distance, replace(evidence, distance=distance, flow=plan.flow, solver=plan.solver,
+                                          iterations=plan.iterations, residual=plan.residual))
 
     def pairs(self, first: Features, second: Features, options: EmdOptions | None = None,
               grid: Grid | None = None) -> Tensor:

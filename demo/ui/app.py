@@ -10,6 +10,7 @@ from demo.settings import Settings
 from demo.settings import settings as read_settings
 from demo.ui.engine import Engine
 from demo.ui.gate import gate_options, upload_routes
+from demo.ui.heads import NAME, head_middleware, preview_routes
 from demo.ui.pages.about import about_page
 from demo.ui.pages.compare import compare_page
 from demo.ui.pages.galleries import galleries_page
@@ -35,7 +36,7 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
     keep = settings.keep_minutes * 60
     uploads()  # the folder that all components write into
     sweep = min(keep // 2, 600)  # seconds between sweeps; a file may have to wait for one beyond its age
-    with gr.Blocks(title="Explainable face identification", analytics_enabled=False, fill_width=True,
+    with gr.Blocks(title=NAME, analytics_enabled=False, fill_width=True,
                    delete_cache=(sweep, keep - sweep)) as app:
         Navbar(main_page_name="Identify")
         gr.HTML(HEADER)
@@ -69,6 +70,8 @@ def launch_options(settings: Settings | None = None, engine: Engine | None = Non
         "max_file_size": f"{settings.max_archive_mb:.0f}mb", "state_session_capacity": 500,
         "favicon_path": ASSETS / "ui" / "favicon.png",
         "blocked_paths": [str(settings.study.resolve()), str(settings.study_dir.resolve())],
-        "app_kwargs": {"routes": [*routes, *study_routes(desk), *operator_routes(desk, settings), *upload_routes()],
-                       "lifespan": desk.lifespan, **gate, "middleware": [*around, *gate["middleware"]]},
+        "app_kwargs": {"routes": [*routes, *study_routes(desk), *operator_routes(desk, settings), *upload_routes(),
+                                  *preview_routes()],
+                       "lifespan": desk.lifespan, **gate,
+                       "middleware": [*around, *gate["middleware"], head_middleware()]},
     }

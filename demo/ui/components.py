@@ -35,9 +35,13 @@ class _Panel(gr.HTML):
 
 
 class Board(_Panel):
-    """The query and the two rankings; ``demo.ui.views.board.board_value``. Events: inspect {row}, face {index}."""
+    """The query and the two rankings; ``demo.ui.views.board.board_value``. Events: inspect {row}, face {index}, and
+    what ``WhatIfAnswer`` answers: tryout and redraw {row, edit, word, number}, play {row, word}, tour {row}; all but
+    face with {result}."""
 
-    scripts, root = ("hero.js", "ribbons.js", "links.js", "board.js"), "board-root"
+    scripts = ("hero.js", "ribbons.js", "links.js", "curves.js", "tour.js", "whatif.js",
+               "board.js")
+    root = "board-root"
 
 
 class Inspector(_Panel):
@@ -56,6 +60,12 @@ class ExampleStrip(_Panel):
     """Thumbnails to start from: {"examples": [{"name", "title", "thumb"}], "chosen": name}. Event: pick {name}."""
 
     scripts, root = ("examples.js",), "examples-root"
+
+
+class WhatIfAnswer(_Panel):
+    """Shows nothing itself: hands what came back of a question to the Board; ``demo.ui.views.whatif``."""
+
+    scripts, root = ("answer.js",), "answer-root"
 
 
 class Drawer(_Panel):

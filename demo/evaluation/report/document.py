@@ -93,6 +93,23 @@ class Document:
                     "Where a data set of the papers is missing, the same measurement on the data at hand stands for "
                     "it; capitals in commands are folders.")
 
+    def overview(self) -> list[Block]:
+        """One plot and one table: how often the first match is right, and ours beside the papers' of the section in
+        which most was measured on the papers' own data."""
+        sections = self.results["sections"]
+        beside = max(sections, key=lambda one: len(_paired(one)))
+        data = {one["data"] for one in _paired(beside)}
+        plotted = [found for found in sections[0]["findings"] if found.get("plots")]
+        blocks: list[Block] = []
+        if plotted:
+            alike = [one for one in plotted if one["data"] in data] or plotted
+            found = max(alike, key=lambda one: len(one["tables"][0]["rows"]) if one["tables"] else 0)
+            told = list(self._finding(sections[0]["name"], found))
+            blocks = [Heading(2, f"{sections[0]['title']}: {found['data']}"), *told[1:3]]
+        if data:
+            blocks += [Heading(2, f"{beside['title']}, beside the papers"), _published(_paired(beside))]
+        return blocks or [Text("Nothing was measured yet.")]
+
     def section(self, section: Mapping) -> Iterator[Block]:
         """One section: what it measures, its command, what was found on each data set, the papers' numbers."""
         yield Heading(2, section["title"])
@@ -134,6 +151,18 @@ class Document:
                      (f"index of {one['name']}", one["gallery_sha256"])]
             rows += [(f"weights of {name}", digest) for name, digest in one["cross_image_weights_sha256"].items()]
         yield Grid("SHA-256", ("of", "hash"), tuple((what, f"`{digest[:16]}`") for what, digest in dict(rows).items()))
+
+
+def _paired(section: Mapping) -> list[dict]:
+    """The papers' numbers of a section that ours stand beside, the first metric of each."""
+    return [{**one, "values": _first(one["values"]),
+             "ours": {name: _first(values) for name, values in one["ours"].items()}}
+            for one in section["paper"] if any(one["ours"].values())]
+
+
+def _first(values: Mapping) -> dict:
+    """The first metric alone."""
+    return dict(list(values.items())[:1])
 
 
 def _published(paper: list[Mapping]) -> Grid:

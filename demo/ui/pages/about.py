@@ -8,8 +8,22 @@ import gradio as gr
 import numpy as np
 
 from demo.errors import DemoError
-from demo.explain import Flows, enlarge, explain, explains, flow_lines, heatmap, patch_grid
+from demo.explain import (
+    Flows,
+    Matrices,
+    enlarge,
+    explain,
+    explains,
+    face_maps,
+    flow_lines,
+    heatmap,
+    paired_heat,
+    patch_grid,
+)
+from demo.explain.flow import FlowExplanation
 from demo.figures import crops_of, pair_of
+from demo.methods import NONE, Matching
+from demo.methods.h2l import H2L
 from demo.places import ASSETS
 from demo.presets import PRESETS, PUBLISHED
 from demo.query import Preparation
@@ -31,14 +45,22 @@ def about_page(engine: Engine, page: gr.Blocks) -> None:
     """Layout, and four pictures drawn from the first example as it is identified now. Inside a route."""
     text = (ASSETS / "ui" / "about.md").read_text(encoding="utf-8")
     opening, rest = text.replace("{keep_minutes}", str(engine.settings.keep_minutes)).split("<!-- steps -->")
+    cross, rest = rest.split("<!-- h2l -->")
     gr.Markdown(opening, elem_classes="about-page")
     steps = gr.HTML(elem_id="steps")
+    gr.Markdown(cross, elem_classes="about-page")
+    looks = gr.HTML(elem_id="looks")
     gr.Markdown(rest, elem_classes="about-page")
+    quiet = {"concurrency_id": "identify", "show_progress": "hidden", "api_visibility": "private"}
 
     def draw() -> str:
         return steps_html(engine)
 
-    page.load(draw, None, steps, concurrency_id="identify", show_progress="hidden", api_visibility="private")
+    def draw_looks() -> str:
+        return looks_html(engine)
+
+    page.load(draw, None, steps, **quiet)
+    page.load(draw_looks, None, looks, **quiet)
 
 
 def steps_html(engine: Engine) -> str:
@@ -52,13 +74,36 @@ def steps_html(engine: Engine) -> str:
         return ""
     crops = crops_of(identifier)
     pair = pair_of(found, identifier, found.stage2[0], crops)
-    moved = next(one for one in explain(pair, *explains(found.matching.method)).values() if isinstance(one, Flows))
+    moved = explain(pair, FlowExplanation.word)[FlowExplanation.word]
+    assert isinstance(moved, Flows)
     pictures = (_beside(pair.crops[0], crops(found.stage1[0].row)), patch_grid(pair.crops[0], moved.grid),
                 heatmap(pair.crops[0], moved.first, moved.grid), flow_lines(*pair.crops, moved.flow, moved.grid))
     figures = "".join(
         f'<figure><img src="{picture_url(picture)}" alt=""><figcaption><strong>{html.escape(title)}.</strong> '
         f"{html.escape(words)}</figcaption></figure>"
         for picture, (title, words) in zip(pictures, STEPS, strict=True))
+    return f'<div class="steps">{figures}</div>'
+
+
+def looks_html(engine: Engine) -> str:
+    """Where the second paper's model looks on the first example and its match; empty where it is not ready."""
+    settings, example = engine.settings, EXAMPLES[FIRST]
+    try:
+        name = next(info.name for info in engine.backbones() if info.ready and H2L.unavailable(info) is None)
+        identifier = engine.identifier(settings.gallery, name)
+        found = identifier.answer(example.photo, Preparation(example.occlusion, example.style, seed=example.seed),
+                                  Matching(NONE))
+        match = next(one for one in found.stage1 if one.identity == example.truth)
+    except (DemoError, StopIteration):
+        return ""
+    pair = pair_of(found, identifier, match, crops_of(identifier))
+    looks = next((one for one in explain(pair, *explains(H2L.word)).values() if isinstance(one, Matrices)), None)
+    maps = None if looks is None else face_maps(looks)
+    if maps is None:
+        return ""
+    pictures = zip(paired_heat(*pair.crops, maps), ("the query", pair.titles[1]), strict=True)
+    figures = "".join(f'<figure><img src="{picture_url(picture)}" alt=""><figcaption>Where {H2L.short} looks on '
+                      f"{html.escape(on)}</figcaption></figure>" for picture, on in pictures)
     return f'<div class="steps">{figures}</div>'
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -39,7 +40,7 @@ from demo.ui.choices import (
     standard,
     values_from_link,
 )
-from demo.ui.components import Board, Drawer, Inspector
+from demo.ui.components import Board, Drawer, Inspector, WhatIfAnswer
 from demo.ui.endpoint import endpoint
 from demo.ui.engine import Engine
 from demo.ui.pages.downloads import IDENTIFICATION, DownloadRow, figure_png
@@ -52,6 +53,8 @@ from demo.ui.views.board import TOP, Result, board_value, details_text, photo_va
 from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST, Example
 from demo.ui.views.inspector import inspector_value
+from demo.ui.views.tour import tour_value
+from demo.ui.views.whatif import edit_of, map_value, outcome_value, played_value
 from demo.ui.widgets import control, entered, style_choices
 
 log = logging.getLogger("demo")
@@ -69,6 +72,8 @@ _ORDER = ("photo", *KNOWN, "face", "top", _PRESET.word)
 FACE, _ROW = (Field(word, int, 0, word, "A number from 0.", low=0) for word in ("index", "row"))
 _PICKED = Field("name", str, FIRST, "Example", "An example.", known=lambda: {name: name for name in EXAMPLES})
 _TOKEN = Field("result", str, "", "Result", "Which result.")
+_WORD = Field("word", str, "", "Explanation", "Which explanation is drawn.")
+_NUMBER = Field("number", int, 0, "Number", "Of the question.", low=0)
 
 
 def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
@@ -80,6 +85,7 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
         with gr.Column(scale=1, min_width=330):
             Drawer("Photo and settings", elem_id="drawer", label="Form")
             shown = Board(elem_id="board", label="Result")
+            answered = WhatIfAnswer(elem_id="what-if", label="What if")
             inspector = Inspector(elem_id="inspector", label="Inspector")
             downloads = DownloadRow(IDENTIFICATION, "identification")
             with gr.Accordion("Timings, versions and the command line", open=False):
@@ -118,6 +124,10 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
                     js="() => document.dispatchEvent(new CustomEvent('board-stopping'))")
     shown.inspect(does.inspect, result, inspector, concurrency_id="inspect", concurrency_limit=4,
                   show_progress="hidden", api_visibility="private")
+    for asked, answers in ((shown.tryout, does.try_out), (shown.redraw, does.redraw), (shown.play, does.play),
+                           (shown.tour, does.tour)):
+        asked(answers, result, answered, queue=False, show_progress="hidden", api_visibility="private",
+              trigger_mode="multiple")
     downloads.wire(result, HEAVY, QUICK)
 
     with gr.Row(visible=False):
@@ -253,10 +263,33 @@ class IdentifyHandlers:
 
     def inspect(self, result: Result | None, event: gr.EventData):
         """A candidate was chosen on the board."""
-        row, token = event_value(event, _ROW), event_value(event, _TOKEN)
-        if result is None or token != result.token or row not in result.shown_rows:
-            raise gr.Error("This result has expired: press Identify again.", print_exception=False)
-        return inspector_value(result, row)
+        return inspector_value(*_chosen(result, event))
+
+    def try_out(self, result: Result | None, event: gr.EventData) -> dict:
+        """Something about a match was changed: what is it then?"""
+        return self._tried(outcome_value, result, event)
+
+    def redraw(self, result: Result | None, event: gr.EventData) -> dict:
+        """What explains the match is to be drawn as it is after a change."""
+        return self._tried(map_value, result, event)
+
+    def _tried(self, value: Callable[..., dict], result: Result | None, event: gr.EventData) -> dict:
+        result, row = _chosen(result, event)
+        with _sentences(), self.engine.answering():
+            return value(result, row, edit_of(getattr(event, "edit", None)), event_value(event, _WORD),
+                         event_value(event, _NUMBER))
+
+    def play(self, result: Result | None, event: gr.EventData) -> dict:
+        """Patches are to be hidden one after the other."""
+        result, row = _chosen(result, event)
+        with _sentences(), self.engine.answering():
+            return played_value(result, row, event_value(event, _WORD))
+
+    def tour(self, result: Result | None, event: gr.EventData) -> dict:
+        """A match is to be explained from the beginning."""
+        result, row = _chosen(result, event)
+        with _sentences(), self.engine.answering():
+            return tour_value(result, row)
 
     def answer(self, values: Mapping[str, Any], progress: gr.Progress):
         """The public endpoint: the words of the command line in, its JSON and figure out. Raises DemoError."""
@@ -264,6 +297,23 @@ class IdentifyHandlers:
             values = {**values, **preset_values(self.choices, values[_PRESET.word], values, self.standard)}
         result = self.compute(values["photo"], values, values["face"] - 1, None, progress)
         return json_text(result.as_json(values["top"])), Image.open(BytesIO(figure_png(result)))
+
+
+def _chosen(result: Result | None, event: gr.EventData) -> tuple[Result, int]:
+    """The answer that an event of the board is about, and which of its rows."""
+    row, token = event_value(event, _ROW), event_value(event, _TOKEN)
+    if result is None or token != result.token or row not in result.shown_rows:
+        raise gr.Error("This result has expired: press Identify again.", print_exception=False)
+    return result, row
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """What is wrong with a question, as its sentence."""
+    try:
+        yield
+    except DemoError as error:
+        raise gr.Error(str(error), print_exception=False) from None
 
 
 def _problem(shown: dict):

@@ -32,8 +32,8 @@ from demo.ui.widgets import gallery_choices, keep_fresh, pairs
 log = logging.getLogger("demo")
 
 SHIPPED, QUERIES = ASSETS / "results", ASSETS / "queries"
-#: The first entry of the list of sections.
-ITEMS = "items"
+#: The first entries of the list of sections.
+OVERVIEW, ITEMS = "overview", "items"
 LEAVE_ONE_OUT, BUNDLED = "leave-one-out", "bundled"
 PROTOCOLS = {LEAVE_ONE_OUT: "The gallery's photos, each left out in turn", BUNDLED: "The bundled query photos"}
 MOST = 30
@@ -49,7 +49,7 @@ def results_page(engine: Engine, page: gr.Blocks) -> None:
     does = ResultHandlers(engine)
     gr.HTML(HEADER)
     with gr.Column(elem_classes="short"):
-        chosen = gr.Dropdown(does.sections(), value=ITEMS, label="Show", elem_id="result-section")
+        chosen = gr.Dropdown(does.sections(), value=OVERVIEW, label="Show", elem_id="result-section")
     shown = gr.HTML(elem_id="report")
     chosen.input(does.show, chosen, shown, **QUICK)
     page.load(does.open_link, None, [chosen, shown], **QUICK)
@@ -74,8 +74,8 @@ def _lay_out_trial(does: ResultHandlers, page: gr.Blocks) -> None:
                                  elem_id="measure-stage2")
             count = gr.Slider(5, MOST, 10, step=5, label="Number of queries", elem_id="measure-count")
             with gr.Row():
-                go = gr.Button("Measure", variant="primary", elem_id="measure")
-                stop = gr.Button("Stop", elem_id="measure-stop")
+                go = gr.Button("Measure", variant="primary", min_width=150, scale=2, elem_id="measure")
+                stop = gr.Button("Stop", min_width=80, scale=1, elem_id="measure-stop")
         with gr.Column(scale=1, min_width=330):
             said = gr.HTML('<p class="hint">A few queries give a rough idea in seconds; the tables above took all '
                            "of them.</p>", elem_id="measured")
@@ -108,12 +108,13 @@ class ResultHandlers:
 
     def sections(self) -> list[tuple[str, str]]:
         sections = self.document.results["sections"] if self.document else []
-        return [("The papers, item by item", ITEMS), *((one["title"], one["name"]) for one in sections)]
+        return [("At a glance", OVERVIEW), ("The papers, item by item", ITEMS),
+                *((one["title"], one["name"]) for one in sections)]
 
     def open_link(self, request: gr.Request) -> tuple[str, str]:
         """A visitor arrives: the section that the link names, or the first."""
-        name = dict(request.query_params).get("section", ITEMS) if request else ITEMS
-        name = name if name in {word for _, word in self.sections()} else ITEMS
+        name = dict(request.query_params).get("section", OVERVIEW) if request else OVERVIEW
+        name = name if name in {word for _, word in self.sections()} else OVERVIEW
         return name, self.show(name)
 
     def show(self, name: str) -> str:
@@ -121,12 +122,25 @@ class ResultHandlers:
         if self.document is None:
             blocks = [Text("No report was shipped with this copy."),
                       Code("python -m demo evaluate report --out assets/results")]
+        elif name == OVERVIEW:
+            blocks = self.document.overview()
         elif name == ITEMS:
             blocks = [Text(INTRODUCTION), self.document.items()]
         else:
             section = next(one for one in self.document.results["sections"] if one["name"] == name)
             blocks = self.document.section(section)
-        return _html(parts(blocks, lambda picture: (SHIPPED / PLOTS / f"{picture.name}.svg").read_bytes()))
+        blocks = list(blocks)
+        commands = [one for one in blocks if isinstance(one, Code)]
+        if self.document is not None and name == OVERVIEW:
+            commands = [Code(f"{self.document.results['sections'][0]['command']}\n{self.document.results['command']}")]
+        html = parts([one for one in blocks if not isinstance(one, Code) or self.document is None], self._picture)
+        asked = parts(commands, self._picture) if commands and self.document is not None else ""
+        folded = f"<details><summary>The commands that repeat it</summary>{asked}</details>" if asked else ""
+        return _html(html + folded)
+
+    @staticmethod
+    def _picture(picture) -> bytes:
+        return (SHIPPED / PLOTS / f"{picture.name}.svg").read_bytes()
 
     def protocols(self, gallery: str) -> list[tuple[str, str]]:
         """What can be asked of a gallery: the bundled photos only of one that holds their people."""

@@ -19,6 +19,7 @@ from demo.identify import Identification, Identifier, Match
 from demo.methods import METHODS, rerank
 from demo.query import Query
 from demo.verdict import headline, verdict_of
+from demo.whatif import WhatIf
 
 TOP = 5
 #: Longest side of the photos that are sent to the page.
@@ -53,6 +54,11 @@ class Result:
         """The query and one match, to be explained."""
         return pair_of(self.found, self.identifier, match, self.crop, scale=self.scale,
                        beside=self.further)
+
+    @cached_property
+    def what_if(self) -> WhatIf:
+        """Asks what would be if the match looked otherwise."""
+        return WhatIf(self.found, self.identifier, self.crop)
 
     @property
     def further(self) -> list[Identification]:
