@@ -63,7 +63,7 @@ class Gallery:
         out, at = torch.empty((len(self), dim), device=self.device), 0
         for number, part in enumerate(self._opened.parts):
             for rows in self._opened.places.blocks(number, BLOCK):
-                block = torch.from_numpy(np.array(part.maps[EMBEDDINGS, "embeddings"][rows], np.float32))
+                block = torch.from_numpy(part.read(EMBEDDINGS, "embeddings", rows).astype(np.float32, copy=False))
                 if not torch.isfinite(block).all():
                     raise BadGallery(f"The gallery index {self.folder} is damaged: {AGAIN}")
                 out[at:at + len(block)] = torch.nn.functional.normalize(block, dim=1)
