@@ -24,6 +24,18 @@ class Photo:
         return sha256(self.file)
 
 
+def has_photos(folder: Path) -> bool:
+    """Whether ``list_photos`` finds any: the first one suffices, however many there are."""
+    return folder.is_dir() and any(
+        is_photo(file) for person in folder.iterdir() if person.is_dir() and not person.name.startswith(".")
+        for file in person.rglob("*"))
+
+
+def is_photo(file: Path) -> bool:
+    """Whether a file is a photo by its name."""
+    return file.suffix.lower() in PHOTO_SUFFIXES and not file.name.startswith(".")
+
+
 def list_photos(folder: str | Path) -> list[Photo]:
     """The photos of a folder that has one sub-folder per identity, sorted by path.
 
@@ -37,7 +49,7 @@ def list_photos(folder: str | Path) -> list[Photo]:
         for person in sorted(folder.iterdir())
         if person.is_dir() and not person.name.startswith(".")
         for file in sorted(person.rglob("*"))
-        if file.suffix.lower() in PHOTO_SUFFIXES and not file.name.startswith(".")
+        if is_photo(file)
     ]
     if not photos:
         raise BadGallery(f"{folder} holds no photos: it needs one sub-folder per person with photos inside.")
