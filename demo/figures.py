@@ -41,8 +41,9 @@ from demo.explain import (
 from demo.identify import Identification, Identifier, Match
 from demo.methods import METHODS, STAGE1
 from demo.query import ALTERATIONS, Query
-from demo.verdict import headline, ordinal
+from demo.verdict import headline
 from demo.verify import Verification, agreement
+from demo.words import ordinal
 
 #: Gives the aligned crop of a gallery row.
 Crops = Callable[[int], np.ndarray]

@@ -12,7 +12,7 @@ from conftest import ROOT
 PACKAGE = ROOT / "demo"
 #: Every folder and file of the package, from the bottom up. Each imports only from those before it.
 ROOMS = (
-    "errors", "fields", "places", "files", "drawing", "weights",
+    "errors", "words", "fields", "places", "files", "drawing", "weights",
     "faces", "backbones", "visibility", "matching", "crossimage", "checkpoints", "convert",
     "methods",
     "gallery", "ranking", "attack", "query", "calibration", "explain", "identify", "verdict", "verify",

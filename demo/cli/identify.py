@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from demo.cli.arguments import add_method, add_source, identifier_of, matching_of, positive, preparation_of
-from demo.explain import moved, save_figure, sentence, told
-from demo.figures import contrasts, explained_json, pair_of, ranking_figure
-from demo.identify import json_text
+from demo.identify import Identification, Identifier, json_text
 from demo.verdict import headline, verdict_of
+from demo.words import moved
 
 
 def add(commands) -> None:
@@ -34,12 +35,11 @@ def _identify(parsed) -> None:
     first = None if parsed.figure or parsed.explain else parsed.top
     found = identifier.answer(parsed.photo, preparation, matching, truth=parsed.identity, first=first)
     if parsed.figure:
-        save_figure(ranking_figure(found, identifier, top=parsed.top), parsed.figure)
+        explain, figures = _explaining()
+        explain.save_figure(figures.ranking_figure(found, identifier, top=parsed.top), parsed.figure)
         print(f"Figure written to {parsed.figure}.", file=sys.stderr)
-    pair = pair_of(found, identifier) if parsed.explain else None
-    compared = contrasts(found, identifier) if parsed.explain else []
+    reasons, why = _reasons(found, identifier) if parsed.explain else ([], {})
     if parsed.json:
-        why = {"explanation": explained_json(pair, compared)} if pair else {}
         print(json_text(found.as_json(parsed.top) | why))
         return
     faces = len(found.query.faces)
@@ -60,9 +60,22 @@ def _identify(parsed) -> None:
                     f"{moved(second.rank, second.stage1_rank)}")
         print(line)
     print(verdict_of(found).detail)
-    if pair:
-        print(f"Why: {sentence(pair)}")
-        for one in compared:
-            print(told(one))
+    for line in reasons:
+        print(line)
     print("Distances: smaller is nearer. Timings: "
           + ", ".join(f"{step} {ms:.0f} ms" for step, ms in found.timings_ms.items()))
+
+
+def _explaining() -> tuple[ModuleType, ModuleType]:
+    """What draws and explains: half a second of imports that only those who ask for it wait for."""
+    return import_module("demo.explain"), import_module("demo.figures")
+
+
+def _reasons(found: Identification, identifier: Identifier) -> tuple[list[str], dict]:
+    """Why, in sentences and as JSON; nothing where nobody was compared."""
+    explain, figures = _explaining()
+    pair, compared = figures.pair_of(found, identifier), figures.contrasts(found, identifier)
+    if pair is None:
+        return [], {}
+    return ([f"Why: {explain.sentence(pair)}", *map(explain.told, compared)],
+            {"explanation": figures.explained_json(pair, compared)})

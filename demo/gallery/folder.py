@@ -46,6 +46,11 @@ class PassedOver:
     reason: str
 
 
+def has_photos(folder: Path) -> bool:
+    """Whether ``list_photos`` finds any: the first one suffices, however many there are."""
+    return folder.is_dir() and any(isinstance(found, Photo) for found in _look_through(folder))
+
+
 def list_photos(folder: str | Path) -> list[Photo]:
     """The photos of a folder that has one sub-folder per identity, sorted by path.
 

@@ -24,7 +24,6 @@ from demo.gallery.entries import Entry
 from demo.gallery.folder import Photo, list_photos
 from demo.gallery.manifest import EMBEDDINGS, FACES, MANIFEST, find_index, patches_file
 from demo.gallery.opened import Opened
-from demo.gallery.part import FACE_ARRAYS
 from demo.gallery.store import ComputedRows, JoinedRows, RowFile, Rows
 from demo.places import user_cache
 from demo.weights import sha256
@@ -63,10 +62,11 @@ class Gallery:
         out, at = torch.empty((len(self), dim), device=self.device), 0
         for number, part in enumerate(self._opened.parts):
             for rows in self._opened.places.blocks(number, BLOCK):
-                block = torch.from_numpy(np.array(part.maps[EMBEDDINGS, "embeddings"][rows], np.float32))
-                if not torch.isfinite(block).all():
+                block = torch.from_numpy(part.read(EMBEDDINGS, "embeddings", rows).astype(np.float32, copy=False))
+                unit = torch.nn.functional.normalize(block, dim=1)
+                if not torch.isfinite(unit.sum()):  # one that is no number, or endless, makes its row none
                     raise BadGallery(f"The gallery index {self.folder} is damaged: {AGAIN}")
-                out[at:at + len(block)] = torch.nn.functional.normalize(block, dim=1)
+                out[at:at + len(block)] = unit
                 at += len(block)
         return out
 
@@ -187,7 +187,7 @@ class Gallery:
 
     def face(self, row: int) -> Face:
         """The face of a row as it was found when the gallery was built, in pixels of its photo."""
-        at = {name: self._opened.array(FACES, name, [row])[0] for name in FACE_ARRAYS}
+        at = self._opened.row(FACES, row)
         if not all(np.isfinite(at[name]).all() for name in ("box", "score", "landmarks")):
             raise BadGallery(f"The gallery index {self.folder} is damaged: {AGAIN}")
         chip, five = (None if np.isnan(at[key]).any() else at[key] for key in ("chip_points", "five_points"))

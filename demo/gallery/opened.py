@@ -107,6 +107,11 @@ class Opened:
             out[slots] = self.parts[part].maps[key][own]
         return out
 
+    def row(self, file: str, number: int) -> dict[str, np.ndarray]:
+        """Every array of a file at one row."""
+        ((part, _, (own,)),) = self.places.split([number])
+        return {name: values[own] for (place, name), values in self.parts[part].maps.items() if place == file}
+
     def damaged(self) -> list[str]:
         """Files that are not as they were written."""
         return [str(Path(info.folder) / name) for info in self.manifest.parts for name, digest in info.files.items()

@@ -44,6 +44,17 @@ class Part:
                         else EntryTable.open(self.folder / ENTRIES, info.count))
 
 
+    def read(self, file: str, name: str, rows: slice | np.ndarray) -> np.ndarray:
+        """Some rows of an array, ascending, read all at once and not mapped: pages of a map count as memory in use."""
+        array = self.arrays[file, name]
+        first, last = (rows.start, rows.stop) if isinstance(rows, slice) else (int(rows[0]), int(rows[-1]) + 1)
+        with open(self.folder / file, "rb") as opened:
+            opened.seek(array.start + first * array.row_bytes)
+            values = np.fromfile(opened, array.dtype, (last - first) * (array.row_bytes // array.dtype.itemsize))
+        values = values.reshape(-1, *array.shape[1:])
+        return values if isinstance(rows, slice) else values[rows - first]
+
+
 class Source:
     """Rows that a part can be made of. arrays: (file, name) → (n, ...)."""
 

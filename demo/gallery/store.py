@@ -127,6 +127,8 @@ class Places:
         wanted = np.asarray(rows, np.int64)
         if len(wanted) and not 0 <= wanted.min() <= wanted.max() < len(self):
             raise IndexError(f"Rows go from 0 to {len(self) - 1}.")
+        if len(self._kept) == 1 and self._kept[0] is None:
+            return [(0, np.arange(len(wanted)), wanted.tolist())]
         owners, found = np.searchsorted(self._ends, wanted, side="right"), []
         for part in np.unique(owners).tolist():
             slots, kept = np.flatnonzero(owners == part), self._kept[part]
