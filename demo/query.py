@@ -20,6 +20,7 @@ from demo.faces import (
     DEFAULT_DETECTOR,
     DETECTORS,
     DRAWN,
+    LYING,
     NO_FACE,
     Alteration,
     Face,
@@ -120,7 +121,19 @@ class Query:
 
     @property
     def told(self) -> str:
-        """What covers the face, in a sentence or two; "" for nothing, or where that is not known."""
+        """That the face lies, and what covers it, in a sentence or two; "" for nothing, or where it is not known."""
+        return " ".join(text for text in (self._turned, self._covered) if text)
+
+    @property
+    def _turned(self) -> str:
+        roll = 0.0 if self.preparation.aligned else abs(self.face.roll)
+        if roll <= LYING:
+            return ""
+        return (f"The face lies {'upside down' if roll > 180 - LYING else 'on its side'} in this photo and was turned "
+                "upright.")
+
+    @property
+    def _covered(self) -> str:
         if self.seen is None or not self.seen.sentence:
             return ""
         if not self.worn:
