@@ -112,7 +112,7 @@ class Query:
     @property
     def worn(self) -> str | None:
         """What the face wears that nobody drew, a word of OCCLUSIONS; None for nothing, or where that is not known."""
-        return self.seen.wears if self.seen and self.alteration is None else None
+        return self.seen.wears if self.seen and self.alteration is None and not self.faceless else None
 
     @property
     def measured_as(self) -> str | None:
@@ -122,7 +122,14 @@ class Query:
     @property
     def told(self) -> str:
         """That the face lies, and what covers it, in a sentence or two; "" for nothing, or where it is not known."""
-        return " ".join(text for text in (self._turned, self._covered) if text)
+        return " ".join(text for text in (self.faceless, self._turned, self._covered) if text)
+
+    @property
+    def faceless(self) -> str:
+        """That no face is seen in a photo that is declared to be one, in a sentence; else ""."""
+        if not self.preparation.aligned or self.face.score > 0:
+            return ""
+        return "No face is seen in this photo, which was taken as an aligned face: its distances say nothing."
 
     @property
     def _turned(self) -> str:
@@ -134,7 +141,7 @@ class Query:
 
     @property
     def _covered(self) -> str:
-        if self.seen is None or not self.seen.sentence:
+        if self.seen is None or not self.seen.sentence or self.faceless:
             return ""
         if not self.worn:
             return self.seen.sentence

@@ -38,11 +38,10 @@ from demo.faces.photo import Limits, load_photo
 from demo.faces.templates import TEMPLATES, Template
 
 __all__ = [
-    "DEFAULT_DETECTOR", "DETECTORS", "DRAWN", "LYING", "NO_FACE", "OCCLUSIONS", "PERTURBATIONS", "TEMPLATES", "Alteration",
-    "Detection", "Detector",
-    "Face", "Kind", "Limits", "Occlusion", "Template", "Window", "align", "align_points", "aligned_face", "alter",
-    "crop_matrix", "detect_faces", "find_face", "footprint", "landmark_face", "landmarks_in", "load_photo", "occlude",
-    "perturbed", "resampling", "resolve_template", "warp",
+    "DEFAULT_DETECTOR", "DETECTORS", "DRAWN", "LYING", "NO_FACE", "OCCLUSIONS", "PERTURBATIONS", "TEMPLATES",
+    "Alteration", "Detection", "Detector", "Face", "Kind", "Limits", "Occlusion", "Template", "Window", "align",
+    "align_points", "aligned_face", "alter", "crop_matrix", "detect_faces", "find_face", "footprint", "landmark_face",
+    "landmarks_in", "load_photo", "occlude", "perturbed", "resampling", "resolve_template", "warp",
 ]
 
 #: What caches hold was made by this version. Raise it when the same photo is aligned or altered otherwise.

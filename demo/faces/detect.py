@@ -242,12 +242,12 @@ def aligned_face(photo: np.ndarray, *, folder: Path | None = None) -> Face:
     """The face of a photo that the user declares to be an aligned crop already: taken whole by every template.
 
     Its landmarks (of the detected face, else fitted where aligned crops have the face) serve the landmark
-    weighting and the occlusions, never the alignment.
+    weighting and the occlusions, never the alignment. Its score is 0 where no face is seen in it.
     """
     height, width = photo.shape[:2]
     found = detect_faces(photo, folder=folder)
     usual = tuple(np.array(ALIGNED_BOX) * [width, height, width, height])
-    guess = found[0] if found else landmark_face(photo, usual, folder=folder)
+    guess = found[0] if found else landmark_face(photo, usual, score=0.0, folder=folder)
     return Face((-0.5, -0.5, width - 0.5, height - 0.5), guess.landmarks, guess.score, aligned=True)
 
 

@@ -133,7 +133,8 @@ def board_value(result: Result) -> dict:
                    for word, run in result.runs.items()],
         "pictured": pictured and {"stage": found.matching.method, "title": pictured.title,
                                   "note": pictured.thumbnail_note},
-        "query": {**query_pictures(found.query), "crop": _jpeg(patch_grid(found.query.crop, grid, height=300))},
+        "query": {**query_pictures(found.query), "seen": found.told,
+                  "crop": _jpeg(patch_grid(found.query.crop, grid, height=300))},
         "sentence": headline(found), "verdict": verdict(result),
         "candidates": candidates, "selected": found.ranking[0].row,
     }
