@@ -21,7 +21,7 @@ from demo.calibration import Calibration, Strangers, Unfit
 from demo.crossimage import CrossImageModel
 from demo.errors import BadSetting
 from demo.fields import fields_of
-from demo.gallery import Gallery
+from demo.gallery import Freshness, Gallery, person_named
 from demo.matching import EMDResult
 from demo.methods import (
     METHODS,
@@ -53,7 +53,8 @@ class Identification:
     first k of stage1, in that order, beside their distances, or of a stage2 of a few, in its order; None where that is
     nothing. matching: the settings, with the alpha that was used. timings_ms: step → milliseconds. truth: the query's
     identity, where the caller knows it. strangers: the yardstick for the best distance, or why there is none; None
-    where nobody asked for it.
+    where nobody asked for it. stale: what has changed in the gallery's folder since it was indexed, in a sentence; ""
+    for nothing.
     """
 
     query: Query
@@ -65,6 +66,12 @@ class Identification:
     timings_ms: dict[str, float]
     truth: str | None = None
     strangers: Strangers | Unfit | None = None
+    stale: str = ""
+
+    @property
+    def told(self) -> str:
+        """What is to be known beside the ranking, in sentences: of the photo and its face, and of the gallery."""
+        return " ".join(text for text in (self.query.told, self.stale) if text)
 
     @property
     def emd(self) -> EMDResult | None:
@@ -90,7 +97,7 @@ class Identification:
                        for m in self.stage1[:top]],
             "stage2": [{"rank": m.rank, "identity": m.identity, "path": m.path, "cosine": m.cosine,
                         word: m.patch, "combined": m.combined} for m in self.stage2[:top]],
-            "verdict": self._verdict(),
+            "verdict": self._verdict(), "notes": self.told,
             "settings": {**settings_json(self.matching, self.evidence), "detector": self.query.preparation.detector,
                          **self.provenance},
             "timings_ms": {step: round(ms, 2) for step, ms in self.timings_ms.items()},
@@ -141,6 +148,7 @@ class Identifier:
         self.backbone = backbone
         self.gallery = gallery
         self.model = model
+        self._fresh = Freshness(gallery)
         self._lock = threading.Lock()
         self._methods: dict[str, Method] = {}
         self._prepared: dict[str, Any] = {}
@@ -163,10 +171,10 @@ class Identifier:
         """``identify`` with the settings as they are kept."""
         clock = Clock(self.backbone.device)
         query = prepare_query(photo, self.backbone, preparation, clock, self.gallery)
-        found = self.rank(query, matching, clock=clock, truth=truth, first=first)
+        found = self.rank(query, matching, clock=clock, truth=truth and person_named(truth), first=first)
         with clock.step("strangers"):
             strangers = self.strangers(found)
-        return replace(found, strangers=strangers, timings_ms=clock.total())
+        return replace(found, strangers=strangers, stale=self._fresh.told(), timings_ms=clock.total())
 
     def rank(self, query: Query, matching: Matching, *, clock: Clock | None = None, truth: str | None = None,
              exclude: Sequence[int] = (), first: int | None = None) -> Identification:
@@ -278,6 +286,8 @@ class Identifier:
     def strangers(self, found: Identification) -> Strangers | Unfit:
         """The yardstick for the distances of an answer: how near strangers come under the same settings, their photos
         altered in the same way; or why that is not known."""
+        if found.query.faceless:
+            return Unfit(found.query.faceless, photo=True)
         matching = found.matching
         method = self.method(matching.method if matching.reranks else STAGE1.word)
         return Calibration(self.gallery).strangers(

@@ -20,6 +20,7 @@ from demo.faces import (
     DEFAULT_DETECTOR,
     DETECTORS,
     DRAWN,
+    LYING,
     NO_FACE,
     Alteration,
     Face,
@@ -111,7 +112,7 @@ class Query:
     @property
     def worn(self) -> str | None:
         """What the face wears that nobody drew, a word of OCCLUSIONS; None for nothing, or where that is not known."""
-        return self.seen.wears if self.seen and self.alteration is None else None
+        return self.seen.wears if self.seen and self.alteration is None and not self.faceless else None
 
     @property
     def measured_as(self) -> str | None:
@@ -120,8 +121,27 @@ class Query:
 
     @property
     def told(self) -> str:
-        """What covers the face, in a sentence or two; "" for nothing, or where that is not known."""
-        if self.seen is None or not self.seen.sentence:
+        """That the face lies, and what covers it, in a sentence or two; "" for nothing, or where it is not known."""
+        return " ".join(text for text in (self.faceless, self._turned, self._covered) if text)
+
+    @property
+    def faceless(self) -> str:
+        """That no face is seen in a photo that is declared to be one, in a sentence; else ""."""
+        if not self.preparation.aligned or self.face.score > 0:
+            return ""
+        return "No face is seen in this photo, which was taken as an aligned face: its distances say nothing."
+
+    @property
+    def _turned(self) -> str:
+        roll = 0.0 if self.preparation.aligned else abs(self.face.roll)
+        if roll <= LYING:
+            return ""
+        return (f"The face lies {'upside down' if roll > 180 - LYING else 'on its side'} in this photo and was turned "
+                "upright.")
+
+    @property
+    def _covered(self) -> str:
+        if self.seen is None or not self.seen.sentence or self.faceless:
             return ""
         if not self.worn:
             return self.seen.sentence

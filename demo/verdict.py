@@ -60,8 +60,7 @@ def headline(found: Identification) -> str:
 def _uncompared(unfit: Unfit | None) -> Verdict:
     """Where how near strangers come is not known."""
     if unfit is not None and unfit.photo:
-        return Verdict(None, "Not compared with strangers: this photo is softer than any that was measured.",
-                       unfit.reason)
+        return Verdict(None, "Not compared with strangers: this photo is unlike any that was measured.", unfit.reason)
     if unfit is None or unfit.asked is None:
         told = "Not compared with strangers: how near they come was not measured for these settings."
         return Verdict(None, told, unfit.reason if unfit else told)

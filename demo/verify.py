@@ -98,11 +98,12 @@ def verify(first, second, identifier: Identifier, first_preparation: Preparation
             raise type(error)(f"{name.capitalize()} photo: {error}") from None
     one, other = (query.features for query in queries)
     judgements, calibration = [], Calibration(identifier.gallery)
+    faceless = [query.faceless for query in queries if query.faceless]
     for word, method in identifier.ready(verifies=True).items():
         with clock.step(word):
             distance = float(method.pairs(one, other)[0])
-        line = calibration.threshold(method, queries[0].measured_as, queries[1].measured_as,
-                                     [query.crop for query in queries])
+        line = Unfit(faceless[0], photo=True) if faceless else calibration.threshold(
+            method, queries[0].measured_as, queries[1].measured_as, [query.crop for query in queries])
         judgements.append(Judgement(word, distance, line, clock.steps[word]))
     bare = Pair((queries[0].crop, queries[1].crop), (one, other), identifier.method, Matching(),
                 ("First photo", "Second photo"), ("first photo", "second photo"))

@@ -199,3 +199,47 @@ def test_aligned_crops_are_an_explicit_choice(photo, face):
     blank = aligned_face(np.full((128, 128, 3), 90, np.uint8))
     inner = blank.landmarks[17:]
     assert blank.aligned and inner.min() > 0 and inner.max() < 128
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_faces_that_lie_are_aligned_as_upright_ones_are(quarters, backbone):
+    """On today's photos upright, the same photo turned is the same crop but for resampling."""
+    for number in (1, 2, 9, 31, 60):
+        photo = load_photo(PEOPLE / f"person-{number:03d}" / "02.jpg")
+        turned = np.ascontiguousarray(np.rot90(photo, quarters))
+        one, other = detect_faces(photo)[0], detect_faces(turned)[0]
+        assert abs(abs(other.roll) - (0, 90, 180, 90)[quarters]) < 25
+        assert other.area == pytest.approx(one.area, rel=0.15)
+        inside = (other.landmarks > other.box[:2]) & (other.landmarks < other.box[2:])
+        assert inside.mean() > 0.9
+        crops = [align(photo, one, backbone).astype(int), align(turned, other, backbone).astype(int)]
+        assert np.abs(crops[0] - crops[1]).mean() < 4
+
+
+def test_lying_faces_are_found_beside_upright_ones(photo):
+    other = np.rot90(load_photo(PEOPLE / "person-030" / "02.jpg"), 2)
+    canvas = np.full((420, 900, 3), 128, np.uint8)
+    canvas[10:394, 30:414] = cv2.resize(np.ascontiguousarray(other), (384, 384), interpolation=cv2.INTER_CUBIC)
+    canvas[20:276, 600:856] = photo
+    large, small = detect_faces(canvas)
+    assert abs(large.roll) > 160 and abs(small.roll) < 20
+    assert large.landmarks[:, 0].max() < 420 and small.landmarks[:, 0].min() > 590
+
+
+@pytest.mark.parametrize("detector", ["centerface", "hog"])
+def test_a_small_face_in_a_large_photo(photo, detector):
+    """A face that has a hundredth of the longer side: the copies that are looked at first lose it."""
+    side = 60 if detector == "centerface" else 110
+    canvas = np.full((700, 7000, 3), 120, np.uint8)
+    canvas[300:300 + side, 900:900 + side] = cv2.resize(photo, (side, side), interpolation=cv2.INTER_AREA)
+    (found,) = detect_faces(canvas, detector)
+    assert np.abs(found.landmarks.mean(0) - (900 + side / 2, 300 + side / 2)).max() < 0.2 * side
+
+
+def test_every_size_is_looked_at_when_all_faces_are_asked_for(photo):
+    canvas = np.full((700, 2500, 3), 120, np.uint8)
+    canvas[50:650, 200:800] = cv2.resize(photo, (600, 600), interpolation=cv2.INTER_CUBIC)
+    for left, side in ((1500, 40), (2000, 120)):
+        canvas[200:200 + side, left:left + side] = cv2.resize(photo, (side, side), interpolation=cv2.INTER_AREA)
+    assert len(detect_faces(canvas)) < 3
+    assert len(detect_faces(canvas, every=True)) == 3

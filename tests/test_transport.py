@@ -295,3 +295,15 @@ def test_bad_choices_are_explained():
             transport(*problem, "sinkhorn", **option)
     with pytest.raises(BadSetting, match="coarser grid"):
         transport(np.zeros((1, 4097, 1)), np.ones((1, 4097)), np.ones((1, 1)), "exact")
+
+
+def test_sinkhorn_that_has_not_converged_says_so(recwarn):
+    """At a small epsilon it stops before the masses are met, and below the true distance."""
+    cost, u, v = PROBLEMS["random"]
+    truth = transport(cost, u, v, "exact").cost
+    found = transport(cost, u, v, "sinkhorn", epsilon=1e-4, max_iter=20).cost
+    assert (found < truth - 1e-6).any()
+    assert len(recwarn) == 1 and "not converged" in str(recwarn[0].message)
+    recwarn.clear()
+    transport(cost, u, v, "sinkhorn")
+    assert not recwarn

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from demo.backbones import Backbone, parse_grid
 from demo.calibration import calibrate
 from demo.cli.arguments import add_backbone, backbone_of, photo_progress
-from demo.gallery import Gallery, add_photos, remove_photos, take_in
+from demo.gallery import Freshness, Gallery, add_photos, passed_over, people_left_out, remove_photos, take_in
 from demo.identify import json_text
 from demo.settings import settings
 
@@ -65,8 +65,14 @@ def _gallery_build(parsed) -> None:
                             limits=settings().limits, progress=photo_progress("Indexing"), grids=grids)
     _calibrated(gallery, backbone)
     print(f"{gallery.name}: {len(gallery)} photos of {len(gallery.people)} people, in {gallery.folder}.")
-    for failure in gallery.manifest.failures:
-        print(f"left out {failure.path}: {failure.reason}")
+    _tell_what_is_left_out(gallery, parsed.folder)
+
+
+def _tell_what_is_left_out(gallery: Gallery, folder: Path) -> None:
+    for left in (*gallery.manifest.failures, *passed_over(folder)):
+        print(f"left out {left.path}: {left.reason}")
+    for person in people_left_out(gallery):
+        print(f"{person} is not in the gallery: none of the photos can be used.")
 
 
 def _photos(count: int) -> str:
@@ -112,6 +118,10 @@ def _gallery_info(parsed) -> None:
         print(f"{key:>15}: {', '.join(value) if isinstance(value, list) else value}")
     for failure in gallery.manifest.failures:
         print(f"       left out: {failure.path}: {failure.reason}")
+    for person in people_left_out(gallery):
+        print(f"   not in there: {person}, of whom no photo can be used")
+    if told := Freshness(gallery).told():
+        print(told)
 
 
 def _gallery_verify(parsed) -> int:

@@ -47,8 +47,8 @@ def _identify(parsed) -> None:
         print(f"The photo shows {faces} faces; this is number {preparation.face + 1}, counted from the most prominent.")
     if found.query.alteration and found.query.alteration.note:
         print(f"Altered by {found.query.alteration.note}.")
-    if found.query.told:
-        print(found.query.told)
+    if found.told:
+        print(found.told)
     print(headline(found))
     print(f"{'Stage 1':<34}{'Stage 2' if found.stage2 else ''}")
     for slot in range(min(parsed.top, len(found.stage1))):

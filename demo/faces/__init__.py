@@ -15,7 +15,6 @@ from demo.faces.detect import (
     DEFAULT_DETECTOR,
     DETECTORS,
     NO_FACE,
-    Detection,
     Detector,
     aligned_face,
     detect_faces,
@@ -23,6 +22,7 @@ from demo.faces.detect import (
     landmark_face,
 )
 from demo.faces.face import Face
+from demo.faces.looks import LYING, Detection
 from demo.faces.occlude import (
     DRAWN,
     OCCLUSIONS,
@@ -38,11 +38,10 @@ from demo.faces.photo import Limits, load_photo
 from demo.faces.templates import TEMPLATES, Template
 
 __all__ = [
-    "DEFAULT_DETECTOR", "DETECTORS", "DRAWN", "NO_FACE", "OCCLUSIONS", "PERTURBATIONS", "TEMPLATES", "Alteration",
-    "Detection", "Detector",
-    "Face", "Kind", "Limits", "Occlusion", "Template", "Window", "align", "align_points", "aligned_face", "alter",
-    "crop_matrix", "detect_faces", "find_face", "footprint", "landmark_face", "landmarks_in", "load_photo", "occlude",
-    "perturbed", "resampling", "resolve_template", "warp",
+    "DEFAULT_DETECTOR", "DETECTORS", "DRAWN", "LYING", "NO_FACE", "OCCLUSIONS", "PERTURBATIONS", "TEMPLATES",
+    "Alteration", "Detection", "Detector", "Face", "Kind", "Limits", "Occlusion", "Template", "Window", "align",
+    "align_points", "aligned_face", "alter", "crop_matrix", "detect_faces", "find_face", "footprint", "landmark_face",
+    "landmarks_in", "load_photo", "occlude", "perturbed", "resampling", "resolve_template", "warp",
 ]
 
 #: What caches hold was made by this version. Raise it when the same photo is aligned or altered otherwise.

@@ -8,24 +8,23 @@ everywhere the folder in which weights are looked for first (see ``demo.weights.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import dlib as _dlib
 import numpy as np
 
 from demo.errors import BadSetting, NoFace, WeightsMissing
 from demo.faces import centerface, geometry, marks, mtcnn
 from demo.faces.face import Face
+from demo.faces.looks import Box, Detection, Find, Look, best_of, look, look_in_tiles, look_turned, resize
 from demo.weights import dlib_model
 from demo.weights import find as find_weights
 
 dlib: Any = _dlib  # a compiled module, which tells no types
-Box = tuple[float, float, float, float]
 
 NO_FACE = "No face was found. Try a larger or more frontal face, or tick 'already an aligned face'."
 #: Landmarks are fitted with the face box at most this wide: single pixels of larger faces are mostly noise.
@@ -38,19 +37,12 @@ POINTS_FRAME_SIDE, POINTS_FRAME_UP = 2.2, 0.06
 TIGHT_SIDE, PADDING = 640, 0.3
 #: Weight of the squared distance from the middle beside a face's area; FaceNet's alignment has the same.
 OFF_CENTRE = 2.0
+#: By how much a face must score better in the turned photo than one that is upright as it is.
+UPRIGHT = 0.1
 #: Where the frontal detector's box lies in aligned crops (left, top, right, bottom as shares; median of all templates).
 ALIGNED_BOX = (0.06, 0.07, 0.92, 0.93)
 #: dlib's detectors keep scratch space between calls, so one thread at a time may use them.
 _LOCK = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Detection:
-    """One find: box (left, top, right, bottom) in pixels, score, and (5, 2) points where the detector gives them."""
-
-    box: Box
-    score: float
-    five_points: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -60,15 +52,17 @@ class Detector:
     find: (uint8 (h, w, 3) RGB, weights folder) → detections; may be called from several threads. refine: (picture, its
     detections, weights folder) → the same with better points, from a closer look at each; None where there is nothing
     to gain. tight: as find, of a photo in which nothing was found; None where it has no such way. weights:
-    name of a file that may be missing, "" for none.
+    name of a file that may be missing, "" for none. sure: score below which a face may be one that lies on its side or
+    upside down.
     """
 
     title: str
     side: tuple[int, ...]
-    find: Callable[[np.ndarray, Path | None], list[Detection]]
+    find: Find
     refine: Callable[[np.ndarray, list[Detection], Path | None], list[Detection]] | None = None
-    tight: Callable[[np.ndarray, Path | None], list[Detection]] | None = None
+    tight: Find | None = None
     weights: str = ""
+    sure: float = float("-inf")
 
     def ready(self, folder: Path | None = None) -> bool:
         """Whether the weights that do not come with every installation are there. folder: see ``demo.weights.find``."""
@@ -138,53 +132,87 @@ DEFAULT_DETECTOR = "centerface"
 #: Every detector by name.
 DETECTORS = {
     "centerface": Detector("CenterFace: masked, turned and small faces, marks five points", (640, 1280, 2560),
-                           _find_centerface, _refine_centerface, _tight_centerface),
+                           _find_centerface, _refine_centerface, _tight_centerface, sure=0.8),
     "hog": Detector("dlib HOG: fast, frontal faces", (1024, 2048), _find_hog),
     "cnn": Detector("dlib CNN: slower, more poses", (640, 1280), _find_cnn),
     "mtcnn": Detector("MTCNN: many poses, marks five points", (1024, 2048), _find_mtcnn, weights="mtcnn"),
 }
 
 
-def detect_faces(photo: np.ndarray, detector: str = DEFAULT_DETECTOR, *, folder: Path | None = None) -> list[Face]:
+def detect_faces(photo: np.ndarray, detector: str = DEFAULT_DETECTOR, *, folder: Path | None = None,
+                 every: bool = False) -> list[Face]:
     """All faces of a uint8 (H, W, 3) RGB photo, the most prominent first (see ``prominence``); an empty list where
     there is none.
 
     Several tries, each only if the one before found nothing: the photo (reduced, if it is large), the photo at
-    twice that size, and again where the detector can, the photo with a border, for tight crops, and the photo as a
-    tight crop, where the detector has such a way. Coordinates are always those of the photo.
-    Raises BadSetting for an unknown detector, WeightsMissing without the landmark models.
+    twice that size, and again where the detector can, the photo with a border, for tight crops, the photo as a
+    tight crop, where the detector has such a way, the photo turned by quarters, and a large photo in tiles. Where the
+    most prominent face lies, or the detector is not sure of it, the photo is turned too, and the better finds are
+    taken. every: all sizes are tried and put together, for small faces beside large ones. Coordinates are always
+    those of the photo. Raises BadSetting for an unknown detector, WeightsMissing without the landmark models.
     """
     if detector not in DETECTORS:
         raise BadSetting(f"There is no detector {detector!r}; choose one of {', '.join(DETECTORS)}.")
     chosen = DETECTORS[detector]
+    faces = [face for one in _looks(photo, chosen, folder, every) for face in _faces(one, chosen, folder)]
+    return sorted(faces, key=lambda face: -prominence(face, photo.shape[:2]))
+
+
+def _looks(photo: np.ndarray, chosen: Detector, folder: Path | None, every: bool) -> list[Look]:
+    """Where the faces of a photo were found."""
     longest = max(photo.shape[:2])
     sides = [min(side, longest if at == 0 else 2 * longest) for at, side in enumerate(chosen.side)]
-    tries = [(side, 0.0, chosen.find) for side in dict.fromkeys(sides)]
-    tries += [(min(sides[-1], TIGHT_SIDE), PADDING, chosen.find)]
-    tries += [(sides[0], 0.0, chosen.tight)] if chosen.tight else []
-    for side, border, find in tries:
-        view, back = _view(photo, side, border)
-        found = _merge(find(view, folder))
-        picture, to_photo = photo, None
-        if border:  # beyond the photo the landmarks need something to look at
-            picture, to_photo = view, back
-        else:
-            found = [_moved(one, back) for one in found]
-        if chosen.refine and found:
-            found = chosen.refine(picture, found, folder)
-        if found:
-            faces = [fit_landmarks(picture, one, folder, to_photo) for one in found]
-            return sorted(faces, key=lambda face: -prominence(face, photo.shape[:2]))
-    return []
+    large = longest > sides[-1]
+
+    def tries() -> Iterator[Look]:
+        for side in dict.fromkeys(sides):
+            yield look(photo, side, 0.0, chosen.find, folder)
+        yield look(photo, min(sides[-1], TIGHT_SIDE), PADDING, chosen.find, folder)
+        if chosen.tight:
+            yield look(photo, sides[0], 0.0, chosen.tight, folder)
+
+    def turned(side: int) -> list[Look]:
+        return [look_turned(photo, quarters, side, chosen.find, folder) for quarters in (1, 2, 3)]
+
+    upright = next((one for one in tries() if one.found), None)
+    if upright is None:
+        best = max(turned(sides[0]), key=_best_score)
+        if not best.found and large:
+            best = look_in_tiles(photo, sides[min(1, len(sides) - 1)], chosen.find, folder)
+        return [best] if best.found else []
+    if every:
+        more = [look(photo, side, 0.0, chosen.find, folder) for side in dict.fromkeys(sides[1:])]
+        more += [look_in_tiles(photo, sides[min(1, len(sides) - 1)], chosen.find, folder)] if large else []
+        return best_of([upright, *more], lambda _, one: one.score)
+    first = max((upright.placed(one) for one in upright.found), key=lambda one: _prominence(one.box, photo.shape[:2]))
+    if first.lies or first.score < chosen.sure:
+        surer = [one.only(lambda found: found.score >= chosen.sure - UPRIGHT) for one in turned(sides[0])]
+        return best_of([upright, *surer], lambda where, one: (
+            one.score - one.lies + UPRIGHT * (where is upright and not one.lies)))
+    return [upright]
+
+
+def _best_score(one: Look) -> float:
+    return max((found.score for found in one.found), default=float("-inf"))
+
+
+def _faces(where: Look, chosen: Detector, folder: Path | None) -> list[Face]:
+    found = chosen.refine(where.picture, where.found, folder) if chosen.refine else where.found
+    return [fit_landmarks(where.picture, one, folder, where.back) for one in found]
 
 
 def prominence(face: Face, size: tuple[int, int]) -> float:
     """How likely a photo of this size (height, width) is about this face, in square pixels: the area of its box minus
     OFF_CENTRE times the square of its distance from the middle. Of 13,233 photos of Labeled Faces in the Wild, which
     are about the face in the middle, 60 show a larger one beside it."""
-    left, top, right, bottom = face.box
+    return _prominence(face.box, size)
+
+
+def _prominence(box: Box, size: tuple[int, int]) -> float:
+    left, top, right, bottom = box
     offset = (left + right - size[1] + 1) / 2, (top + bottom - size[0] + 1) / 2
-    return face.area - OFF_CENTRE * (offset[0] ** 2 + offset[1] ** 2)
+    area = max(right - left, 0.0) * max(bottom - top, 0.0)
+    return area - OFF_CENTRE * (offset[0] ** 2 + offset[1] ** 2)
 
 
 def find_face(photo: np.ndarray, *, index: int = 0, detector: str = DEFAULT_DETECTOR,
@@ -214,54 +242,13 @@ def aligned_face(photo: np.ndarray, *, folder: Path | None = None) -> Face:
     """The face of a photo that the user declares to be an aligned crop already: taken whole by every template.
 
     Its landmarks (of the detected face, else fitted where aligned crops have the face) serve the landmark
-    weighting and the occlusions, never the alignment.
+    weighting and the occlusions, never the alignment. Its score is 0 where no face is seen in it.
     """
     height, width = photo.shape[:2]
     found = detect_faces(photo, folder=folder)
     usual = tuple(np.array(ALIGNED_BOX) * [width, height, width, height])
-    guess = found[0] if found else landmark_face(photo, usual, folder=folder)
+    guess = found[0] if found else landmark_face(photo, usual, score=0.0, folder=folder)
     return Face((-0.5, -0.5, width - 0.5, height - 0.5), guess.landmarks, guess.score, aligned=True)
-
-
-def _view(photo: np.ndarray, side: int, border: float) -> tuple[np.ndarray, np.ndarray]:
-    """A copy whose longer side is ``side`` pixels, plus a border as a share of that; and its 2x3 map to the photo."""
-    height, width = photo.shape[:2]
-    scale = side / max(height, width)
-    view = photo
-    if scale != 1:
-        view = _resize(photo, (max(1, round(width * scale)), max(1, round(height * scale))))
-    pad = round(border * side)
-    if pad:
-        view = cv2.copyMakeBorder(view, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
-    factors = width / (view.shape[1] - 2 * pad), height / (view.shape[0] - 2 * pad)
-    return np.ascontiguousarray(view), geometry.compose(geometry.rescale(*factors), geometry.shift(-pad, -pad))
-
-
-def _moved(found: Detection, matrix: np.ndarray) -> Detection:
-    """The same find in the coordinates that a 2x3 matrix leads to."""
-    box = geometry.apply(matrix, np.reshape(found.box, (2, 2))).ravel().tolist()
-    five = None if found.five_points is None else geometry.apply(matrix, found.five_points)
-    return Detection(tuple(box), found.score, five)
-
-
-def _resize(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    shrink = size[0] < photo.shape[1]
-    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
-
-
-def _merge(found: list[Detection], limit: float = 0.4) -> list[Detection]:
-    """Of boxes that share more than ``limit`` of the smaller one's area, keep the one with the best score."""
-    kept: list[Detection] = []
-    for one in sorted(found, key=lambda one: -one.score):
-        if all(_shared(one.box, other.box) <= limit for other in kept):
-            kept.append(one)
-    return kept
-
-
-def _shared(a: Box, b: Box) -> float:
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
-    return max(width, 0.0) * max(height, 0.0) / max(smaller, 1e-9)
 
 
 def _fit_frame(found: Detection) -> Box:
@@ -292,13 +279,13 @@ def fit_landmarks(picture: np.ndarray, found: Detection, folder: Path | None, ba
     if side > FIT_SIDE:
         width, height = (max(1, round(length * FIT_SIDE / side)) for length in part.shape[1::-1])
         factors = width / part.shape[1], height / part.shape[0]
-        part, matrix = _resize(part, (width, height)), geometry.compose(geometry.rescale(*factors), matrix)
+        part, matrix = resize(part, (width, height)), geometry.compose(geometry.rescale(*factors), matrix)
     corners = np.rint(geometry.apply(matrix, np.reshape(frame, (2, 2)))).astype(int)
     rect = dlib.rectangle(*corners.ravel().tolist())
     part = np.ascontiguousarray(part)
     to_photo = geometry.invert(matrix)
     if back is not None:
-        found, to_photo = _moved(found, back), geometry.compose(back, to_photo)
+        found, to_photo = found.moved(back), geometry.compose(back, to_photo)
 
     def points(count: int) -> np.ndarray:
         shape = _predictor(dlib_model(f"shape_predictor_{count}_face_landmarks.dat", folder))(part, rect)

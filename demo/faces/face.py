@@ -54,6 +54,13 @@ class Face:
         left, top, right, bottom = self.box
         return max(right - left, 0.0) * max(bottom - top, 0.0)
 
+    @property
+    def roll(self) -> float:
+        """Degrees by which the face is turned in the picture, clockwise, 0 = upright, -180 to 180."""
+        eyes, mouth = self.five[:2].mean(0), self.five[3:].mean(0)
+        across, down = mouth - eyes
+        return float(np.degrees(np.arctan2(-across, down)))
+
     def moved(self, matrix: np.ndarray) -> Face:
         """The same face in a picture that a 2x3 similarity makes of the photo. The box stays upright and keeps its
         place round the landmarks; that of an aligned face stays the whole picture."""

@@ -6,6 +6,8 @@ approximation of the Earth Mover's Distance, which it approaches as epsilon fall
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor
 
@@ -16,6 +18,9 @@ _CHECK_EVERY = 10
 #: Up to this ratio of a pair's cost range to epsilon, exp(-cost / epsilon) times any scaling fits float64.
 _SAFE_RANGE = 200.0
 _LEAST_EPSILON = 1e-9
+#: L1 error of the marginals from which on a plan that did not converge is told: the cost can be as much too small, in
+#: units of the largest cost.
+_TOLD = 1e-4
 
 
 def _kernel_sums(kernel: Tensor, potential: Tensor) -> Tensor:
@@ -41,6 +46,7 @@ def sinkhorn(cost: Tensor, u: Tensor, v: Tensor, *, epsilon: float = 0.05, toler
     epsilon: in units of the cost. A pair stops when the L1 error of its row sums is at most ``tolerance`` (its
     column sums are exact), looked at every 10 iterations, or after ``max_iter``; the other pairs do not matter.
     Returns flow (B, P, Q) float64, its cost (B,), the L1 error of both marginals (B,) and iterations (B,).
+    Warns where pairs stopped by ``max_iter`` miss their row sums, so that the cost may be below the true distance.
     Raises BadSetting for a parameter out of range.
     """
     if not epsilon >= _LEAST_EPSILON or not tolerance > 0 or not max_iter >= 1:
@@ -73,7 +79,14 @@ def sinkhorn(cost: Tensor, u: Tensor, v: Tensor, *, epsilon: float = 0.05, toler
                 alive, matrix, log_u, log_v, g = (part[going] for part in (alive, matrix, log_u, log_v, g))
     # The columns follow from the rows by a softmax: finite, with exact column sums, whatever epsilon is.
     flow = torch.softmax(rows[:, :, None] + exponents, 1) * v[:, None]
-    return _measured(flow, cost, u, v, iterations)
+    measured = _measured(flow, cost, u, v, iterations)
+    missed = measured[2][iterations >= max_iter]
+    if len(missed) and (worst := float(missed.max())) > max(tolerance, _TOLD):
+        warnings.warn(f"Sinkhorn has not converged for {int((missed > tolerance).sum())} of {len(cost)} pairs after "
+                      f"{max_iter} iterations (epsilon {epsilon:g}): their plans miss the masses by up to {worst:.2g}, "
+                      "and their cost may be below the true distance. Take a larger epsilon, more iterations, or the "
+                      "exact solver.", RuntimeWarning, stacklevel=4)
+    return measured
 
 
 def sinkhorn_as_published(cost: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, ...]:

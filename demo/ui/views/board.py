@@ -129,7 +129,8 @@ def board_value(result: Result) -> dict:
         "result": result.token, "top": min(TOP, len(found.stage1)), "grid": list(grid), "crop": [width, height],
         "stages": [{"name": word, "title": METHODS[word].short, "alpha": run.matching.alpha}
                    for word, run in result.runs.items()],
-        "query": {**query_pictures(found.query), "crop": _jpeg(patch_grid(found.query.crop, grid, height=300))},
+        "query": {**query_pictures(found.query), "seen": found.told,
+                  "crop": _jpeg(patch_grid(found.query.crop, grid, height=300))},
         "sentence": headline(found), "verdict": verdict(result),
         "candidates": candidates, "selected": found.ranking[0].row,
     }

@@ -1,0 +1,115 @@
+"""What happens to galleries and photos in the field, from folder to answer."""
+
+from __future__ import annotations
+
+import shutil
+import unicodedata
+
+import numpy as np
+import pytest
+from conftest import BUNDLED
+from PIL import Image
+
+from demo.cli import main
+from demo.gallery import Freshness, Gallery, people_left_out
+from demo.identify import Identifier
+from demo.query import Preparation
+from demo.verify import agreement, verify
+
+
+@pytest.fixture
+def gallery(people, backbone):
+    """Indexed in its own folder, as ``gallery build`` does it."""
+    return Gallery.build(people, backbone)
+
+
+def clocked(gallery):
+    """Freshness that looks every time."""
+    ticks = iter(range(0, 10**6, 100))
+    return Freshness(gallery, lambda: next(ticks))
+
+
+def test_a_folder_that_changed_since_it_was_indexed_is_told_with_every_answer(gallery, people, backbone):
+    fresh = clocked(gallery)
+    assert fresh.told() == ""
+    shutil.copytree(BUNDLED / "person-007", people / "person-007")
+    assert "3 new (person-007/" in fresh.told() and "gone" not in fresh.told()
+    shutil.rmtree(people / "person-007")
+    (people / "person-001").rename(people / "renamed")
+    assert "new (renamed/01.jpg" in fresh.told() and "gone (person-001/01.jpg" in fresh.told()
+    found = Identifier(backbone, gallery).identify(people / "renamed" / "01.jpg", stage2="none")
+    assert "index the gallery again" in found.told and found.told == found.as_json()["notes"]
+    (people / "renamed").rename(people / "person-001")
+    shutil.copy(next((BUNDLED / "person-009").glob("*.jpg")), people / "person-001" / "01.jpg")
+    assert "1 changed (person-001/01.jpg)" in fresh.told()
+    assert clocked(Gallery.build(people, backbone)).told() == ""
+
+
+def test_a_folder_that_is_only_touched_has_not_changed(gallery, people):
+    for file in people.rglob("*.jpg"):
+        file.touch()
+    assert clocked(gallery).told() == ""
+
+
+def test_a_gallery_whose_photos_lie_elsewhere_is_not_compared_with_them(gallery, people, tmp_path):
+    moved = tmp_path / "index"
+    shutil.copytree(gallery.folder, moved)
+    assert clocked(Gallery.open(moved)).told() == ""
+
+
+def test_the_folder_is_looked_at_now_and_then(gallery, people):
+    now = [0.0]
+    fresh = Freshness(gallery, lambda: now[0])
+    assert fresh.told() == ""
+    (people / "person-001" / "01.jpg").unlink()
+    assert fresh.told() == ""
+    now[0] = 60.0
+    assert "gone" in fresh.told()
+
+
+def test_accents_are_one_person_in_both_spellings(people, backbone):
+    (people / "person-001").rename(people / unicodedata.normalize("NFD", "José"))
+    gallery = Gallery.build(people, backbone)
+    typed = unicodedata.normalize("NFC", "José")
+    assert typed in gallery.people
+    found = Identifier(backbone, gallery).identify(gallery.photo_file(gallery.entries.index(next(
+        entry for entry in gallery.entries if entry.identity == typed))), stage2="none",
+        truth=unicodedata.normalize("NFD", "José"))
+    assert found.truth == found.ranking[0].identity
+
+
+def test_who_has_no_usable_photo_is_told(people, backbone, capsys):
+    (people / "bob").mkdir()
+    Image.fromarray(np.full((64, 64, 3), 128, np.uint8)).save(people / "bob" / "wall.png")
+    (people / "bob" / "gone.jpg").symlink_to("/nonexistent/x.jpg")
+    (people / "carl").mkdir()
+    (people / "carl" / "1.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    assert main(["gallery", "build", str(people), "--backbone", "dlib"]) == 0
+    told = capsys.readouterr().out
+    for words in ("left out bob/wall.png", "left out bob/gone.jpg: it is a link", "left out carl/1.heic",
+                  "bob is not in the gallery", "carl is not in the gallery"):
+        assert words in told
+    assert people_left_out(Gallery.open(people, backbone)) == ["bob", "carl"]
+    assert main(["gallery", "info", str(people), "--backbone", "dlib"]) == 0
+    assert "bob, of whom no photo can be used" in capsys.readouterr().out
+
+
+def test_an_aligned_photo_without_a_face_is_no_ones(bundled, backbone):
+    black, grey, noise = (np.full((150, 150, 3), value, np.uint8) for value in (0, 128, 200))
+    noise += np.random.default_rng(0).integers(0, 50, noise.shape, dtype=np.uint8)
+    identifier = Identifier(backbone, bundled)
+    aligned = Preparation(aligned=True)
+    for first, second in ((black, grey), (noise, noise), (bundled.crop(0, backbone), black)):
+        found = verify(first, second, identifier, aligned, aligned)
+        assert {judged.verdict for judged in found.judgements} == {None}
+        assert "No face is seen" in agreement(found)
+    answer = identifier.identify(noise, aligned=True)
+    assert "No face is seen" in answer.told and answer.as_json()["verdict"]["says"] is None
+    assert "face" not in identifier.identify(bundled.crop(0, backbone), aligned=True).told.lower()
+
+
+def test_a_photo_upside_down_finds_its_person_and_says_so(bundled, backbone):
+    photo = np.ascontiguousarray(np.rot90(bundled.photo(200), 2))
+    found = Identifier(backbone, bundled).identify(photo)
+    assert found.ranking[0].row == 200
+    assert "upside down" in found.told
