@@ -12,6 +12,7 @@ from demo.errors import BadStudy
 from demo.study.design.cells import same_counts
 from demo.study.design.config import StudyConfig
 from demo.study.stimuli.candidates import KINDS, Candidate, Pool
+from demo.study.stimuli.shortcuts import accuracies
 
 #: Share of the pairs of every class and kind that each method should decide wrongly: below a fifth of all pairs,
 #: over-reliance on a method cannot be measured, and above a half nobody could learn to use it.
@@ -55,11 +56,52 @@ def choose_pairs(pool: Pool, config: StudyConfig, seed: int = 0) -> tuple[dict[s
     """
     rng = random.Random(seed)
     chooser = Chooser(pool.candidates, rng)
+    balance = _Balance(pool.candidates)
     counts = same_counts(config, rng.randrange(2))
     total = {True: sum(counts), False: config.pairs_per_set * len(counts) - sum(counts)}
     shares = {same: _spread(number, rng) for same, number in total.items()}
-    chosen = [pair for kind in KINDS for pair in _matched(chooser, kind, shares[True][kind], shares[False][kind])]
-    return _deal(chosen, config, counts, rng), _training(chooser, config.training_pairs)
+    chosen = [pair for kind in KINDS for pair in _matched(chooser, balance, kind, shares[True][kind],
+                                                          shares[False][kind])]
+    return _deal(chosen, config, counts, rng), _training(chooser, config.training_pairs * len(config.conditions))
+
+
+def shortcuts(chosen: Sequence[Candidate]) -> dict[str, float]:
+    """Rule that needs no face → share of the pairs that it gets right (``shortcuts.accuracies``)."""
+    equal = {name: [pair.equal[name] for pair in chosen] for name in chosen[0].equal}
+    apart = {name: [pair.apart[name] for pair in chosen] for name in chosen[0].apart
+             if all(name in pair.apart for pair in chosen)}
+    return accuracies([pair.same for pair in chosen], equal, apart)
+
+
+class _Balance:
+    """Keeps what is alike in anything but the face as frequent among pairs of one person as among pairs of two, so that
+    it says nothing."""
+
+    def __init__(self, candidates: Sequence[Candidate]):
+        names = {name for pair in candidates for name in pair.apart}
+        self.middle = {name: float(np.median([pair.apart[name] for pair in candidates if name in pair.apart]))
+                       for name in names}
+        self.alike = {True: Counter(), False: Counter()}
+        self.taken = Counter()
+
+    def likeness(self, pair: Candidate) -> dict[str, bool]:
+        """Rule → whether it says "same"."""
+        return pair.equal | {name: value < self.middle[name] for name, value in pair.apart.items()}
+
+    def badness(self, pair: Candidate) -> float:
+        """How far the shares of the two classes would be apart with this pair taken, summed over the rules, for a pair
+        of one person; how unlike the two are, for a pair of two people, who come first."""
+        alike = self.likeness(pair)
+        if not pair.same:
+            return 2.0 * pair.unlike + 0.25 * sum(not like for like in alike.values()) / max(len(alike), 1)
+        number, others = self.taken[True] + 1, max(self.taken[False], 1)
+        return 3.0 * sum(abs((self.alike[True][name] + like) / number - self.alike[False][name] / others)
+                         for name, like in alike.items()) / max(len(alike), 1)
+
+    def add(self, pair: Candidate) -> None:
+        """A pair was taken."""
+        self.taken[pair.same] += 1
+        self.alike[pair.same].update(name for name, like in self.likeness(pair).items() if like)
 
 
 def wrong_shares(chosen: Sequence[Candidate]) -> dict[str, float]:
@@ -73,26 +115,29 @@ def _spread(number: int, rng: random.Random) -> dict[str, int]:
     return {kind: number // len(order) + (at < number % len(order)) for at, kind in enumerate(order)}
 
 
-def _matched(chooser: Chooser, kind: str, same: int, different: int) -> list[Candidate]:
-    """Pairs of one kind: hard negatives spread over their range of ease, then pairs of one person as easy as these."""
-    offered = [c.ease for c in chooser.left if not c.same and c.query.kind == kind]
+def _matched(chooser: Chooser, balance: _Balance, kind: str, same: int, different: int) -> list[Candidate]:
+    """Pairs of one kind: look-alikes spread over their range of ease, then pairs of one person as easy as these and as
+    alike in anything but the face."""
+    offered = [c.ease for c in chooser.left if not c.same and c.query.kind == kind and not c.unlike]
     goals = np.quantile(offered, (np.arange(different) + 0.5) / different) if offered else np.zeros(different)
-    strangers = _stratum(chooser, False, kind, chooser.rng.sample(goals.tolist(), different))
+    strangers = _stratum(chooser, balance, False, kind, chooser.rng.sample(goals.tolist(), different))
     found = sorted(c.ease for c in strangers) or [0.0]
     goals = [found[int(at * len(found) / same)] for at in range(same)]
-    return strangers + _stratum(chooser, True, kind, chooser.rng.sample(goals, same))
+    return strangers + _stratum(chooser, balance, True, kind, chooser.rng.sample(goals, same))
 
 
-def _stratum(chooser: Chooser, same: bool, kind: str, goals: Sequence[float]) -> list[Candidate]:
-    """One pair for each wanted ease; with every one taken, each method stays near WRONG_SHARE of wrong decisions."""
+def _stratum(chooser: Chooser, balance: _Balance, same: bool, kind: str, goals: Sequence[float]) -> list[Candidate]:
+    """One pair for each wanted ease; with every one taken, each method stays near WRONG_SHARE of wrong decisions, and
+    nothing but the face tells the classes apart."""
     picked: list[Candidate] = []
     wrong: Counter[str] = Counter()
     for number, goal in enumerate(goals, start=1):
         def badness(c: Candidate, number: int = number, goal: float = goal) -> float:
-            return abs(c.ease - goal) + sum(abs(wrong[method] + (not right) - WRONG_SHARE * number)
+            return abs(c.ease - goal) + balance.badness(c) + sum(abs(wrong[method] + (not right) - WRONG_SHARE * number)
                                             for method, right in c.right.items())
 
         picked.append(_needed(chooser.take(lambda c: c.same == same and c.query.kind == kind, badness), kind))
+        balance.add(picked[-1])
         wrong.update(method for method, right in picked[-1].right.items() if not right)
     return picked
 
