@@ -13,6 +13,7 @@ from PIL import Image
 from demo.errors import DemoError
 from demo.study import Answer, Pair, Render, Stimuli, Store, StudyConfig, StudySession
 from demo.study.design.cells import ATTENTION, TRAINING, same_counts
+from demo.study.design.conditions import UNEXPLAINED
 
 SECRET = "a secret for tests"
 #: Eight test pairs in four blocks, one practice pair each: 4 x (1 + 4) trials.
@@ -33,19 +34,21 @@ def fake_stimuli(folder: Path, config: StudyConfig, *, files: bool = False) -> S
         return f"{digest[:24]}.webp", hashlib.sha256(file.getvalue()).hexdigest()
 
     sizes = dict(zip(config.set_names, [config.pairs_per_set] * len(config.conditions), strict=True))
-    sizes |= {TRAINING: config.training_pairs, ATTENTION: config.attention_per_block * len(config.conditions)}
+    blocks = len(config.conditions)
+    sizes |= {TRAINING: config.training_pairs * blocks, ATTENTION: config.attention_per_block * blocks}
     same = dict(zip(config.set_names, same_counts(config), strict=True))
     pairs, renders = [], []
     for name, size in sizes.items():
         for number in range(size):
             pair = f"{name}{number + 1:02d}"
-            one = number < same.get(name, size if name == ATTENTION else (size + 1) // 2)
+            one = number < same.get(name, (size + 1) // 2)
             faces = [picture(f"{pair}/{side}") for side in "12"]
             pairs.append(Pair(pair, name, f"a/{pair}.jpg", f"b/{pair}.jpg", one, "mask", "none", "0" * 64, "1" * 64,
-                              faces[0][0], faces[1][0], faces[0][1], faces[1][1]))
+                              faces[0][0], faces[1][0], faces[0][1], faces[1][1],
+                              ("identical" if one else "different") if name == ATTENTION else ""))
             for condition in config.conditions:
                 panels = [picture(f"{pair}/{condition}/{side}") for side in "12"]
-                said = () if condition == "none" else ("cosine", 0.3, 0.4, 1, int(one))
+                said = () if condition == UNEXPLAINED.code else ("cosine", 0.3, 0.4, 1, int(one))
                 renders.append(Render(pair, condition, panels[0][0], panels[1][0], panels[0][1], panels[1][1], *said))
     neutral = renders[0].panel1
     return Stimuli(folder, tuple(pairs), tuple(renders), neutral, {"seed": 0})

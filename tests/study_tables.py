@@ -32,7 +32,7 @@ def simulate_rows(people: int, population: Population | None = None, *, config: 
         for trial in participant_plan(config, cell, f"{seed}-{number}", sets, same):
             truth, right = same[trial.pair_id], model_right.get((trial.pair_id, trial.condition))
             reply = person.reply(trial.pair_id, trial.condition, same=truth, block=trial.block, model_right=right,
-                                 attention=trial.phase == "attn")
+                                 attention=trial.phase == "attn", practice=trial.phase == "train")
             predicted = None if right is None else truth == right
             rows.append({
                 "study_id": config.study_id, "pid": pid, "idx": trial.idx, "block": trial.block, "pos": trial.pos,
@@ -64,12 +64,13 @@ def paper_rows(seed: int = 0) -> list[dict]:
 def _pairs(config: StudyConfig) -> tuple[dict[str, bool], dict[str, tuple[str, str]], dict[str, list[str]]]:
     """Truth and occlusions of every pair, and the sets."""
     sizes = dict.fromkeys(config.set_names, config.pairs_per_set)
-    sizes |= {TRAINING: config.training_pairs, ATTENTION: config.attention_per_block * len(config.conditions)}
+    blocks = len(config.conditions)
+    sizes |= {TRAINING: config.training_pairs * blocks, ATTENTION: config.attention_per_block * blocks}
     same_of = dict(zip(config.set_names, same_counts(config), strict=True))
     same, occlusion, sets = {}, {}, {}
     for name, size in sizes.items():
         sets[name] = [f"{name}{at:02d}" for at in range(size)]
-        true = same_of.get(name, size if name == ATTENTION else (size + 1) // 2)
+        true = same_of.get(name, (size + 1) // 2)
         for at, pair in enumerate(sets[name]):
             same[pair], occlusion[pair] = at < true, _OCCLUSIONS[at % 3]
     return same, occlusion, sets

@@ -93,13 +93,14 @@ def test_time_confidence_and_reliance(summary, main):
             own["confidence"].value_counts().sort_index())
         model = own[own["model_pred"].notna()]
         if one["condition"] == "none":
-            assert len(model) == 0 and one["over_reliance"]["value"] is None and "model" in one["agreement"]["reason"]
+            assert len(model) == 0 and one["agreement_when_wrong"]["value"] is None
+            assert "model" in one["agreement"]["reason"]
             continue
         follows = (model["answer"] == "same") == (model["model_pred"] == 1)
         model_right = model["model_pred"] == model["same"]
         assert one["agreement"]["value"] == pytest.approx(100 * follows.mean())
-        assert one["over_reliance"]["value"] == pytest.approx(100 * follows[~model_right].mean())
-        assert one["under_reliance"]["value"] == pytest.approx(100 * (~follows[model_right]).mean())
+        assert one["agreement_when_wrong"]["value"] == pytest.approx(100 * follows[~model_right].mean())
+        assert one["disagreement_when_right"]["value"] == pytest.approx(100 * (~follows[model_right]).mean())
         masked = own[(own["occl1"] == "mask") | (own["occl2"] == "mask")]
         assert one["by_occlusion"]["mask"]["accuracy"]["value"] == pytest.approx(100 * masked["right"].mean())
         assert one["by_truth"]["same"]["accuracy"]["value"] == pytest.approx(one["hit_rate"]["value"])
@@ -107,11 +108,11 @@ def test_time_confidence_and_reliance(summary, main):
 
 def test_brier_needs_a_scale_to_100(rows):
     frame = pd.DataFrame(rows).assign(confidence=lambda table: 20.0 * table["confidence"])
-    one = summarise(frame, planned_n=99)["conditions"][0]["confidence"]
+    one = summarise(frame, planned_n=99, peek=True)["conditions"][0]["confidence"]
     own = frame[(frame["phase"] == "main") & (frame["condition"] == "none")]
     assert one["brier"]["value"] == pytest.approx(np.mean((own["confidence"] / 100 - own["correct"]) ** 2))
     assert sum(step["n"] for step in one["calibration"]) == len(own)
-    assert summarise(rows, planned_n=99)["conditions"][0]["confidence"]["brier"]["value"] is None
+    assert summarise(rows, planned_n=99, peek=True)["conditions"][0]["confidence"]["brier"]["value"] is None
 
 
 def test_friedman_is_scipys(summary, accuracies):
@@ -177,8 +178,9 @@ def test_models_are_those_of_statsmodels(summary, main):
     np.random.seed(0)
     expected = mixed.fit_vb(fit_method="L-BFGS-B")
     found = summary["models"]["logistic_mixed"]
-    assert [term["coefficient"] for term in found["terms"]] == pytest.approx(list(expected.fe_mean), abs=0.02)
-    assert (found["participant_sd"], found["pair_sd"]) == pytest.approx(tuple(np.exp(expected.vcp_mean)), abs=0.02)
+    # Another approximation of the same model; test_study_models holds ours against quadrature.
+    assert [term["coefficient"] for term in found["terms"]] == pytest.approx(list(expected.fe_mean), abs=0.03)
+    assert (found["participant_sd"], found["pair_sd"]) == pytest.approx(tuple(np.exp(expected.vcp_mean)), abs=0.05)
 
 
 def test_crossed_intercepts_are_those_of_statsmodels():
@@ -225,9 +227,9 @@ def test_planted_reliance_and_leaning_are_found(summary):
         skill = PLANTED.skill[one["condition"]]
         wrong = 100 * np.mean(1 / (1 + np.exp(skill - PLANTED.pull + lean + z)))
         right = 100 * np.mean(1 / (1 + np.exp(skill + PLANTED.pull + lean + z)))
-        assert one["over_reliance"]["value"] == pytest.approx(wrong, abs=14)
-        assert one["under_reliance"]["value"] == pytest.approx(right, abs=8)
-        assert one["over_reliance"]["value"] > one["under_reliance"]["value"] + 8
+        assert one["agreement_when_wrong"]["value"] == pytest.approx(wrong, abs=14)
+        assert one["disagreement_when_right"]["value"] == pytest.approx(right, abs=8)
+        assert one["agreement_when_wrong"]["value"] > one["disagreement_when_right"]["value"] + 8
         assert one["criterion"]["ci"][1] < 0, "planted leaning towards 'same' must show in the criterion"
     assert summary["conditions"][0]["accuracy"]["t_ci"][1] < summary["conditions"][3]["accuracy"]["t_ci"][0]
 
@@ -245,7 +247,7 @@ def test_no_effect_gives_no_small_p():
 def test_the_papers_numbers():
     rows = paper_rows()
     assert len(rows) == 21 * 20 * 4
-    summary = summarise(rows, planned_n=22)
+    summary = summarise(rows, planned_n=21)
     assert [f"{one['accuracy']['value']:.2f}" for one in summary["conditions"]] == ["54.60", "69.84", "73.97", "75.24"]
     assert [(one["accuracy"]["k"], one["accuracy"]["n"]) for one in summary["conditions"]] == [
         (172, 315), (220, 315), (233, 315), (237, 315)]
@@ -275,8 +277,10 @@ def test_the_same_pairs_in_every_condition():
 def test_tests_wait_for_the_planned_number(rows):
     summary = summarise(rows, planned_n=33)
     assert "tests" not in summary and "models" not in summary and not summary["preliminary"]
+    assert summary["conditions"] == summary["blocks"] == [] and drawable(summary) == []
     assert "33" in summary["hidden"] and '"p"' not in json.dumps(summary)
-    assert "hidden until" in text_summary(summary) and "Friedman" not in text_summary(summary)
+    text = text_summary(summary)
+    assert "hidden until" in text and "Accuracy" not in text and "Friedman" not in text
     eight = [row for row in rows if int(row["pid"], 16) < 8]
     peeked = summarise(eight, planned_n=33, peek=True)
     assert peeked["preliminary"] and peeked["tests"]["pairs"][0]["p"] is not None
@@ -287,13 +291,13 @@ def test_two_answers_to_a_pair_are_compared(rows):
     """In a two-step study the long table says whether the second answer differs."""
     frame = pd.DataFrame(rows).assign(switched=lambda table: (table.index % 5 == 0).astype(float))
     frame.loc[frame["condition"] == "none", "switched"] = np.nan
-    found = summarise(frame, planned_n=99)
+    found = summarise(frame, planned_n=99, peek=True)
     own = frame[(frame["phase"] == "main") & (frame["condition"] == "emd_flow")]
     switched = found["conditions"][3]["switched"]
     assert (switched["k"], switched["n"]) == (own["switched"].sum(), 480)
     assert switched["became_right"] == own.loc[own["switched"] == 1, "correct"].sum()
     assert found["conditions"][0]["switched"]["value"] is None and "Answers changed" in text_summary(found)
-    assert "Answers changed" not in text_summary(summarise(rows, planned_n=99))
+    assert "Answers changed" not in text_summary(summarise(rows, planned_n=99, peek=True))
 
 
 def test_who_is_left_out_and_why(rows):
@@ -303,14 +307,14 @@ def test_who_is_left_out_and_why(rows):
     frame.loc[frame["pid"] == people[1], "excluded"] = 1
     last = frame[(frame["pid"] == people[2]) & (frame["phase"] == "main")].index[-1]
     frame = frame.drop(last)
-    found = summarise(frame, planned_n=99)
+    found = summarise(frame, planned_n=99, peek=True)
     assert found["participants"] == {"analysed": 29, "planned": 99, "left_out": {
         "excluded by the operator": 1, "incomplete": 1, "preview or pilot": 1}}
     assert found["answers"] == {"analysed": 29 * 60, "left_out": {
-        "attention checks": 29 * 4, "of participants left out": 3 * 84 - 1, "training pairs": 29 * 20}}
+        "attention checks": 29 * 8, "of participants left out": 3 * 88 - 1, "training pairs": 29 * 20}}
     assert summarise(frame, planned_n=99, include_preview=True)["participants"]["analysed"] == 30
     status = frame.assign(status=np.where(frame["pid"] == people[2], "dropped", "completed"))
-    assert summarise(status, planned_n=99)["participants"] == found["participants"]
+    assert summarise(status, planned_n=99, peek=True)["participants"] == found["participants"]
 
 
 def test_an_answer_that_ran_out_of_time_is_counted_as_left_out(rows):
@@ -318,17 +322,18 @@ def test_an_answer_that_ran_out_of_time_is_counted_as_left_out(rows):
     late = frame.index[frame["phase"] == "main"][:3]
     frame[["answer", "correct"]] = frame[["answer", "correct"]].astype(object)
     frame.loc[late, ["answer", "correct"]] = None
-    found = summarise(frame, planned_n=99)
+    found = summarise(frame, planned_n=99, peek=True)
     assert found["answers"]["left_out"]["time ran out"] == 3 and found["answers"]["analysed"] == 32 * 60 - 3
 
 
 def test_a_csv_file_gives_the_same_answer(rows, tmp_path):
     file = tmp_path / "responses_long.csv"
     pd.DataFrame(rows).to_csv(file, index=False)
-    expected = summarise(rows, planned_n=99)
-    assert summarise(pd.read_csv(file), planned_n=99) == expected
-    assert summarise(pd.read_csv(file, dtype=str, keep_default_na=False), planned_n=99) == expected
-    assert summarise(rows, planned_n=99, seed=7)["conditions"] != expected["conditions"], "the seed draws the bootstrap"
+    expected = summarise(rows, planned_n=99, peek=True)
+    assert summarise(pd.read_csv(file), planned_n=99, peek=True) == expected
+    assert summarise(pd.read_csv(file, dtype=str, keep_default_na=False), planned_n=99, peek=True) == expected
+    other = summarise(rows, planned_n=99, peek=True, seed=7)["conditions"]
+    assert other != expected["conditions"], "the seed draws the bootstrap"
 
 
 @pytest.mark.parametrize("people", [0, 1, 2, 5, 6])
@@ -378,22 +383,22 @@ def test_candidates_for_exclusion():
 
     def change(pid, phase, count, **values):
         for row in [row for row in rows if row["pid"] == pid and row["phase"] == phase][:count]:
-            row.update(values)
+            row.update(values or {"answer": "diff" if row["same"] else "same"})
     change(people[0], "main", 3, rt_ms=150)
     change(people[1], "main", 6, rt_ms=61_000)
     change(people[2], "main", 60, answer="same")
-    change(people[3], "attn", 2, answer="diff")
+    change(people[3], "attn", 2)
     found = {one["pid"]: " ".join(one["reasons"]) for one in exclusion_candidates(rows)}
     assert list(found) == people[:4]
     expected = ("3 answers faster than 200 ms", "6 answers slower than 60 s", "equal answers in a row",
-                "2 of 4 attention checks")
+                "2 of 8 attention checks")
     assert all(words in found[pid] for pid, words in zip(people[:4], expected, strict=True))
-    strict = Exclusion(fast_trials=4, slow_trials=7, same_answer_run=100, attention_failed=3)
+    strict = Exclusion(fast_trials=4, slow_trials=7, same_answer_run=100, attention_failed=5, guessing_percent=0)
     assert exclusion_candidates(rows, strict) == [] and exclusion_candidates([]) == []
 
 
 def test_figures_keep_their_words_inside(summary):
-    assert drawable(summary) == ["accuracy", "sensitivity", "time", "reliance"]
+    assert drawable(summary) == ["accuracy", "sensitivity", "time", "agreement"]
     for draw in FIGURES.values():
         figure = draw(summary | {"preliminary": True})
         assert isinstance(figure, Figure)
@@ -408,9 +413,10 @@ def test_figures_keep_their_words_inside(summary):
 
 def test_conditions_stand_in_the_papers_order_and_unknown_ones_follow_by_name(rows):
     known = list(conditions())
-    assert known == ["none", "cnn_cc", "h2l_cc", "emd_flow", "h2l_attn", "d_weights"]
+    plain = [code for code in known if "decision" not in code]
+    assert plain[:4] == ["none", "cnn_cc", "h2l_cc", "emd_flow"] and {"h2l_attn", "d_weights"} < set(plain)
     told = {"none": "zz", "cnn_cc": "d_weights", "h2l_cc": "aa", "emd_flow": "h2l_attn"}
     frame = pd.DataFrame(rows)
-    found = summarise(frame.assign(condition=frame["condition"].map(told)), planned_n=99)["conditions"]
+    found = summarise(frame.assign(condition=frame["condition"].map(told)))["conditions"]
     assert [(one["condition"], one["label"]) for one in found] == [
         ("h2l_attn", "H2L attention"), ("d_weights", "EMD weights"), ("aa", "aa"), ("zz", "zz")]

@@ -477,8 +477,9 @@ def test_p_values_stay_hidden_until_the_planned_number_unless_peeked_at(client, 
     assert "stay hidden" in hidden and "Friedman" not in hidden and "Peek" in hidden
     peeked = client.get("/operator/results?peek=1").text
     assert "Preliminary" in peeked and "stay hidden" not in peeked
-    assert ('{"action": "peek"}',) in rows(study, "SELECT payload_json FROM event WHERE type = 'admin'")
-    assert client.get("/operator/figures/accuracy.png").content.startswith(b"\x89PNG")
+    assert ('{"action": "peek", "by": "page"}',) in rows(study, "SELECT payload_json FROM event WHERE type = 'admin'")
+    assert client.get("/operator/figures/accuracy.png").status_code == 400
+    assert client.get("/operator/figures/accuracy.png?peek=1").content.startswith(b"\x89PNG")
     assert client.get("/operator/figures/everything.png").status_code == 400
     walk(client, enrol(client, nonce="2" * 16))
     assert "stay hidden" not in client.get("/operator/results").text

@@ -51,13 +51,13 @@ def test_every_pair_is_judged_in_every_condition_equally_often(stimuli):
 def test_a_plan_has_the_promised_blocks_runs_and_checks(stimuli):
     for number in range(48):
         plan = plan_of(stimuli, cells(StudyConfig())[number % 16], f"p{number}")
-        assert [row.idx for row in plan] == list(range(4 * (5 + 16)))
+        assert [row.idx for row in plan] == list(range(4 * (5 + 17)))
         checks = [row.pair_id for row in plan if row.phase == "attn"]
-        assert len(set(checks)) == 4
+        assert len(set(checks)) == 8
         for block in range(4):
             own = [row for row in plan if row.block == block]
             train, test = own[:5], own[5:]
-            assert {row.phase for row in train} == {"train"} and [row.pos for row in test] == list(range(16))
+            assert {row.phase for row in train} == {"train"} and [row.pos for row in test] == list(range(17))
             assert len({row.condition for row in own}) == 1
             assert longest_run([stimuli.same[row.pair_id] for row in test]) <= 3
             assert test[0].phase == test[-1].phase == "main"

@@ -64,7 +64,7 @@ def test_chosen_pairs_are_balanced_matched_and_sometimes_misjudged():
     pool = made_up_pool()
     sets, training = choose_pairs(pool, StudyConfig(), seed=3)
     pairs = [pair for own in sets.values() for pair in own]
-    assert [len(own) for own in sets.values()] == [15] * 4 and len(training) == 5
+    assert [len(own) for own in sets.values()] == [15] * 4 and len(training) == 4 * 5
     assert sorted(sum(pair.same for pair in own) for own in sets.values()) == [7, 7, 8, 8]
     assert set(Counter((pair.same, pair.query.kind) for pair in pairs).values()) == {10}
     assert all(set(Counter(pair.query.kind for pair in own).values()) == {5} for own in sets.values())
@@ -181,7 +181,7 @@ def test_an_export_holds_everything_and_its_hashes_match(finished, tmp_path):
     person = {row["pid"]: row for row in tables["participants"]}[pid]
     assert person["exclude_reason"].startswith("'=") and person["status"] == "excluded"
     assert {row["excluded"] for row in rows if row["pid"] == pid} == {"1"}
-    assert len(tables["pairs"]) == 17 * 4 and {event["type"] for event in events} >= {"consent", "lock", "submit"}
+    assert len(tables["pairs"]) == 20 * 4 and {event["type"] for event in events} >= {"consent", "lock", "submit"}
     for row in rows:
         assert int(row["correct"]) == ((row["answer"] == "same") == (row["same"] == "1"))
         assert (row["agree"] == "") == (row["condition"] == "none")

@@ -41,7 +41,7 @@ def test_participants_walk_through_the_real_study(run):
     assert len(result.waits_ms) == result.answers and "16 of 16" in str(result)
     assert all(row["status"] == "completed" and row["rt_ms"] > 0 and row["confidence"] in (1, 2, 3, 4) for row in rows)
     assert all(row["correct"] for row in rows if row["phase"] == "attn")
-    summary = summarise(rows, planned_n=32)
+    summary = summarise(rows, planned_n=32, peek=True)
     assert summary["participants"]["analysed"] == 16 and summary["answers"]["analysed"] == 16 * 16
     shown = Counter((row["pair_id"], row["condition"]) for row in rows if row["phase"] == "main")
     assert set(shown.values()) == {4} and len(shown) == 16 * 4, "balanced cells show each pair in each condition"
@@ -61,13 +61,13 @@ def test_the_same_seed_gives_the_same_answers_whatever_the_threads_do(run):
 def test_some_leave_before_the_end(run):
     result, rows = run("some", 12, seed=2, dropout=0.5)
     assert 0 < result.completed < 12
-    assert summarise(rows, planned_n=99)["participants"]["left_out"] == {"incomplete": 12 - result.completed}
+    assert summarise(rows, planned_n=99, peek=True)["participants"]["left_out"] == {"incomplete": 12 - result.completed}
 
 
 def test_two_steps_are_answered_without_and_then_with_the_explanation(run):
     _, rows = run("two", 8, Population(skill=dict.fromkeys(PAPER_CORRECT, 0.0) | {"emd_flow": 6.0}),
                   replace(SMALL, two_step=True), seed=1)
-    flow = summarise(rows, planned_n=99)["conditions"][3]
+    flow = summarise(rows, planned_n=99, peek=True)["conditions"][3]
     assert flow["condition"] == "emd_flow" and flow["accuracy"]["value"] > 95
     assert flow["switched"]["n"] == 32 and flow["switched"]["became_right"] == flow["switched"]["k"] > 5
 

@@ -99,14 +99,22 @@ def test_the_first_live_participant_locks_configuration_and_stimuli(tmp_path):
     assert verify(store) == []
 
 
-def test_a_database_of_version_1_is_migrated_and_a_copy_is_kept(tmp_path, monkeypatch):
-    with monkeypatch.context() as old:
-        old.setattr(schema, "VERSION", 1)
-        old.setattr(Store, "erase", None)
-        goal = schema.migrate
-        old.setattr(schema, "migrate", lambda db: goal(db, 1))
-        small_store(tmp_path).close()
-    path = tmp_path / "study.sqlite3"
+def older(store, path, version):
+    """A database as an older version of the program would have made it: the same rows in its tables."""
+    store.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        schema.migrate(db, version)
+        tables = [name for name, in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' "
+                                               "AND name NOT LIKE 'sqlite%'")]
+        db.execute("ATTACH ? AS present", (str(store.path),))
+        for table in tables:
+            names = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
+            db.execute(f"INSERT INTO main.{table}({names}) SELECT {names} FROM present.{table}")
+    return path
+
+
+def test_a_database_of_version_1_is_migrated_and_a_copy_is_kept(tmp_path):
+    path = older(small_store(tmp_path / "new"), tmp_path / "study.sqlite3", 1)
     with closing(sqlite3.connect(path)) as db:
         assert schema.version(db) == 1
         assert not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'first_answer'").fetchone()
@@ -209,7 +217,7 @@ def test_no_view_of_a_trial_gives_the_answer_away(store, session):
             view = session.proceed(ticket.token, ticket.epoch, view["gate"])
     assert len(seen) == 20 and {frozenset(view) for view in seen} == {frozenset({
         "screen", "idx", "step", "steps", "practice", "question", "faces", "panels", "confidence", "max_seconds",
-        "preload", "progress", "preview"})}
+        "preload", "progress", "preview", "decision"})}
     text = json.dumps([{**view, "question": ""} for view in seen])
     for word in ("none", "cnn_cc", "emd_flow", "A01", "pair", "same", "diff", "attn", "cosine", "mask"):
         assert word not in text, word

@@ -14,9 +14,9 @@ from demo.cli.arguments import add_source, identifier_of, positive
 from demo.identify import json_text
 from demo.methods import ready
 from demo.settings import settings
-from demo.study.analysis.report import text_summary
+from demo.study.analysis.report import stimuli_text, text_summary
 from demo.study.analysis.summary import summarise
-from demo.study.design.conditions import conditions, explanation_of
+from demo.study.design.conditions import conditions, method_of
 from demo.study.design.config import PRESETS, StudyConfig
 from demo.study.records.checks import verify
 from demo.study.records.export import export, long_rows
@@ -38,6 +38,9 @@ def add(commands) -> None:
     make.add_argument("--preset", default="default", choices=PRESETS)
     make.add_argument("--study-id", metavar="NAME", help="short name in file names and exports")
     make.add_argument("--conditions", metavar="A,B", help=f"of {', '.join(conditions())}")
+    make.add_argument("--metadata", type=Path, metavar="FILE", help="CSV of what is known of the photos, with columns "
+                      "identity and photo: pairs are matched on it (default: metadata.csv in the gallery's folder)")
+    make.add_argument("--force", action="store_true", help="even where a rule without faces answers too many pairs")
     make.add_argument("--seed", type=int, default=0)
     make.set_defaults(run=_make, backbone=None)
     for word, run, text in (
@@ -58,7 +61,8 @@ def add(commands) -> None:
             action.add_argument("out", type=Path, metavar="OUT.zip" if word == "export" else "OUT.sqlite3")
             action.add_argument("--force", action="store_true", help="replace a file that is there")
         elif word == "summary":
-            action.add_argument("--peek", action="store_true", help="tests before the planned participants are there")
+            action.add_argument("--peek", action="store_true",
+                                help="before the planned participants are there; that is recorded")
             action.add_argument("--preview", action="store_true", help="analyse preview and pilot too")
             action.add_argument("--json", action="store_true", help="print everything as JSON")
         elif word == "simulate":
@@ -74,7 +78,7 @@ def _bar(text: str):
 def backbone_for(config: StudyConfig) -> str:
     """The backbone of a study unless another is asked for: the usual one, or the first on which every method is ready
     that its conditions explain."""
-    methods = {one.method for condition in config.conditions if (one := explanation_of(condition))}
+    methods = {word for condition in config.conditions if (word := method_of(condition))}
     chosen = settings()
     names = dict.fromkeys([chosen.backbone, *(info.name for info in available(chosen.weights) if info.ready)])
     return next((name for name in names if methods <= set(ready(name))), chosen.backbone)
@@ -89,12 +93,11 @@ def _make(parsed) -> None:
     if parsed.conditions:
         config = replace(config, conditions=tuple(parsed.conditions.split(",")))
     parsed.backbone = parsed.backbone or backbone_for(config)
-    made = make_study(identifier_of(parsed), config, parsed.out, queries=parsed.queries, seed=parsed.seed,
-                      progress=_bar("Study"))
+    made = make_study(identifier_of(parsed), config, parsed.out, queries=parsed.queries,
+                      metadata=parsed.metadata, seed=parsed.seed, force=parsed.force, progress=_bar("Study"))
     size = sum(file.stat().st_size for file in parsed.out.rglob("*") if file.is_file())
-    wrong = ", ".join(f"{name} {100 * share:.0f} %" for name, share in made.provenance["wrong"].items())
-    print(f"{parsed.out}: {len(made.pairs)} pairs in {len(config.conditions)} conditions, {size / 1e6:.1f} MB. "
-          f"The methods are wrong in this share of the test pairs: {wrong}.")
+    print(f"{parsed.out}: {len(made.pairs)} pairs in {len(config.conditions)} conditions, {size / 1e6:.1f} MB.")
+    print(stimuli_text(made.provenance))
 
 
 def _study(parsed) -> tuple[StudyConfig, Stimuli, Path]:
@@ -135,6 +138,8 @@ def _export(parsed) -> None:
 
 def _summary(parsed) -> None:
     store = _existing(parsed)
+    if parsed.peek:
+        store.note_peek("command line")
     found = summarise(list(long_rows(store)), planned_n=_planned(store), peek=parsed.peek,
                       include_preview=parsed.preview)
     print(json_text(found) if parsed.json else text_summary(found))

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
+from scipy.stats import binom
 
 from demo.study.analysis.table import read_table
 from demo.study.design.cells import longest_run
 from demo.study.design.config import Exclusion
+
+#: Of fewer practice pairs and checks, guessing cannot be told from bad luck.
+FEWEST_CLEAR = 8
 
 
 def exclusion_candidates(rows: pd.DataFrame | Iterable[Mapping], rule: Exclusion | None = None) -> list[dict]:
     """Participants who break ``rule`` (None = its defaults), in the order of their pids: {"pid", "excluded" (already so
     by the operator), "reasons": sentences with the count and the limit}. Preview participants are no candidates.
 
-    Speed is judged on test pairs, runs of one answer on test pairs and attention checks in the order answered.
+    Speed is judged on test pairs, runs of one answer on test pairs and attention checks in the order answered, guessing
+    on practice pairs and checks.
     """
     rule = rule or Exclusion()
     table = read_table(rows)
@@ -33,6 +38,9 @@ def _reasons(own: pd.DataFrame, rule: Exclusion) -> list[str]:
     fast, slow = int((main["rt_ms"] < rule.fast_ms).sum()), int((main["rt_ms"] > rule.slow_ms).sum())
     run = longest_run(own.loc[own["phase"] != "train", "answer"].tolist())
     failed = int(((checks["answer"] == "same") != (checks["same"] == 1)).sum())
+    clear = own[own["phase"] != "main"]
+    right = int(((clear["answer"] == "same") == (clear["same"] == 1)).sum())
+    guessed = int(binom.ppf(rule.guessing_percent / 100, len(clear), 0.5)) if rule.guessing_percent else -1
     reasons = []
     if fast >= rule.fast_trials:
         reasons.append(f"{fast} answers faster than {rule.fast_ms} ms (limit {rule.fast_trials})")
@@ -42,4 +50,7 @@ def _reasons(own: pd.DataFrame, rule: Exclusion) -> list[str]:
         reasons.append(f"{run} equal answers in a row (limit {rule.same_answer_run})")
     if failed >= rule.attention_failed:
         reasons.append(f"{failed} of {len(checks)} attention checks failed (limit {rule.attention_failed})")
+    if len(clear) >= FEWEST_CLEAR and right <= guessed:
+        reasons.append(f"{right} of {len(clear)} clear cases (practice and checks) right, as by tossing a coin "
+                       f"(limit {guessed})")
     return reasons

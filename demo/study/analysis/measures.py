@@ -1,4 +1,4 @@
-"""What each condition's answers amount to: accuracy, sensitivity, response time, confidence, reliance. No tests here.
+"""What each condition's answers amount to: accuracy, sensitivity, time, confidence, agreement, reliance. No tests here.
 
 Every measure is a dict with ``value`` and ``n``; where ``value`` (or its interval) is None, ``reason`` says why.
 Rates are in percent, times in milliseconds.
@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from demo.study.analysis.table import Answers
-from demo.study.design.conditions import label
+from demo.study.design.conditions import UNEXPLAINED, label, shows_decision
 
 RESAMPLES = 2000
 #: Confidence ratings above this are read as a scale from 0 to 100.
@@ -78,7 +78,8 @@ def describe_condition(answers: Answers, condition: str, resamples: Resamples) -
         "condition": condition, "label": label(condition), "participants": people, "answers": len(rows),
         "pairs": int(rows["pair_id"].nunique()), "accuracy": accuracy, **_sensitivity(rows, people, resamples),
         "rt_ms": _response_time(rows, people), "confidence": _confidence(rows, people),
-        **_reliance(rows, people, resamples), "switched": _switched(rows, people, resamples),
+        **_agreement(rows, people, resamples), "over_baseline": over_baseline(answers, condition),
+        **reliance(rows, condition, people, resamples), "switched": _switched(rows, people, resamples),
         "by_truth": {name: _brief(rows[rows["same"] == same], people, resamples)
                      for name, same in (("same", True), ("different", False))},
         "by_occlusion": {kind: _brief(rows[rows["occlusion"] == kind], people, resamples)
@@ -172,8 +173,9 @@ def _confidence(rows: pd.DataFrame, people: int) -> dict:
     return result
 
 
-def _reliance(rows: pd.DataFrame, people: int, resamples: Resamples) -> dict:
-    """Agreement with the model; over-reliance P(follow | model wrong); under-reliance P(not follow | model right)."""
+def _agreement(rows: pd.DataFrame, people: int, resamples: Resamples) -> dict:
+    """How often the model is right, how often answers agree with it, in all and where it is wrong, and how often they
+    do not where it is right. Whether anybody followed it is another matter (``reliance``)."""
     known = rows[rows["model_right"].notna()]
     wrong, right = known[known["model_right"] == 0], known[known["model_right"] == 1]
     never = _NO_MODEL if known.empty else None
@@ -181,10 +183,47 @@ def _reliance(rows: pd.DataFrame, people: int, resamples: Resamples) -> dict:
         "model_accuracy": (missing(_NO_MODEL) if known.empty else
                            {"value": float(100 * known["model_right"].mean()), "k": len(right), "n": len(known)}),
         "agreement": _rate(known, known["follows"], people, resamples, _NO_MODEL),
-        "over_reliance": _rate(wrong, wrong["follows"], people, resamples, never or "the model was never wrong here"),
-        "under_reliance": _rate(right, 1 - right["follows"], people, resamples,
-                                never or "the model was never right here"),
+        "agreement_when_wrong": _rate(wrong, wrong["follows"], people, resamples,
+                                      never or "the model was never wrong here"),
+        "disagreement_when_right": _rate(right, 1 - right["follows"], people, resamples,
+                                         never or "the model was never right here"),
     }
+
+
+def over_baseline(answers: Answers, condition: str) -> dict:
+    """What is left of the agreement with the model after that of answers which saw nothing of it: the difference to
+    the condition without an explanation, on the same pairs and by the same participants, in points with its t interval;
+    in all, and where the model is wrong."""
+    rows, base = (answers.frame[answers.frame["condition"] == one] for one in (condition, UNEXPLAINED.code))
+    known = rows[rows["model_right"].notna()]
+    said = (known["said_same"] == (known["follows"] == 1)).groupby(known["pair_id"]).first()
+    base = base[base["pair_id"].isin(said.index)]
+    if known.empty or base.empty or condition == UNEXPLAINED.code:
+        nothing = missing(_NO_MODEL if known.empty else "no condition without an explanation shows the same pairs")
+        return {"agreement": nothing, "agreement_when_wrong": nothing}
+    model = base["pair_id"].map(said).astype(bool)
+    base = base.assign(follows=(base["said_same"] == model).astype(float),
+                       model_right=(model == base["same"]).astype(float))
+    found = {}
+    for name, both in (("agreement", (known, base)), ("agreement_when_wrong", (
+            known[known["model_right"] == 0], base[base["model_right"] == 0]))):
+        shares = [per_person(table, table["follows"], len(answers.people)) for table in both]
+        found[name] = mean_of_people(shares[0] - shares[1], "nobody has such answers in both conditions")
+    return found
+
+
+def reliance(rows: pd.DataFrame, condition: str, people: int, resamples: Resamples) -> dict:
+    """Over-reliance: share of right first answers that were given up for the model's wrong decision. Under-reliance:
+    share of wrong first answers that were kept against its right one. They can be told only where the decision was
+    shown after an unaided answer (Schemmer et al. 2023)."""
+    twice = rows[rows["first_same"].notna() & rows["model_right"].notna()]
+    if not shows_decision(condition) or twice.empty:
+        nothing = missing("it needs the model's decision shown after an unaided first answer")
+        return {"over_reliance": nothing, "under_reliance": nothing}
+    first_right = (twice["first_same"] == 1) == twice["same"]
+    led, helped = twice[first_right & (twice["model_right"] == 0)], twice[~first_right & (twice["model_right"] == 1)]
+    return {"over_reliance": _rate(led, led["follows"], people, resamples, "there are no such answers"),
+            "under_reliance": _rate(helped, 1 - helped["follows"], people, resamples, "there are no such answers")}
 
 
 def _switched(rows: pd.DataFrame, people: int, resamples: Resamples) -> dict:
@@ -195,11 +234,11 @@ def _switched(rows: pd.DataFrame, people: int, resamples: Resamples) -> dict:
 
 
 def _brief(rows: pd.DataFrame, people: int, resamples: Resamples) -> dict:
-    """Accuracy, response time and reliance of a part of a condition's answers."""
+    """Accuracy, response time and agreement of a part of a condition's answers."""
     time = _response_time(rows, people)
     return {"accuracy": _rate(rows, rows["correct"], people, resamples, "there are no such pairs"),
             "rt_ms": {name: time[name] for name in time if name != "by_participant"},
-            **_reliance(rows, people, resamples)}
+            **_agreement(rows, people, resamples)}
 
 
 def describe_blocks(answers: Answers, resamples: Resamples) -> list[dict]:

@@ -20,8 +20,8 @@ _ROW = 0.74
 _ESTIMATE, _PEOPLE = "#4338ca", "#8f98a8"
 _OVER, _UNDER = "#b45309", "#0f766e"
 _SIZE, _SMALL = 10.0, 8.5
-#: The two marks of a row of the figure of reliance, and where they stand in it.
-_RELIANCE = (("over_reliance", _OVER, "o", 0.02), ("under_reliance", _UNDER, "s", 0.28))
+#: The two marks of a row of the figure of agreement, and where they stand in it.
+_AGREEMENT = (("agreement_when_wrong", _OVER, "o", 0.02), ("disagreement_when_right", _UNDER, "s", 0.28))
 #: Within a row, from -0.5 to 0.5: the name, the estimate, the participants and half the height of their band.
 _NAME, _MARK, _DOTS, _SPREAD = -0.3, -0.02, 0.24, 0.15
 #: Values that share this part of the widest range are stacked.
@@ -75,17 +75,17 @@ def sensitivity_figure(summary: dict) -> Figure:
     return figure
 
 
-def reliance_figure(summary: dict) -> Figure:
-    """Over-reliance (followed a wrong model) and under-reliance (did not follow a right one), with 95% bootstrap
-    intervals, in the conditions that show a model."""
+def agreement_figure(summary: dict) -> Figure:
+    """Agreement with a wrong model and disagreement with a right one, with 95% bootstrap intervals, in the conditions
+    that explain a model."""
     shown = [one for one in summary["conditions"] if one["agreement"]["value"] is not None]
     if not shown:
-        raise BadStudy("No condition of this study shows a model, so there is no reliance to draw.")
+        raise BadStudy("No condition of this study explains a model, so there is no agreement to draw.")
     figure, axes = _sheet(summary | {"conditions": shown}, "Answers, % (with 95% interval)", (
-        "● followed the model where it was wrong (over-reliance)",
-        "■ not followed where it was right (under-reliance)"), note_colours=(_OVER, _UNDER))
+        "● agreed with the model where it was wrong",
+        "■ disagreed with it where it was right"), note_colours=(_OVER, _UNDER))
     for row, one in enumerate(shown):
-        for name, colour, marker, offset in _RELIANCE:
+        for name, colour, marker, offset in _AGREEMENT:
             found = one[name]
             if found["value"] is None:
                 axes.text(2, row + offset, found["reason"], size=_SMALL, color=MUTED, va="center", family=families())
@@ -103,14 +103,14 @@ def reliance_figure(summary: dict) -> Figure:
 
 #: Name → how it is drawn, in the order of a results page.
 FIGURES: dict[str, Callable[[dict], Figure]] = {
-    "accuracy": accuracy_figure, "sensitivity": sensitivity_figure, "time": time_figure, "reliance": reliance_figure}
+    "accuracy": accuracy_figure, "sensitivity": sensitivity_figure, "time": time_figure, "agreement": agreement_figure}
 
 
 def drawable(summary: dict) -> list[str]:
     """Names of the figures that the summary has data for; none where no participant is complete."""
     conditions = summary["conditions"]
     models = any(one["agreement"]["value"] is not None for one in conditions)
-    return [name for name in FIGURES if conditions and (models or name != "reliance")]
+    return [name for name in FIGURES if conditions and (models or name != "agreement")]
 
 
 def _sheet(summary: dict, axis: str, notes: Sequence[str], note_colours: Sequence[str] = (MUTED,)) -> tuple:

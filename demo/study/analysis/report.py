@@ -13,10 +13,12 @@ _N_AND_P = ("n", "p", "p, Holm")
 
 
 def text_summary(summary: dict) -> str:
-    """Markdown with a table for each question: how right, how sensitive, how fast and sure, how reliant, and the tests
-    and models where the summary holds them."""
+    """Markdown with a table for each question: how right, how sensitive, how fast and sure, how much like the model,
+    and the tests and models where the summary holds them."""
     conditions = summary["conditions"]
-    tables = [_accuracy, _sensitivity, _time, _reliance, _parts] if conditions else []
+    tables = [_accuracy, _sensitivity, _time, _agreement, _parts] if conditions else []
+    if any(one["over_reliance"]["n"] or one["under_reliance"]["n"] for one in conditions):
+        tables.append(_reliance)
     if any(one["switched"]["n"] for one in conditions):
         tables.append(_switched)
     parts = [_head(summary), *(table(conditions) for table in tables)]
@@ -25,6 +27,24 @@ def text_summary(summary: dict) -> str:
     else:
         parts.append(f"## Tests\n\n{summary['hidden']}")
     return "\n\n".join(parts) + "\n"
+
+
+def stimuli_text(made: dict) -> str:
+    """What can be told of a study's pictures from their provenance (``demo.study.stimuli.make``): how often the methods
+    are right in the test pairs, how far one gets without comparing faces, and how alike unrelated maps are."""
+    lines = ["Right in the test pairs: " + ", ".join(
+        f"{name} {number(100 - 100 * share, 0)} %" for name, share in made.get("wrong", {}).items()) + "."]
+    rules = sorted(made.get("shortcuts", {}).items(), key=lambda one: -one[1])
+    if rules:
+        lines.append("Without comparing faces: " + ", ".join(
+            f"{rule} {number(100 * share, 0)} %" for rule, share in rules[:3]) + " (the best of "
+            f"{len(rules)} rules; 50 % is chance).")
+    patterns = {name: value for name, value in made.get("position_pattern", {}).items() if value is not None}
+    if patterns:
+        lines.append("Likeness of unrelated pairs' maps (mean correlation): " + ", ".join(
+            f"{label(name)} {number(value, 2)}" for name, value in patterns.items()) + (
+            "; what they share was taken away." if made.get("pattern_subtracted") else "."))
+    return "\n".join(lines)
 
 
 def power_text(table: list[dict]) -> str:
@@ -123,13 +143,32 @@ def _seconds(time: dict) -> str:
     return f"{number(time['value'] / 1000, 2)} ({number(low / 1000, 2)} to {number(high / 1000, 2)})"
 
 
+def _agreement(conditions: list[dict]) -> str:
+    rows = []
+    for one in conditions:
+        beyond = one["over_baseline"]
+        rows.append([one["label"], rate(one["model_accuracy"]), rate(one["agreement"]), _points(beyond["agreement"]),
+                     rate(one["agreement_when_wrong"]), _points(beyond["agreement_when_wrong"]),
+                     rate(one["disagreement_when_right"])])
+    beyond = "Over no explanation, points"
+    return _table("Agreement with the model", [
+        "Condition", "Model right %", "Agreement %", beyond, "Agreement where it is wrong %", beyond,
+        "Disagreement where it is right %"], rows,
+        "Who judges by the photos alone agrees with a model too. Over no explanation: the difference to the same "
+        "people's agreement where they saw nothing of it, on the same pairs (95% CI, t; n people).")
+
+
 def _reliance(conditions: list[dict]) -> str:
-    columns = ("model_accuracy", "agreement", "over_reliance", "under_reliance")
-    return _table("Reliance on the model", ["Condition", "Model right %", "Agreement %", "Over-reliance %",
-                                            "Under-reliance %"],
-                  [[one["label"], *(rate(one[name]) for name in columns)] for one in conditions],
-                  "Over-reliance: followed the model where it was wrong. Under-reliance: did not follow it where it was"
-                  " right.")
+    return _table("Reliance on the model", ["Condition", "Over-reliance %", "Under-reliance %"],
+                  [[one["label"], rate(one["over_reliance"]), rate(one["under_reliance"])] for one in conditions],
+                  "Over-reliance: a right first answer given up for the model's wrong decision. Under-reliance: a "
+                  "wrong first answer kept against its right one.")
+
+
+def _points(found: dict) -> str:
+    if found["value"] is None:
+        return _DASH
+    return f"{number(found['value'])} ({interval(found.get('ci'))}; {found['n']})"
 
 
 def _switched(conditions: list[dict]) -> str:
@@ -211,8 +250,7 @@ def _models(models: dict) -> str:
     return "\n\n".join([
         block("Odds of a right answer: logistic mixed model", "logistic_mixed", "odds_ratio",
               lambda model: f"SD of participants {number(model['participant_sd'], 2)}, of pairs "
-              f"{number(model['pair_sd'], 2)} (logits); variational Bayes, so intervals instead of p"
-              + (f"; {model['note']}" if "note" in model else "")),
+              f"{number(model['pair_sd'], 2)} (logits); maximum likelihood by Laplace's approximation"),
         block("Odds of a right answer: GEE", "gee", "odds_ratio",
               lambda model: f"correlation within a participant {number(model['correlation'], 3)}"),
         block("Response time: mixed model of its logarithm", "log_rt", "time_ratio",

@@ -16,10 +16,10 @@ def summarise(rows: pd.DataFrame | Iterable[Mapping], *, planned_n: int | None =
               peek: bool = False, include_preview: bool = False) -> dict:
     """Results of a study from the rows of ``responses_long.csv``.
 
-    planned_n: complete participants that were planned; before they are there, "tests" and "models" are absent and
-    "hidden" says so, unless ``peek``, which marks the answer "preliminary" (looking early and stopping when a p is
-    small finds differences that do not exist). None means that the data are final. seed: of bootstrap and permutations.
-    include_preview: analyse participants of the preview and the pilot too.
+    planned_n: complete participants that were planned; before they are there, "conditions" and "blocks" are empty,
+    "tests" and "models" absent, and "hidden" says so, unless ``peek``, which marks the answer "preliminary" (looking
+    early and stopping when a difference pleases finds differences that do not exist). None means that the data are
+    final. seed: of bootstrap and permutations. include_preview: analyse participants of the preview and the pilot too.
 
     Returns "participants" and "answers" (analysed, and left out with reasons), "conditions" (see
     ``measures``; rates in percent, times in ms), "blocks" (accuracy by place in the order), "notes",
@@ -30,19 +30,21 @@ def summarise(rows: pd.DataFrame | Iterable[Mapping], *, planned_n: int | None =
     people = len(answers.people)
     resamples = Resamples(people, seed)
     early = planned_n is not None and people < planned_n
+    hidden = early and not peek
     summary = {
         "participants": {"analysed": people, "planned": planned_n, "left_out": answers.left_out["participants"]},
         "answers": {"analysed": len(answers.frame), "left_out": answers.left_out["answers"]},
         "preliminary": early and peek, "notes": _notes(answers),
         "settings": {"seed": seed, "bootstrap_resamples": RESAMPLES, "permutations": FLIPS},
-        "conditions": [describe_condition(answers, condition, resamples) for condition in answers.conditions],
-        "blocks": describe_blocks(answers, resamples),
+        "conditions": [] if hidden else [describe_condition(answers, condition, resamples)
+                                         for condition in answers.conditions],
+        "blocks": [] if hidden else describe_blocks(answers, resamples),
     }
     if include_preview:
         summary["notes"].append("Participants of the preview and the pilot are included.")
-    if early and not peek:
-        summary["hidden"] = (f"Tests and p-values stay hidden until the planned {planned_n} participants are complete; "
-                             f"{people} {'is' if people == 1 else 'are'} so far.")
+    if hidden:
+        summary["hidden"] = (f"Means, tests and p-values stay hidden until the planned {planned_n} participants are "
+                             f"complete; {people} {'is' if people == 1 else 'are'} so far.")
     elif people:
         summary["tests"] = run_tests(answers, seed)
         summary["models"] = run_models(answers)

@@ -21,11 +21,11 @@ _LEFT_OUT_PHASES = {"train": "training pairs", "attn": "attention checks"}
 class Answers:
     """What is analysed, and what is not.
 
-    frame: one row per analysed answer with the columns person (0 to n - 1), condition, pair_id, block (0 is the
-    first), same, said_same, correct, follows and model_right (these two NaN where no model decision is known),
-    confidence, rt_ms, occlusion and switched (two-step mode: the second answer differs; NaN otherwise). people: pids,
-    where person is the place in the list. conditions: in the order of the papers. left_out: {"participants":
-    {reason: n}, "answers": {reason: n}}.
+    frame: one row per analysed answer with the columns person (0 to n - 1), condition, pair_id, block (0 is the first),
+    same, said_same, correct, follows and model_right (these two NaN where no model decision is known), confidence,
+    rt_ms, occlusion, switched and first_same (two-step mode: the second answer differs; the first answer was "same";
+    NaN otherwise). people: pids, where person is the place in the list. conditions: in the order of the papers.
+    left_out: {"participants": {reason: n}, "answers": {reason: n}}.
     """
 
     frame: pd.DataFrame
@@ -117,8 +117,14 @@ def _derive(main: pd.DataFrame) -> pd.DataFrame:
         "follows": (said == predicted).astype(float).where(known),
         "model_right": (predicted == same).astype(float).where(known),
         "confidence": main["confidence"], "rt_ms": main["rt_ms"], "occlusion": _occlusion(main),
-        "switched": main["switched"],
+        "switched": main["switched"], "first_same": _first(main),
     }).reset_index(drop=True)
+
+
+def _first(main: pd.DataFrame) -> pd.Series:
+    """1 where the answer before the explanation was "same", 0 where "diff", NaN where there was none."""
+    given = main["first_answer"] if "first_answer" in main else pd.Series(None, index=main.index, dtype=object)
+    return (given == "same").astype(float).where(given.isin(["same", "diff"]))
 
 
 def _occlusion(main: pd.DataFrame) -> list[str]:

@@ -95,16 +95,21 @@ def participant_plan(config: StudyConfig, cell: Cell, seed: str, sets: Mapping[s
                      same: Mapping[str, bool]) -> list[PlanRow]:
     """Every trial of a participant. sets: set name → pair ids, with TRAINING and ATTENTION. same: pair id → answer.
 
-    Training comes in an order of its own per block; test pairs and attention checks follow in one shuffled sequence
-    with at most LONGEST_RUN equal answers in a row. Left and right are drawn per trial. Attention pairs are used in
-    turn, and never stand first or last in their block. Raises BadStudy where the sets do not fit the configuration.
+    Training comes in an order of its own per block, of other pairs in each where there are enough; test pairs and
+    attention checks follow in one shuffled sequence with at most LONGEST_RUN equal answers in a row. Left and right are
+    drawn per trial. Attention pairs are used in turn, and never stand first or last in their block. Raises BadStudy
+    where the sets do not fit the configuration.
     """
     check_sets(config, sets, same)
     rng = random.Random(seed)
     checks = rng.sample(list(sets.get(ATTENTION, ())), config.attention_per_block * len(config.conditions))
     rows: list[PlanRow] = []
+    practice = rng.sample(list(sets.get(TRAINING, ())), len(sets.get(TRAINING, ())))
+    differs = len(practice) >= config.training_pairs * len(config.conditions)
     for block, (condition, name) in enumerate(blocks(config, cell)):
-        train = rng.sample(list(sets.get(TRAINING, ())), config.training_pairs)
+        first = block * config.training_pairs if differs else 0
+        train = practice[first:first + config.training_pairs]
+        rng.shuffle(train)
         own = checks[block * config.attention_per_block:(block + 1) * config.attention_per_block]
         main = _sequence(list(sets[name]), own, same, rng)
         for phase, pairs in (("train", train), ("main", main)):
@@ -127,6 +132,17 @@ def check_sets(config: StudyConfig, sets: Mapping[str, Sequence[str]], same: Map
                            "make the stimuli again.")
     for name in config.set_names:
         _check_orders(config, sets[name], sets.get(ATTENTION, ()), same, name)
+
+
+def check_assignable(config: StudyConfig, checks: Sequence[bool]) -> None:
+    """Raise BadStudy where no stimuli could serve a configuration, since somebody's pairs would have no order. checks:
+    right answers of the attention checks, in turn."""
+    kinds = [checks[at % len(checks)] for at in range(config.attention_per_block * len(config.conditions))]
+    for name, own in zip(config.set_names, same_counts(config), strict=True):
+        same = {f"{at}": at < own for at in range(config.pairs_per_set)}
+        same |= {f"check {at}": one for at, one in enumerate(kinds)}
+        _check_orders(config, [f"{at}" for at in range(config.pairs_per_set)],
+                      [f"check {at}" for at in range(len(kinds))], same, name)
 
 
 def _check_orders(config: StudyConfig, pairs: Sequence[str], checks: Sequence[str], same: Mapping[str, bool],

@@ -4,15 +4,23 @@ The table is read anew each time; nobody holds a list of their own."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from demo.errors import BadStudy
 from demo.explain import EXPLANATIONS, Condition, Explanation
+from demo.methods import DEFAULT
 
 #: The one condition without an explanation.
 UNEXPLAINED = Condition(
     "none", "No explanation", "No explanation",
-    "The two grey squares stay empty in this round: there is no explanation. Please decide by the photos only.", 0)
+    "The two dark squares stay empty in this round: there is no explanation. Please decide by the photos only.", 0)
 #: The conditions of the published study (WACV 2024), in its order.
 PAPER = (UNEXPLAINED.code, "cnn_cc", "h2l_cc", "emd_flow")
+#: What a condition's code ends with where the model's decision is shown too, and the condition of the decision alone.
+DECIDED = "+decision"
+DECISION = Condition(
+    "decision", "The decision alone", "Decision",
+    "The two dark squares stay empty in this round: there is no explanation. A computer's answer stands below them.", 1)
 #: Of a condition that this version does not know, such as one of an older study.
 _UNKNOWN = "Each photo again, as a computer explains it: the pictures show what it found while comparing the two faces."
 
@@ -20,14 +28,31 @@ _UNKNOWN = "Each photo again, as a computer explains it: the pictures show what 
 def conditions() -> dict[str, Condition]:
     """Code → condition, in the order of tables and figures."""
     explained = [one.condition for one in EXPLANATIONS.values() if one.condition]
-    return {one.code: one for one in (UNEXPLAINED, *sorted(explained, key=lambda one: one.place))}
+    alone = [UNEXPLAINED, *sorted(explained, key=lambda one: one.place)]
+    decided = [replace(one, code=one.code + DECIDED, title=f"{one.title}, and the decision",
+                       label=f"{one.label} + decision") for one in alone[1:]]
+    return {one.code: one for one in (*alone, DECISION, *decided)}
+
+
+def shows_decision(code: str) -> bool:
+    """Whether participants are told what the model decides."""
+    return code == DECISION.code or code.endswith(DECIDED)
+
+
+def method_of(code: str) -> str | None:
+    """Word of the method whose decision belongs to a condition; None for UNEXPLAINED."""
+    explanation = explanation_of(code)
+    return explanation.method if explanation else DEFAULT.word if code == DECISION.code else None
 
 
 def explanation_of(code: str) -> Explanation | None:
-    """What a condition explains; None for UNEXPLAINED. BadStudy for an unknown code."""
+    """What a condition explains; None for UNEXPLAINED and DECISION. BadStudy for an unknown code."""
     if code not in conditions():
-        raise BadStudy(f"There is no condition {code!r}: choose from {', '.join(conditions())}.")
-    return next((one for one in EXPLANATIONS.values() if one.condition and one.condition.code == code), None)
+        plain = [one for one in conditions() if not one.endswith(DECIDED)]
+        raise BadStudy(f"There is no condition {code!r}: choose from {', '.join(plain)}; {DECIDED} behind an "
+                       "explanation shows the model's decision with it.")
+    plain = code.removesuffix(DECIDED)
+    return next((one for one in EXPLANATIONS.values() if one.condition and one.condition.code == plain), None)
 
 
 def described(code: str) -> Condition:

@@ -28,7 +28,9 @@ class Exclusion:
     """When a participant becomes a candidate for exclusion; the operator decides, the rule is declared.
 
     fast_ms, slow_ms: response times outside are flagged. fast_trials, slow_trials: from so many flagged test trials
-    on. same_answer_run: more equal answers in a row than this. attention_failed: from so many on.
+    on. same_answer_run: more equal answers in a row than this. attention_failed: from so many on. guessing_percent: no
+    more right among the practice pairs and checks, which are clear cases, than tossing a coin reaches in so many of 100
+    tries; 0 = not asked.
     """
 
     fast_ms: int = 200
@@ -37,6 +39,7 @@ class Exclusion:
     slow_trials: int = 6
     same_answer_run: int = 12
     attention_failed: int = 2
+    guessing_percent: int = 95
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,11 @@ class StudyConfig:
     """A study. ``check`` raises BadStudy, in one sentence, for the first value that does not fit.
 
     study_id: short name in file names and exports. conditions: codes of ``design.conditions``, one block each.
-    pairs_per_set: test pairs per block; there is one set per condition. training_pairs: per block, with feedback, the
-    same in every block. attention_per_block: checks with one photo twice. counterbalancing: a word of
-    COUNTERBALANCING. confidence: asked (1 to 4, may be skipped) with every answer. max_seconds: longest time per
-    pair, 0 = no limit. two_step: answer without the explanation first, then with it. breaks: a rest between blocks.
+    pairs_per_set: test pairs per block; there is one set per condition. training_pairs: per block, with feedback, other
+    ones in every block. attention_per_block: checks of several kinds (``stimuli.planning.CHECKS``). counterbalancing:
+    a word of COUNTERBALANCING. confidence: asked (1 to 4, may be skipped) with every answer. max_seconds: longest time
+    per pair, 0 = no limit. two_step: answer without the explanation first, then with it. breaks: a rest between blocks.
+    subtract_pattern: take from every map what the maps of all other pairs have in common.
     planned_n: participants; p-values stay hidden until then. idle_minutes: after so long without a sign of life a
     participant counts as dropped out. minimum_age: confirmed with the consent.
     """
@@ -69,12 +73,13 @@ class StudyConfig:
     conditions: tuple[str, ...] = PAPER
     pairs_per_set: int = 15
     training_pairs: int = 5
-    attention_per_block: int = 1
+    attention_per_block: int = 2
     counterbalancing: str = "rotated"
     confidence: bool = True
     max_seconds: float = 0.0
     two_step: bool = False
     breaks: bool = True
+    subtract_pattern: bool = False
     planned_n: int = 32
     idle_minutes: float = 30.0
     minimum_age: int = 18
@@ -152,7 +157,7 @@ _RANGES = (
     ("pairs_per_set", 2, 200), ("training_pairs", 0, 50), ("attention_per_block", 0, 5), ("max_seconds", 0, 600),
     ("planned_n", 1, 100_000), ("idle_minutes", 1, 10_000), ("minimum_age", 0, 120), ("fast_ms", 0, 10_000),
     ("slow_ms", 1, 3_600_000), ("fast_trials", 1, 1000), ("slow_trials", 1, 1000), ("same_answer_run", 3, 1000),
-    ("attention_failed", 1, 1000),
+    ("attention_failed", 1, 1000), ("guessing_percent", 0, 99),
 )
 
 #: Ready-made designs: name → what differs from the default.

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, roots_hermitenorm
 
-from demo.study.design.conditions import PAPER, UNEXPLAINED
+from demo.study.design.conditions import DECIDED, PAPER, UNEXPLAINED
 
 #: Accuracies of the WACV 2024 study (21 participants x 15 pairs): 172, 220, 233 and 237 correct of 315.
 PAPER_CORRECT = dict(zip(PAPER, (172, 220, 233, 237), strict=True))
@@ -40,8 +40,9 @@ class Population:
     skill: condition → logit of being right for the average person and pair (default: the paper's accuracies).
     participant_sd, item_sd: spread of people and of pairs. practice: gain per block. pull: towards the model's decision
     wherever one is shown (every condition but UNEXPLAINED). lean: towards answering "same". lapse: share of answers
-    given at random. rt_ms: condition → median response time; rt_participant_sd, rt_sd: spread of its logarithm over
-    people and answers. sure_right, sure_wrong: place on the confidence scale (0 to 1) of right and wrong answers.
+    given at random. clear: how much easier practice pairs are, which are clear cases. rt_ms: condition → median
+    response time; rt_participant_sd, rt_sd: spread of its logarithm over people and answers. sure_right, sure_wrong:
+    place on the confidence scale (0 to 1) of right and wrong answers.
     """
 
     skill: Mapping[str, float] = field(default_factory=lambda: paper_skill())
@@ -51,6 +52,7 @@ class Population:
     pull: float = 0.0
     lean: float = 0.0
     lapse: float = 0.0
+    clear: float = 1.5
     rt_ms: Mapping[str, float] = field(
         default_factory=lambda: dict(zip(PAPER, (2600.0, 3200.0, 3400.0, 3600.0), strict=True)))
     rt_participant_sd: float = 0.25
@@ -61,7 +63,8 @@ class Population:
     def logit_right(self, condition: str, *, person: float, pair: float, block: int, same: bool,
                     model_right: bool | None) -> float:
         """Logit of a right answer, lapses aside. person, pair: their own deviations. block: from 0."""
-        effect = self.skill.get(condition, 0.0) + person + pair + self.practice * block
+        plain = condition.removesuffix(DECIDED)
+        effect = self.skill.get(condition, self.skill.get(plain, 0.0)) + person + pair + self.practice * block
         effect += self.lean if same else -self.lean
         if model_right is not None and condition != UNEXPLAINED.code:
             effect += self.pull if model_right else -self.pull
@@ -86,14 +89,14 @@ class Person:
         self.ability, self.pace = draw.normal(0, [population.participant_sd, population.rt_participant_sd])
 
     def reply(self, pair_id: str, condition: str, *, same: bool, block: int, model_right: bool | None,
-              attention: bool = False) -> Reply:
+              attention: bool = False, practice: bool = False) -> Reply:
         """Answer one trial. model_right: None where no model's decision is shown. attention: a check, which only a
-        lapse fails."""
+        lapse fails. practice: a clear case."""
         planted = self.population
         draw = np.random.default_rng([*self._key, crc32(pair_id.encode()), crc32(condition.encode())])
         effect = 20.0 if attention else planted.logit_right(
             condition, person=self.ability, pair=pair_deviation(planted, self._key[0], pair_id), block=block, same=same,
-            model_right=model_right)
+            model_right=model_right) + planted.clear * practice
         luck, slip, coin = draw.random(3)
         right = coin < 0.5 if slip < planted.lapse else luck < expit(effect)
         time = planted.rt_ms.get(condition, 3000.0) * np.exp(self.pace + draw.normal(0, planted.rt_sd))

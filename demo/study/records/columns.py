@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from demo.methods import METHODS
+from demo.study.design.conditions import DECIDED, DECISION
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ RESPONSES = Table(
         Column("pair_id", "t.pair_id", "The pair, see pairs.csv."),
         Column("set_id", "q.set_id", "Set of the pair: A, B, ... = test, T = practice, X = attention check."),
         Column("same", "q.same", "1 = the photos show one person."),
+        Column("check_kind", "q.check_kind", "Of an attention check: identical (one photo twice), different (two "
+               "people who look nothing alike) or instructed (the question says what to answer)."),
         Column("occl1", "q.occl1", "What covers the first photo: none, mask or glasses."),
         Column("occl2", "q.occl2", "The same of the second photo."),
         Column("flip", "t.flip", "1 = the second photo stood on the left."),
@@ -77,6 +80,8 @@ RESPONSES = Table(
         Column("model_threshold", "m.threshold", "Up to this distance it says same."),
         Column("model_correct", "m.model_correct", "1 = the method is right."),
         Column("agree", _AGREE, "1 = participant and method say the same."),
+        Column("decision_shown", f"t.condition = '{DECISION.code}' OR t.condition LIKE '%{DECIDED}'",
+               "1 = the participant was told what the method decides."),
         Column("excluded", "p.status = 'excluded'", "1 = the operator excluded the participant, see participants.csv."),
         Column("is_preview", "r.is_preview", "1 = answered in the preview or the pilot, not in the live study."),
         Column("idx", "r.idx", "Number of the trial in the session, from 0."),

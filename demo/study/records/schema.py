@@ -97,6 +97,10 @@ CREATE TABLE first_answer(
   PRIMARY KEY(pid, idx), FOREIGN KEY(pid, idx) REFERENCES plan(pid, idx));
 """
 
+_THIRD = """
+ALTER TABLE pair ADD COLUMN check_kind TEXT NOT NULL DEFAULT '';
+"""
+
 #: Statements that lead from version n to n + 1.
 STEPS = (
     _TABLES + _GUARDS + "".join(_KEPT.format(table=table) for table in ("plan", "response", "event"))
@@ -104,6 +108,8 @@ STEPS = (
               for verb in ("INSERT", "UPDATE", "DELETE")),
     # 2: answers given before the explanation is shown (two-step mode).
     _FIRST_ANSWER + _KEPT.format(table="first_answer"),
+    # 3: attention checks of several kinds.
+    _THIRD,
 )
 VERSION = len(STEPS)
 

@@ -208,6 +208,17 @@ class Store:
                 db.execute("UPDATE study SET mode = ?", (mode,))
                 self.log(db, None, "admin", {"action": "mode", "from": before, "to": mode})
 
+    def note_peek(self, where: str) -> None:
+        """Keep that somebody looked at the results before the planned participants were complete."""
+        with self.write() as db:
+            self.log(db, None, "admin", {"action": "peek", "by": where})
+
+    def peeked(self) -> bool:
+        """Whether somebody has looked early."""
+        with self.read() as db:
+            return db.execute("SELECT 1 FROM event WHERE type = 'admin' AND "
+                              "json_extract(payload_json, '$.action') = 'peek'").fetchone() is not None
+
     def lock(self, db: sqlite3.Connection) -> None:
         """Fix configuration and stimuli for good, inside the caller's transaction. Does nothing the second time."""
         if db.execute("SELECT locked_utc FROM study").fetchone()[0] is None:
@@ -318,7 +329,7 @@ def _blank(path: Path) -> bool:
         return True
     if not path.is_file():
         return False
-    with closing(sqlite3.connect(path)) as db, suppress(sqlite3.DatabaseError):
+    with closing(sqlite3.connect(path)) as db, suppress(*DAMAGE):
         return not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     return False
 

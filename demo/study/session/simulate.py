@@ -99,6 +99,7 @@ class _Walk:
         known = trial["model_pred"] is not None and shown != UNEXPLAINED.code
         reply = self.person.reply(
             trial["pair_id"], shown, same=bool(trial["same"]), block=trial["block"], attention=trial["phase"] == "attn",
+            practice=trial["phase"] == "train",
             model_right=trial["model_pred"] == trial["same"] if known else None)
         return Answer(view["idx"], reply.answer, secrets.token_hex(8), view["step"],
                       reply.confidence if view["confidence"] else None, reply.rt_ms, 0.0, reply.rt_ms, reply.rt_ms, 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from demo.study.design.conditions import shows_decision
 from demo.study.design.config import CONFIDENCE_LEVELS, StudyConfig
 from demo.study.records.store import Store
 from demo.study.session import trials
@@ -48,7 +49,8 @@ def current(store: Store, db: sqlite3.Connection, person: sqlite3.Row) -> dict:
         "screen": "trial", "idx": up["idx"], "step": step, "steps": trials.steps(config, up["condition"]),
         "practice": up["phase"] == "train", "question": config.texts.question, "faces": _sides(up, "face"),
         "panels": [study["neutral"]] * 2 if hidden else _sides(up, "panel"),
-        "confidence": CONFIDENCE_LEVELS if config.confidence else 0, "max_seconds": config.max_seconds,
+        "decision": _decision(config, up, hidden), "confidence": CONFIDENCE_LEVELS if config.confidence else 0,
+        "max_seconds": config.max_seconds,
         "preload": [*_sides(up, "panel"), *((*_sides(following, "face"), *_sides(following, "panel"))
                                             if following else ())], **where,
     }
@@ -74,6 +76,16 @@ def _gate(config: StudyConfig, up: sqlite3.Row) -> str | None:
     if up["phase"] == "train" or not config.training_pairs:
         return "instructions" if up["block"] == 0 else "rest" if config.breaks else None
     return "ready"
+
+
+def _decision(config: StudyConfig, up: sqlite3.Row, hidden: bool) -> str | None:
+    """What the model says, where it is shown: "same" or "diff"; "" where it is not, and None in a study that never
+    shows it."""
+    if not any(shows_decision(condition) for condition in config.conditions):
+        return None
+    if hidden or not shows_decision(up["condition"]):
+        return ""
+    return "same" if up["model_pred"] else "diff"
 
 
 def _sides(row: sqlite3.Row, part: str) -> list[str]:

@@ -13,10 +13,14 @@ import numpy as np
 
 from demo.errors import BadStudy
 from demo.explain import Explanation, FaceMaps, Flows, Pair, explain, face_maps, flow_picture
+from demo.explain.results import Result
 
 Pictures = tuple[np.ndarray, np.ndarray]
-#: Grey of the panels in the condition without an explanation.
-NEUTRAL = 128
+#: Mean brightness of every panel in every condition, of 255, and so the grey of the one without an explanation: no
+#: condition is told from another, nor a pair from another, by how light its pictures are.
+LIGHT = 64
+#: No panel is made lighter than this many times.
+_MOST_GAIN = 8.0
 #: How bright the darkest part stays, so that the face can be made out.
 _FLOOR = 0.15
 
@@ -29,18 +33,32 @@ def panels(pair: Pair, explanation: Explanation | None) -> Pictures:
     """
     if explanation is None:
         return neutral(pair.crops[0].shape), neutral(pair.crops[1].shape)
-    result = explain(pair, explanation.word)[explanation.word]
+    return pictured(pair.crops, explain(pair, explanation.word)[explanation.word], explanation.title)
+
+
+def pictured(crops: Pictures, result: Result, title: str) -> Pictures:
+    """The two pictures of a result. title: of its explanation. BadStudy where it is no picture."""
     if isinstance(result, Flows):
-        return _rebuilt(pair.crops, result)
+        return _rebuilt(crops, result)
     maps = face_maps(result)
     if maps is None:
-        raise BadStudy(f"{explanation.title} gives no picture of either face, so it cannot be a condition.")
-    return _lit(pair.crops, maps)
+        raise BadStudy(f"{title} gives no picture of either face, so it cannot be a condition.")
+    return _lit(crops, maps)
+
+
+def levelled(picture: np.ndarray) -> np.ndarray:
+    """A panel with the mean brightness LIGHT: multiplied by one number (at most _MOST_GAIN), what is over 255 cut."""
+    low, high = 0.0, _MOST_GAIN
+    values = picture.astype(np.float32)
+    for _ in range(24):
+        gain = (low + high) / 2
+        low, high = (gain, high) if np.minimum(values * gain, 255).mean() < LIGHT else (low, gain)
+    return (np.minimum(values * high, 255) + 0.5).clip(0, 255).astype(np.uint8)
 
 
 def neutral(shape: tuple[int, ...]) -> np.ndarray:
     """The picture that explains nothing: uint8 of a shape (h, w, 3)."""
-    return np.full(shape, NEUTRAL, np.uint8)
+    return np.full(shape, LIGHT, np.uint8)
 
 
 def brightness(crop: np.ndarray, values: np.ndarray, grid: tuple[int, int]) -> np.ndarray:

@@ -24,7 +24,9 @@ _NAME = re.compile(r"[0-9a-f]{24}\.webp")
 @dataclass(frozen=True)
 class Pair:
     """Two photos. set_id: "A", "B", ..., ``design.TRAINING`` or ``design.ATTENTION``. img1_id, img2_id: paths in the
-    gallery (or the queries). occl1, occl2: "none", "mask" or "glasses". face1, face2: files in ``pictures``."""
+    gallery (or the queries). occl1, occl2: "none", "mask" or "glasses". face1, face2: files in ``pictures``.
+    check_kind: of an attention check "identical" (one photo twice), "different" (two people who look nothing alike) or
+    "instructed" (the question says what to answer, and ``same`` is that answer)."""
 
     pair_id: str
     set_id: str
@@ -39,6 +41,7 @@ class Pair:
     face2: str
     face1_sha256: str
     face2_sha256: str
+    check_kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class Stimuli:
 
     def write(self) -> None:
         """Write ``stimuli.json``, whole or not at all."""
-        data = {"neutral": self.neutral, "pairs": [asdict(pair) for pair in self.pairs],
+        data = {"neutral": self.neutral, "pairs": [_told(pair) for pair in self.pairs],
                 "renders": [asdict(render) for render in self.renders], "provenance": self.provenance}
         partial = self.folder / (FACTS + ".part")
         partial.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -100,7 +103,7 @@ class Stimuli:
     @property
     def sha256(self) -> str:
         """Hash of all pairs and renders, which hold the hashes of all pictures."""
-        return text_sha256(canonical_json([self.neutral, [asdict(pair) for pair in self.pairs],
+        return text_sha256(canonical_json([self.neutral, [_told(pair) for pair in self.pairs],
                                            [asdict(render) for render in self.renders]]))
 
     @property
@@ -149,6 +152,14 @@ class Stimuli:
                   if sha256(place / name) != hashes[name]]
         found += [f"The file {name} does not belong among the pictures." for name in sorted(present - set(hashes))]
         return found
+
+
+def _told(pair: Pair) -> dict:
+    """A pair as data; what it is no check of is left out, as before there were several kinds, so that hashes stay."""
+    row = asdict(pair)
+    if not pair.check_kind:
+        del row["check_kind"]
+    return row
 
 
 def read_study(folder: str | Path) -> tuple[StudyConfig, Stimuli]:

@@ -4,10 +4,10 @@ no condition's page is built differently. No legend names its method."""
 from __future__ import annotations
 
 from demo.study import Stimuli
-from demo.study.design.conditions import UNEXPLAINED, described
+from demo.study.design.conditions import DECISION, UNEXPLAINED, described
 
 #: Before the first of two answers.
-LATER = "The two grey squares are empty for now. Decide by the photos alone; then answer again with an explanation."
+LATER = "The two dark squares are empty for now. Decide by the photos alone; then answer again with an explanation."
 
 
 def legend_of(stimuli: Stimuli, view: dict) -> str:
@@ -15,5 +15,7 @@ def legend_of(stimuli: Stimuli, view: dict) -> str:
     if view["step"] < view["steps"]:
         return LATER
     panel = view["panels"][0]
+    if panel == stimuli.neutral:
+        return DECISION.legend if view["decision"] else UNEXPLAINED.legend
     shown = (one.condition for one in stimuli.renders if panel in (one.panel1, one.panel2))
     return described(next(shown, UNEXPLAINED.code)).legend

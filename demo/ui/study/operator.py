@@ -157,8 +157,7 @@ def operator_routes(desk: StudyDesk, settings: Settings) -> list[BaseRoute]:
     def results(request: Request, peek: bool = False, preview: bool = False) -> Response:
         visit, study = admit(request), desk.study()
         if peek:
-            with study.store.write() as db:
-                study.store.log(db, None, "admin", {"action": "peek"})
+            study.store.note_peek("page")
         return pages.results(_base(request), visit.csrf, study, study.summary(peek=peek, preview=preview), peek=peek,
                              preview=preview)
 
@@ -166,6 +165,8 @@ def operator_routes(desk: StudyDesk, settings: Settings) -> list[BaseRoute]:
     def figure(request: Request, name: str, peek: bool = False, preview: bool = False) -> Response:
         admit(request)
         study = desk.study()
+        if peek and not study.store.peeked():
+            study.store.note_peek("page")
         if name not in FIGURES:
             raise BadStudy(f"There is no figure {name!r}.")
         data = study.once(("figure", name, peek, preview), lambda: to_png(

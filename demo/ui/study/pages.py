@@ -32,7 +32,7 @@ _FIGURE_MEANS = {
     "accuracy": "Accuracy by condition; the numbers are in the table Accuracy.",
     "sensitivity": "Sensitivity and criterion by condition; the numbers are in the table of that name.",
     "time": "Response time by condition; the numbers are in the table Time and confidence.",
-    "reliance": "Over- and under-reliance by condition; the numbers are in the table Reliance on the model.",
+    "agreement": "Agreement with the model by condition; the numbers are in the table Agreement with the model.",
 }
 _TABS = (("", "Overview"), ("/participants", "Participants"), ("/results", "Results"), ("/setup", "Setup"))
 _STYLES = ("operator.css",)
@@ -121,7 +121,8 @@ def participants(base: str, csrf: str, told: str, config: StudyConfig, everybody
     rule = config.exclusion
     declared = (f"The rule declared in the configuration: {rule.fast_trials} or more answers under {rule.fast_ms} ms, "
                 f"{rule.slow_trials} or more over {rule.slow_ms / 1000:g} s, more than {rule.same_answer_run} equal "
-                f"answers in a row, or {rule.attention_failed} or more failed attention checks.")
+                f"answers in a row, {rule.attention_failed} or more failed attention checks, or no more clear cases "
+                f"(practice and checks) right than a coin reaches in {rule.guessing_percent} of 100 tries.")
     found = (f"<p>{len(named)} to decide about. The decision is yours.</p>" if named
              else "<p>Nobody meets the rule so far.</p>")
     columns = ["Participant", "Mode", "State", "Cell", "Answered", "Flags", "Meets the rule", "Came, last seen (UTC)",
@@ -149,7 +150,7 @@ def results(base: str, csrf: str, study: OpenStudy, summary: dict, *, peek: bool
                        for name in drawable(summary))
     choices = []
     if "tests" not in summary and summary["participants"]["analysed"]:
-        choices.append(f'<a class="button" href="{base}/results?peek=1&amp;preview={int(preview)}">Peek at the tests '
+        choices.append(f'<a class="button" href="{base}/results?peek=1&amp;preview={int(preview)}">Peek at the results '
                        "(preliminary; the peek is recorded)</a>")
     other = "Only the live study" if preview else "With preview and pilot participants"
     choices.append(f'<a class="button" href="{base}/results?preview={int(not preview)}">{other}</a>')
