@@ -46,7 +46,7 @@ class CurveStore:
         if self._base is None:
             return
         file = BytesIO()
-        np.savez_compressed(file, **{name: np.asarray(array) for name, array in arrays.items()})
+        np.savez_compressed(file, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})
         with self._base:
             self._base.execute("INSERT OR REPLACE INTO measured VALUES (?, ?)", (_key(parts), file.getvalue()))
 

@@ -248,7 +248,7 @@ def _on_cover(pair: Pair, named: Mapping[tuple[str, str], np.ndarray], cover: np
         return {}
     left_out = {(name, ""): values for one in available(pair).values() for name, values in one.left_out(pair).items()}
     found = {AREA: np.array(cover.mean())}
-    for (name, word), values in (named | left_out).items():
+    for (name, word), values in {**named, **left_out}.items():
         mass, share = np.maximum(values, 0), patch_cover(cover, _grid_of(pair.features[0], len(values)))
         if mass.any():
             found[f"{MASS}{name}|{word}"] = np.array(mass @ share / mass.sum())

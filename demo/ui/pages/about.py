@@ -51,16 +51,14 @@ def about_page(engine: Engine, page: gr.Blocks) -> None:
     gr.Markdown(cross, elem_classes="about-page")
     looks = gr.HTML(elem_id="looks")
     gr.Markdown(rest, elem_classes="about-page")
-    quiet = {"concurrency_id": "identify", "show_progress": "hidden", "api_visibility": "private"}
-
     def draw() -> str:
         return steps_html(engine)
 
     def draw_looks() -> str:
         return looks_html(engine)
 
-    page.load(draw, None, steps, **quiet)
-    page.load(draw_looks, None, looks, **quiet)
+    for drawn, place in ((draw, steps), (draw_looks, looks)):
+        page.load(drawn, None, place, concurrency_id="identify", show_progress="hidden", api_visibility="private")
 
 
 def steps_html(engine: Engine) -> str:
