@@ -145,7 +145,7 @@ def test_the_tour_has_five_steps_with_the_numbers_of_the_match(visit):
     tour.wait_for()
     titles, told = [], ""
     for _ in range(5):
-        titles.append(tour.locator("h2").inner_text())
+        titles.append(tour.locator("h3").inner_text())
         told += tour.inner_text()
         assert tour.locator("figure img").count() >= 2
         last = tour.locator(".next").inner_text() == "Done"
@@ -162,7 +162,7 @@ def test_the_tour_closes_with_escape(visit):
     page.locator("[data-tool=tour]").click()
     page.locator("dialog.tour").wait_for()
     page.keyboard.press("ArrowRight")
-    assert page.locator("dialog.tour h2").inner_text() == "2 of 5: Patches"
+    assert page.locator("dialog.tour h3").inner_text() == "2 of 5: Patches"
     page.keyboard.press("Escape")
     page.locator("dialog.tour").wait_for(state="detached")
 

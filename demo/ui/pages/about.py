@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -51,7 +52,7 @@ def about_page(engine: Engine, page: gr.Blocks) -> None:
     gr.Markdown(cross, elem_classes="about-page")
     looks = gr.HTML(elem_id="looks")
     gr.Markdown(rest, elem_classes="about-page")
-    quiet = {"concurrency_id": "identify", "show_progress": "hidden", "api_visibility": "private"}
+    quiet: dict[str, Any] = {"concurrency_id": "identify", "show_progress": "hidden", "api_visibility": "private"}
 
     def draw() -> str:
         return steps_html(engine)
