@@ -38,7 +38,8 @@ def test_first_visit_shows_an_answer_with_its_explanation(visit):
     assert page.locator("#board .cell").count() == 10
     assert page.locator("#board .mark.right").count() >= 1
     panels = page.locator("#inspector .overview section h3").all_inner_texts()
-    assert panels == ["Where they agree", "Flow", "Weights", "What was compared"]  # the last: the default method's own
+    assert panels[0] == "Where they agree"  # what passed the faithfulness test comes first
+    assert set(panels) == {"Where they agree", "Flow", "Weights", "What was compared"}
     assert page.locator("#inspector .patch").count() == len(panels) * 98
 
 
