@@ -38,7 +38,8 @@ def test_first_visit_shows_an_answer_with_its_explanation(visit):
     assert page.locator("#board .cell").count() == 10
     assert page.locator("#board .mark.right").count() >= 1
     panels = page.locator("#inspector .overview section h3").all_inner_texts()
-    assert panels == ["Flow", "Weights", "What was compared"]  # the last is the default method's own
+    assert panels[0] == "Where they agree"  # what passed the faithfulness test comes first
+    assert set(panels) == {"Where they agree", "Flow", "Weights", "What was compared"}
     assert page.locator("#inspector .patch").count() == len(panels) * 98
 
 
@@ -46,8 +47,8 @@ def test_every_explanation_stands_side_by_side(visit):
     page = visit(PAPERS)
     page.locator("#inspector .faces.flow").wait_for()
     panels = page.locator("#inspector .overview section h3").all_inner_texts()
-    assert panels == ["Flow", "Weights", "Attention", "H2L correlation"]
-    assert page.locator("#inspector .patch").count() == 4 * 128
+    assert panels == ["Where they agree", "Flow", "Weights", "Attention", "H2L correlation"]
+    assert page.locator("#inspector .patch").count() == 5 * 128
 
 
 def test_one_choice_drives_all_explanations(visit):
@@ -82,7 +83,7 @@ def test_upload_mask_rank_select_explain_download(visit, tmp_path):
     third.click()
     page.locator("#inspector h2", has_text=name).wait_for()
     assert third.get_attribute("aria-pressed") == "true"
-    views = {"Lines": "img.wide", "Weights": ".bar", "Numbers": "table.terms", "Flow": ".faces.flow"}
+    views = {"Lines": "svg.lines", "Weights": ".bar", "Numbers": "table.terms", "Flow": ".faces.flow"}
     for view, seen in views.items():
         page.locator("#inspector").get_by_role("tab", name=view).click()
         page.locator(f"#inspector {seen}").wait_for()

@@ -410,7 +410,7 @@ def test_pair_figure_draws_each_weight_on_its_own_face():
     images = [np.asarray(image.get_array()) for image in pair_figure(pair).axes[0].images]
     yellow = [int(np.argmax([cell(image, i, (8, 8))[..., 0].mean() for i in range(64)])) for image in images[2:4]]
     assert yellow == [3, 60]
-    assert np.array_equal(images[5], flow_picture(pair.candidate, pair.flow, (8, 8)))
+    assert np.array_equal(images[5], flow_picture(pair.candidate, pair.flow, (8, 8), dim=False))
 
 
 # ---------------------------------------------------------------- text

@@ -71,7 +71,7 @@ def test_the_order_of_the_photos_does_not_matter(identifier, bundled, same_perso
 
 def test_json_has_the_documented_shape(same_person):
     data = json.loads(json.dumps(same_person.as_json()))
-    assert set(data) == {"first", "second", "methods", "settings", "timings_ms"}
+    assert set(data) == {"first", "second", "methods", "sentence", "settings", "timings_ms"}
     assert data["first"]["occlusion"] == "mask" and data["second"]["occlusion"] is None
     assert list(data["methods"]) == ["cosine", "emd", "h2l"]
     for answer in data["methods"].values():
@@ -133,7 +133,8 @@ def test_a_small_gallery_judges_nothing_but_still_measures(people, backbone, mon
 def test_page_values_are_plain_data(identifier, same_person):
     value, views = verdicts_value(same_person), compared_value(same_person)
     json.dumps([value, views])
-    assert [row["view"] for row in value["rows"]] == ["correlation", "flow", "attention"]
+    assert [row["view"] for row in value["rows"]] == ["agreement", "agreement", "attention"]
+    assert {row["explanation"] for row in value["rows"]} <= set(views["explanations"])
     assert {row["view"] for row in value["rows"]} <= {view["name"] for view in views["views"]}
     shares = views["explanations"]["flow"]["values"]["query"]
     assert views["query"]["title"] == "First photo" and sum(shares) == pytest.approx(1)

@@ -55,7 +55,7 @@ const KINDS = {
     alt: (who) => (who === value.name ? `Aligned face: ${who}` : `${found.title}, over the face of ${who}: blue speaks for, orange against`),
     tell: (index) => {
       const part = found.values.query[index];
-      if (patch.side !== "query") return `has no contribution of its own: they are the ${value.query.called}'s, and the one at this place is ${signedText(part)}.`;
+      if (patch.side !== "query") return null;
       const than = found.stranger ? "than a stranger's would" : "than no face would";
       return `brings the distance ${Math.abs(part).toFixed(3)} ${part < 0 ? "less" : "further"} down ${than}.`;
     },
@@ -167,11 +167,12 @@ const paint = (value) => {
       if (here) button.tabIndex = at === chosen ? 0 : -1;
     });
     const said = panel.tell(chosen, partners, count);
-    if (!told.includes(said)) told.push(said);
+    if (said && !told.includes(said)) told.push(said);
     name ??= patchName(value, panel);
   }
   drawLines(value);
   const readout = element.querySelector(".told");
   readout.setAttribute("aria-live", patch.fixed ? "polite" : "off"); // what the mouse passes over is not read out
+  if (!told.length) told.push(`has no contribution of its own: those of the ${value.query.called} are measured.`);
   readout.textContent = `${name} ${told.map((said, at) => (at ? `It ${said}` : said)).join(" ")}`;
 };

@@ -21,7 +21,7 @@ const verdictRow = (row) => el("tr", { "data-method": row.method },
     el("span", { class: `sign ${row.verdict}`, "aria-hidden": "true" }, SIGNS[row.verdict] || "–"), ` ${row.words}`),
   el("td", {}, el("button", {
     type: "button", class: "why", "aria-label": `See why: ${row.title}`,
-    onclick: () => document.dispatchEvent(new CustomEvent("inspector-view", { detail: row.view })),
+    onclick: () => document.dispatchEvent(new CustomEvent("inspector-view", { detail: { name: row.view, word: row.explanation } })),
   }, "See why")));
 
 const render = () => {

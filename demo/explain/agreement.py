@@ -47,7 +47,7 @@ class Agreement(Explanation):
         if reason := super().unavailable(pair):
             return reason
         method = METHODS[self.method]
-        if not method.verifies and pair.matching.method != self.method:
+        if (method.trained or not method.verifies) and pair.matching.method != self.method:
             return f"{method.short} is explained where it ranks."
         return None
 

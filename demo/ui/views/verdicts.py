@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
-from demo.explain import EXPLANATIONS, explains
+from demo.explain import EXPLANATIONS, Pair, explains
 from demo.query import Query
 from demo.ui.views.board import photo_value, query_pictures
 from demo.ui.views.inspector import pair_value
@@ -27,7 +27,7 @@ def verdicts_value(found: Verification) -> dict:
         "sentence": agreement(found),
         "photos": [_photo(name, query) for name, query in zip(found.pair.titles, (found.first, found.second),
                                                               strict=True)],
-        "rows": [_row(judged) for judged in found.judgements],
+        "rows": [_row(judged, found.pair) for judged in found.judgements],
         "sources": list(dict.fromkeys(j.threshold.source for j in found.judgements if j.threshold)),
     }
 
@@ -41,13 +41,15 @@ def _photo(name: str, query: Query) -> dict:
     return {"title": name, "crop": photo_value(query.crop), **query_pictures(query)}
 
 
-def _row(judged: Judgement) -> dict:
+def _row(judged: Judgement, pair: Pair) -> dict:
     line = judged.threshold
     # A method without explanations of its own has at least its numbers, which come last.
-    reason = next(iter(explains(judged.method).values()), [*EXPLANATIONS.values()][-1])
+    reason = next((one for one in explains(judged.method).values() if one.unavailable(pair) is None),
+                  [*EXPLANATIONS.values()][-1])
     return {
         "method": judged.method, "title": judged.title, "distance": judged.distance, "verdict": judged.verdict,
         "words": "no threshold" if judged.verdict is None else WORDS[judged.verdict], "view": reason.view,
+        "explanation": reason.word,
         "threshold": line and {"value": line.value, "lower": line.lower, "upper": line.upper,
                                "error": 100 * line.error},
     }

@@ -1,0 +1,115 @@
+"""The explanations of one match as the page draws them: contributions, rivals, lines and the rebuilt face."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def opened(visit, view: str = "", path: str = "/?example=mask", **kwargs):
+    """A page whose inspector shows a view."""
+    page = visit(path, **kwargs)
+    inspector = page.locator("#inspector")
+    inspector.locator(".overview").wait_for()
+    if view:
+        inspector.get_by_role("tab", name=view).click()
+    return page, inspector
+
+
+def number(text: str) -> float:
+    return float(text.replace("\u2212", "-"))
+
+
+def test_the_first_thing_explained_is_where_they_agree_and_it_adds_up(visit):
+    page, inspector = opened(visit)
+    assert inspector.locator(".overview section").first.get_attribute("class") == "agreement"
+    assert "of the weight meets the same place" in inspector.locator("p.sentence").inner_text()
+    inspector.get_by_role("tab", name="Where they agree").click()
+    total = re.match(r"([\d.]+) \(a typical stranger\) \u2212 (-?[\d.]+) .* = ([\d.]+), the distance",
+                     inspector.locator(".sum").inner_text())
+    baseline, contributions, distance = (number(one) for one in total.groups())
+    assert baseline - contributions == pytest.approx(distance, abs=0.002)
+    labels = inspector.locator(".patch[data-side=query]").evaluate_all(
+        "cells => cells.map(cell => cell.getAttribute('aria-label').split(', ').pop())")
+    assert sum(map(number, labels)) == pytest.approx(contributions, abs=0.0005 * len(labels))
+    inspector.locator(".patch[data-side=query]").nth(24).click()
+    assert "than a stranger's would" in inspector.locator(".told").inner_text()
+    inspector.locator(".patch[data-side=candidate]").nth(24).click()
+    assert "no contribution of its own" in inspector.locator(".told").inner_text()
+
+
+def test_a_rival_is_chosen_and_the_steps_add_up_to_the_lead(visit):
+    page, inspector = opened(visit, "Why not another?")
+    menu = inspector.locator(".rival select")
+    assert menu.locator("option").count() >= 2
+    for choice in (0, 1):
+        menu.select_option(index=choice)
+        leads = [number(text) for text in inspector.locator(".waterfall td:last-child").all_inner_texts()]
+        assert sum(leads[:-1]) == pytest.approx(leads[-1], abs=0.003)
+        name = inspector.locator(".rival option").nth(choice).inner_text().split(",")[0]
+        assert inspector.locator(".contrast figcaption").last.inner_text() == name
+        assert f"than {name}" in inspector.locator(".contrast .hint").first.inner_text()
+
+
+def test_lines_fan_out_of_a_chosen_patch_and_the_slider_says_how_many(visit):
+    page, inspector = opened(visit, "Lines")
+    lines, carried = inspector.locator("svg.lines .line"), inspector.locator(".carried")
+    assert lines.count() == 12 and "hair, collar and background are left out" in carried.inner_text()
+    inspector.locator("input[type=range]").fill("30")
+    assert lines.count() == 30
+    inspector.get_by_role("checkbox").check()
+    assert "left out" not in carried.inner_text()
+    inspector.locator(".patch[data-side=query]").nth(38).click()  # under the mask
+    fan = lines.count()
+    assert 1 <= fan <= 30
+    starts = lines.locator("path:not(.casing)").evaluate_all(
+        "all => all.map(one => one.getAttribute('d').split(' Q')[0])")
+    assert len(set(starts)) == 1
+    page.keyboard.press("Escape")
+    assert lines.count() == 30
+
+
+def test_the_rebuilt_face_is_bright_until_asked_otherwise_and_marks_the_choice(visit):
+    page, inspector = opened(visit, "Flow")
+    rebuilt = inspector.locator(".faces.flow .face").nth(1)
+    sources = []
+    for name in ("All alike", "Veil", "As published"):
+        inspector.get_by_role("radio", name=name).check()
+        sources.append(rebuilt.locator("img").get_attribute("src"))
+    assert len(set(sources)) == 3
+    inspector.locator(".patch[data-side=query]").nth(10).click()
+    assert rebuilt.locator(".cell").nth(10).get_attribute("class") == "cell chosen"
+    assert rebuilt.locator(".chosen").count() == 1
+
+
+def test_bars_take_the_colours_of_the_theme(visit):
+    seen = {}
+    for theme in ("light", "dark"):
+        page, inspector = opened(visit, "Weights", f"/?example=mask&__theme={theme}")
+        mark = inspector.locator(".bar .marks span").first
+        seen[theme] = mark.evaluate("one => getComputedStyle(one).color")
+    assert seen["light"] != seen["dark"]
+
+
+def test_nothing_runs_over_on_a_phone(visit):
+    page, inspector = opened(visit, size=(390, 844))
+    for view in ("Where they agree", "Why not another?", "Flow", "Lines"):
+        inspector.get_by_role("tab", name=view).click()
+        wide = inspector.evaluate("one => Math.max(...[...one.querySelectorAll('.panel *')].map("
+                                  "part => part.getBoundingClientRect().right))")
+        assert wide <= 391, view
+
+
+def test_a_badge_says_how_faithful_a_map_is_and_leads_to_the_board(visit):
+    page, inspector = opened(visit, path="/?example=plain")
+    badge = inspector.locator("section.agreement .badge")
+    assert re.search(r"faithful to .+: \d+ % of what is possible on bare faces \(random 0, centre first \d+\)",
+                     badge.inner_text())
+    assert "passes" in badge.get_attribute("class")
+    assert inspector.locator(".papers ~ section.flow").count() == 1, "what did not pass stands under its own heading"
+    badge.click()
+    page.locator("#report h2", has_text="Faithfulness board").wait_for()
+    assert page.locator("#report td", has_text="CorrRISE").count() >= 3
