@@ -162,7 +162,7 @@ def test_both_rerankings_stand_side_by_side(visit):
     inspector.get_by_role("radio", name="head 2").check()
     assert "head 2" in inspector.locator(".told").inner_text()
     inspector.get_by_role("tab", name="Correlation").click()
-    assert inspector.locator(".maps img").count() == 6
+    assert inspector.locator(".maps img").count() == 4 and inspector.locator(".maps .bar").count() == 2
 
 
 def test_bad_photos_are_explained(visit, tmp_path):

@@ -6,6 +6,8 @@ import re
 import threading
 
 import pytest
+from conftest import QUERIES
+from PIL import Image
 
 from demo.ui.pages.identify import IdentifyHandlers
 
@@ -231,3 +233,13 @@ def test_nothing_serious_for_a_screen_reader_while_trying(visit, theme, doing):
     found = axe.Axe().run(page).response["violations"]
     assert [(v["id"], [node["html"][:160] for node in v["nodes"][:3]]) for v in found
             if v["impact"] in ("serious", "critical")] == []
+
+
+def test_a_tiff_is_shown_as_it_was_read(visit, tmp_path):
+    file = tmp_path / "scan.tiff"
+    Image.open(QUERIES / "person-002" / "04.jpg").save(file)
+    page = opened(visit, "/?example=plain")
+    page.locator("#photo button[aria-label='Remove Image']").first.click()
+    page.locator("#photo input[type=file]").first.set_input_files(file)
+    page.locator("#board .sentence", has_text="person-002").wait_for()
+    page.wait_for_function("[...document.querySelectorAll('#photo img')].some((one) => one.naturalWidth > 50)")
