@@ -38,7 +38,8 @@ def test_first_visit_shows_an_answer_with_its_explanation(visit):
     assert page.locator("#board .cell").count() == 10
     assert page.locator("#board .mark.right").count() >= 1
     panels = page.locator("#inspector .overview section h3").all_inner_texts()
-    assert panels == ["Where they agree", "Flow", "Weights", "Attention", "What was compared"]
+    assert panels[0] == "Where they agree"  # what passed the faithfulness test comes first
+    assert set(panels) == {"Where they agree", "Flow", "Weights", "Attention", "What was compared"}
     assert page.locator("#inspector .patch").count() == len(panels) * 98
 
 
@@ -161,7 +162,7 @@ def test_both_rerankings_stand_side_by_side(visit):
     inspector.get_by_role("radio", name="head 2").check()
     assert "head 2" in inspector.locator(".told").inner_text()
     inspector.get_by_role("tab", name="Correlation").click()
-    assert inspector.locator(".maps img").count() == 6
+    assert inspector.locator(".maps img").count() == 4 and inspector.locator(".maps .bar").count() == 2
 
 
 def test_bad_photos_are_explained(visit, tmp_path):

@@ -101,3 +101,15 @@ def test_nothing_runs_over_on_a_phone(visit):
         wide = inspector.evaluate("one => Math.max(...[...one.querySelectorAll('.panel *')].map("
                                   "part => part.getBoundingClientRect().right))")
         assert wide <= 391, view
+
+
+def test_a_badge_says_how_faithful_a_map_is_and_leads_to_the_board(visit):
+    page, inspector = opened(visit, path="/?example=plain")
+    badge = inspector.locator("section.agreement .badge")
+    assert re.search(r"faithful to .+: \d+ % of what is possible on bare faces \(random 0, centre first \d+\)",
+                     badge.inner_text())
+    assert "passes" in badge.get_attribute("class")
+    assert inspector.locator(".papers ~ section.flow").count() == 1, "what did not pass stands under its own heading"
+    badge.click()
+    page.locator("#report h2", has_text="Faithfulness board").wait_for()
+    assert page.locator("#report td", has_text="CorrRISE").count() >= 3

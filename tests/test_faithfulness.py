@@ -202,8 +202,10 @@ def test_faithfulness_from_photos_to_table(shown, tmp_path):
     assert ("agreement-alike", "alike") in names and ("flow", "emd") not in names
     assert 0.1 < result.area < 0.6 and result.covered
     assert all(0 <= row.deletion.mean <= 100 and 0 <= row.insertion.mean <= 100 for row in result.rows)
-    again = faithfulness(shown, queries, Preparation(alteration="mask"), asked, store=store)
+    again = faithfulness(shown, queries, Preparation(alteration="mask"), asked, store=store, kept=True)
     assert again.as_json() == result.as_json()
+    with pytest.raises(BadSetting, match="Nothing was measured"):
+        faithfulness(shown, queries, asked=asked, store=store, kept=True)
     with pytest.raises(BadSetting, match="pink"):
         faithfulness(shown, queries, asked=replace(asked, removal="pink"))
     stranger = [replace(queries[0], identity="nobody")]

@@ -10,6 +10,7 @@ import torch
 from conftest import QUERIES
 from scipy.optimize import linprog
 
+from demo.benchmarks.whatif import QUESTIONS, run
 from demo.errors import BadSetting
 from demo.figures import crops_of
 from demo.matching import forced_transport, transport
@@ -174,3 +175,9 @@ def test_every_setting_is_kept(shown):
     best = what_if.found.ranking[0]
     same = what_if.ask(best.row, Edit())
     assert len(same.cosines) == matching.k and same.combined == pytest.approx(best.combined, abs=1e-6)
+
+
+def test_the_benchmark_tells_how_long_a_question_takes():
+    found = run(1)
+    assert found["questions"] == QUESTIONS and {row["candidates"] for row in found["rows"]} == {"100"}
+    assert all(float(row["median ms"]) <= float(row["p95 ms"]) for row in found["rows"])

@@ -15,6 +15,12 @@ const heroOf = (value) => {
   return { word, kind: found.kind, title: found.title, note: found.note, bar: shown.bar, src: shown.pictures.query ?? shown.pictures.full };
 };
 
+// What can be drawn at once after a change, where the other takes longer.
+const quickOf = (value) => {
+  const word = Object.keys(value.explanations).filter((one) => ["maps", "flow"].includes(value.explanations[one].kind) && value.explanations[one].overview).at(-1);
+  return word ? { word, title: value.explanations[word].title } : null;
+};
+
 const reason = (value) => {
   const found = value && heroOf(value);
   if (!found) return figureOf("reason", "Why", null, "");

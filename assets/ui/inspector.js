@@ -25,7 +25,7 @@ const rebuilt = (value, found, panel) =>
   }), shadows(panel)), el("figcaption", {}, `${value.query.title} rebuilt from the ${value.candidate.called}`));
 
 // How faithful the map was measured to be, and where that is told in full.
-const badge = (found) => (found.badge ? el("a", { class: `badge ${found.badge.passes ? "passes" : "fails"}`, href: `${location.pathname.replace(/[^/]*$/, "")}results#faithfulness` }, found.badge.text) : null);
+const badge = (found) => (found.badge ? el("a", { class: `badge ${found.badge.passes ? "passes" : "fails"}`, href: `${location.pathname.replace(/[^/]*$/, "")}results?section=board` }, found.badge.text) : null);
 
 // A choice between the entries of a list; none where there is but one.
 const choice = (label, name, entries, at, choose) => (entries.length < 2 ? null
@@ -161,13 +161,20 @@ const overviewOf = (value, shown) => {
 };
 
 // Everything at once; the headings open their own views.
-const all = (value) => el("div", {}, told(), el("div", { class: "overview" }, value.views.map((shown) => {
-  const word = overviewOf(value, shown), panel = word && panelOf(value, word);
-  if (!panel) return null;
-  return el("section", { class: shown.name }, el("h3", {}, el("button", {
-    type: "button", title: `Open the view ${shown.title}`, onclick: () => open(shown.name),
-  }, shown.together ? value.explanations[word].title : shown.title)), el("p", { class: "hint" }, value.explanations[word].note, panel.kind === "flow" && brightness !== "full" ? " The brighter a patch, the more it carries." : ""), faces(value, word), panel.bar ? bar(panel.bar) : null, panel.kind === "signed" ? sum(value.explanations[word]) : null, badge(value.explanations[word]));
-})));
+const all = (value) => {
+  const kept = [], papers = []; // what passed the faithfulness test or was not put to it, and what did not pass
+  for (const shown of value.views) {
+    const word = overviewOf(value, shown), panel = word && panelOf(value, word);
+    if (!panel) continue;
+    const found = value.explanations[word];
+    (found.badge && !found.badge.passes ? papers : kept).push(el("section", { class: shown.name }, el("h3", {}, el("button", {
+      type: "button", title: `Open the view ${shown.title}`, onclick: () => open(shown.name),
+    }, shown.together ? found.title : shown.title)), el("p", { class: "hint" }, found.note, panel.kind === "flow" && brightness !== "full" ? " The brighter a patch, the more it carries." : ""),
+    faces(value, word), panel.bar ? bar(panel.bar) : null, panel.kind === "signed" ? sum(found) : null, badge(found)));
+  }
+  const heading = papers.length ? el("p", { class: "papers" }, el("strong", {}, "As in the papers. "), "What these show is real, but it does not say what the score rests on: see their badges.") : null;
+  return el("div", {}, told(), el("div", { class: "overview" }, kept, heading, papers));
+};
 
 // Why this one and not that one: a rival from a menu, what of the query prefers which, and the way from one lead to the other.
 const CONTRAST = { name: "contrast", title: "Why not another?", explanations: [] };

@@ -30,11 +30,11 @@ const go = (dialog, tour, to) => {
     el("div", { class: "way", role: "group", "aria-label": "Steps" }, steps.map((step, number) => el("button", {
       type: "button", "aria-current": number === at ? "step" : null, onclick: () => go(dialog, tour, number),
     }, `${number + 1}. ${step.title}`))),
-    el("h2", { id: "tour-title", tabindex: -1 }, `${at + 1} of ${steps.length}: ${title}`),
+    el("h3", { id: "tour-title", tabindex: -1 }, `${at + 1} of ${steps.length}: ${title}`),
     el("div", { class: "pictures" }, pictures.map(([src, caption]) => el("figure", {}, el("img", { src, alt: "" }), el("figcaption", {}, caption)))),
     ...text.map((words) => el("p", {}, words)),
     el("div", { class: "buttons" }, el("button", { type: "button", disabled: at === 0, onclick: () => go(dialog, tour, at - 1) }, "Back"),
       el("button", { type: "button", class: "next", onclick: () => (last ? dialog.close() : go(dialog, tour, at + 1)) }, last ? "Done" : "Next"),
       last ? null : el("button", { type: "button", onclick: () => dialog.close() }, "Close")));
-  dialog.querySelector("h2").focus();
+  dialog.querySelector("#tour-title").focus();
 };

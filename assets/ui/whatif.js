@@ -34,7 +34,7 @@ const ask = () => {
   const asked = number;
   setTimeout(() => { answered = Math.max(answered, asked); }, PATIENCE);
   element.querySelector(".tried")?.setAttribute("aria-busy", "true");
-  trigger("tryout", { result: value.result, row: value.selected, edit, word: hero?.kind === SIGNED ? "" : hero?.word ?? "", number });
+  trigger("tryout", { result: value.result, row: value.selected, edit, word: (hero?.kind === SIGNED ? quickOf(explained) : hero)?.word ?? "", number });
 };
 
 // One patch is hidden, or seen again.
@@ -223,11 +223,15 @@ const changed = (value, { first, second, thumbs }) => {
   return { ...value, stages: stage ? [stage] : [], candidates: candidates.map((c, at) => ({ ...c, rank: at + 1 })) };
 };
 
-// The map as it is now; without one, that of before is dimmed.
-const redraw = (src) => {
-  const map = looks().querySelector(".reason img");
+// The map as it is now, of an explanation; without one, that of before is dimmed.
+const redraw = (src, of) => {
+  const figure = looks().querySelector(".reason"), map = figure.querySelector("img");
   map?.classList.toggle("of-another", !src);
-  if (map && src) map.src = src;
+  if (!map || !src) return;
+  map.src = src;
+  map.alt = of.title;
+  figure.querySelector("figcaption").textContent = of.title;
+  figure.classList.toggle("quick", of.word !== heroOf(explained).word);
 };
 const show = (answer) => {
   outcome = answer;
@@ -235,7 +239,8 @@ const show = (answer) => {
   if (answer.mask && tool === "mask" && !cloth) draggable(answer.mask);
   if (tool !== "mask") figureFor("query").querySelector("img").src = answer.crops[0];
   figureFor("candidate").querySelector("img").src = answer.crops[1];
-  redraw(answer.reason);
+  redraw(answer.reason, heroOf(explained)?.kind === SIGNED ? quickOf(explained) : heroOf(explained));
+  element.querySelector(".because").classList.add("of-another"); // it is of the match as it was
   const now = changed(value, answer);
   element.querySelector("table.ranks").replaceWith(rankings(now));
   const line = element.querySelector(".tried");
@@ -298,7 +303,7 @@ document.addEventListener("what-if", ({ detail: answer }) => {
   if (answer.kind === "played") start(answer);
   else if (answer.kind === "tour") openTour(answer);
   else if (answer.kind === "map") {
-    if (answer.number === stamp && touched()) redraw(answer.reason);
+    if (answer.number === stamp && touched()) redraw(answer.reason, heroOf(explained));
   }
   else if (answer.number === number && touched()) {
     answered = number;

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,8 @@ class CurveStore:
         if self._base is None:
             return
         file = BytesIO()
-        np.savez_compressed(file, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})
+        held: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+        np.savez_compressed(file, **held)
         with self._base:
             self._base.execute("INSERT OR REPLACE INTO measured VALUES (?, ?)", (_key(parts), file.getvalue()))
 

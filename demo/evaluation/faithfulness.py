@@ -75,12 +75,13 @@ class Asked:
 
 
 def faithfulness(identifier: Identifier, queries: Sequence[QueryPhoto], preparation: Preparation = Preparation(),  # noqa: B008
-                 asked: Asked = Asked(), *, store: CurveStore | None = None,
+                 asked: Asked = Asked(), *, store: CurveStore | None = None, kept: bool = False,
                  progress: Progress = iter) -> Board:
     """Judge every explanation that is ready, and the field's, on queries altered as asked (query number n with seed +
     n), each against the nearest photo of its person.
 
-    store: keeps what was measured of each probe. Raises BadSetting for an unknown word, or where no query is left.
+    store: keeps what was measured of each probe. kept: sum up what it holds and measure nothing. Raises BadSetting for
+    an unknown word, or where no query is left.
     """
     if asked.removal not in REMOVALS:
         raise BadSetting(f"Unknown removal {asked.removal!r}: choose from {', '.join(REMOVALS)}.")
@@ -98,10 +99,14 @@ def faithfulness(identifier: Identifier, queries: Sequence[QueryPhoto], preparat
     for number, probe in enumerate(progress(probes)):
         key = (settings, probe.query.crop.tobytes(), probe.true, probe.stranger, number)
         curves = store.read(*key)
+        if curves is None and kept:
+            continue
         if curves is None:
             curves = _judged(identifier, methods, probe, asked, limits, np.random.default_rng(number))
             store.write(curves, *key)
         records.append(Record(probe.photo.identity, curves))
+    if not records:
+        raise BadSetting("Nothing was measured of these photos yet: leave out --kept.")
     return board(records, {word: METHODS[word].short for word in methods}, limits, asked.removal,
                  preparation.alteration, tuple(skipped))
 

@@ -44,7 +44,7 @@ class Badge:
 def badge(explanation: str, method: str, backbone: str, covered: bool) -> Badge | None:
     """What was measured of an explanation of a method's distance; covered: on faces under masks. None where nothing
     was. Of several sets the one where it did worst."""
-    rows = [row for board in _boards(FILE).get(backbone, {}).values() if bool(board["covered"]) == covered
+    rows = [row for board in boards().get(backbone, {}).values() if bool(board["covered"]) == covered
             for row in board["rows"] if (row["explanation"], row["method"]) == (explanation, method)]
     if not rows:
         return None
@@ -62,6 +62,11 @@ def keep(path: Path, backbone: str, name: str, board: Mapping) -> None:
     known = {} if not path.exists() else _read(path)
     known.setdefault(backbone, {})[name] = board
     write_whole(path, json.dumps(known, indent=1).encode())
+
+
+def boards() -> dict[str, dict[str, Mapping]]:
+    """What comes with the app: backbone → set of photos → board; empty where nothing does."""
+    return _boards(FILE)
 
 
 @cache

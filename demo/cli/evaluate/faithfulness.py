@@ -31,6 +31,8 @@ def add(actions) -> None:
     action.add_argument("--score", dest="scores", action="append", choices=METHODS, metavar="METHOD",
                         help="judge explanations of this method's distance; may be repeated (default: all that judge "
                              "pairs)")
+    action.add_argument("--kept", action="store_true",
+                        help="sum up the probes that an earlier run of this command measured, and measure none")
     action.add_argument("--keep", type=Path, metavar="FILE.json",
                         help="also write the numbers that badges show into this file, beside those of other sets")
     action.add_argument("--set", default="queries", metavar="NAME", help="what --keep calls these photos")
@@ -42,8 +44,9 @@ def _faithfulness(parsed) -> None:
     identifier = identifier_of(parsed)
     queries = spread(folder_queries(parsed, identifier), parsed.limit)
     asked = Asked(parsed.removal, parsed.steps, parsed.masks, tuple(parsed.scores) if parsed.scores else None)
-    result = faithfulness(identifier, queries, preparation_of(parsed), asked,
-                          store=CurveStore(settings().cache / "faithfulness"), progress=query_progress)
+    store = CurveStore(settings().cache / "faithfulness")
+    result = faithfulness(identifier, queries, preparation_of(parsed), asked, store=store, kept=parsed.kept,
+                          progress=query_progress)
     if parsed.keep:
         keep(parsed.keep, identifier.backbone.name, parsed.set, result.as_json())
         print(f"The numbers are in {parsed.keep}.", file=sys.stderr)
