@@ -147,7 +147,7 @@ def match_figure(found: Identification, identifier: Identifier, match: Match | N
     assert match.patch is not None and match.combined is not None  # one of the first k
     scores = (Score("Cosine distance", match.cosine), Score(METHODS[found.matching.method].short, match.patch),
               Score(f"Combined, α = {found.matching.alpha:g}", match.combined, total=True))
-    summary = f"{ordinal(match.stage1_rank)} before re-ranking, {ordinal(match.rank)} after."
+    summary = f"{ordinal(match.stage1_rank)} before re-ranking, {ordinal(match.rank)} after. {sentence(pair)}"
     return pair_figure(sheet_of(pair, maps, scores, title=f"Query and {match.identity}", summary=summary,
                                 caption=caption(found)), colormap=colormap)
 

@@ -17,8 +17,8 @@ from demo.figures import pair_of
 from demo.methods import Matching, load_method
 
 PAIRS = 10_000
-MASS = re.compile(r"(?:Outside the (\w+) )?(\d+) % of the weight meets the same place on the other face"
-                  r"(?:; under (it|them) (\d+) %)?\.")
+MASS = re.compile(r"(?:Outside the (\w+) )?(\d+)\u00a0% of the weight meets the same place on the other face"
+                  r"(?:; under (it|them) (\d+)\u00a0%)?\.")
 DISTANCE = re.compile(r"At distance (-?[\d.]+) (\S+) is (nearer|no nearer) than a typical stranger \((-?[\d.]+)\)\.")
 FOR = re.compile(r"^(.+?) (speaks?) for ([^;.]+)", re.IGNORECASE)
 AGAINST = re.compile(r"(?:^|; )(.+?) (speaks?) against")
@@ -103,7 +103,7 @@ def test_every_clause_holds_over_random_pairs():
 def test_the_check_would_notice_a_false_clause():
     facts = random_facts(np.random.default_rng(3))
     text = " ".join(clauses(facts))
-    wrong = re.sub(r"(\d+) % of", lambda found: f"{(int(found[1]) + 7) % 101} % of", text, count=1)
+    wrong = re.sub(r"(\d+)\u00a0% of", lambda found: f"{(int(found[1]) + 7) % 101}\u00a0% of", text, count=1)
     assert wrong != text
     with pytest.raises(AssertionError):
         check(wrong, facts)

@@ -68,7 +68,7 @@ def pair_figure(pair: PairSheet, *, colormap: str = "viridis", lines: int = 12) 
     width, gap = _FACE * shape[1] / shape[0], FACE_GAP * _FACE
     columns = [_MARGIN + k * (width + gap) for k in range(4)]
     inner = 4 * width + 3 * gap
-    top = _MARGIN + (0.38 if pair.title else 0) + (0.42 if pair.summary else 0)
+    top = _MARGIN + (0.38 if pair.title else 0) + (0.62 if pair.summary else 0)
     second = top + 0.3 + _FACE + 0.72
     third = second + max(0.3 + _FACE + 0.2 if pair.flow is not None else -0.25,
                          0.42 + 0.22 * len(pair.scores) if pair.scores else -0.25)
@@ -77,7 +77,7 @@ def pair_figure(pair: PairSheet, *, colormap: str = "viridis", lines: int = 12) 
     if pair.title:
         page.text(_MARGIN, _MARGIN + 0.08, pair.title, 14, width=inner, bold=True)
     if pair.summary:
-        page.paragraph(_MARGIN, top - 0.46, pair.summary, 9.5, width=inner, lines=2)
+        page.paragraph(_MARGIN, top - 0.66, pair.summary, 9.5, width=inner, lines=3)
 
     scale = pair.scale or shared_scale([pair.query_weights, pair.candidate_weights])
     heat = [heatmap(crop, weights, pair.grid, scale=scale, colormap=colormap) for crop, weights in

@@ -14,6 +14,7 @@ from demo.explain import (
     EXPLANATIONS,
     Maps,
     Matrices,
+    Signed,
     explain,
     maps_figure,
     pair_figure,
@@ -98,7 +99,10 @@ def _evidence(method: str, evidence: Any) -> dict[str, np.ndarray]:
 
 
 def _explained(name: str, result: ExplanationResult) -> dict[str, np.ndarray]:
-    """The arrays of an explanation that is a map per face or looks from face to face, by the names that files keep."""
+    """The arrays of an explanation that is a map per face, contributes or looks from face to face, by the names that
+    files keep."""
+    if name and isinstance(result, Signed):
+        return {f"{name}_first": result.values.astype(np.float32)}
     if not name or not isinstance(result, Maps | Matrices):
         return {}
     if isinstance(result, Maps):
