@@ -175,6 +175,10 @@ class Identifier:
         self._methods: dict[str, Method] = {}
         self._prepared: dict[str, Any] = {}
 
+    def __reduce__(self):
+        """Pickled as what it was made of."""
+        return type(self), (self.backbone, self.gallery, self.model)
+
     def identify(self, photo, *, stage2: str | None = USUAL, truth: str | None = None, first: int | None = None,
                  **settings) -> Identification:
         """Identify the person in a photo (anything ``load_photo`` takes).

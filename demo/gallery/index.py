@@ -56,6 +56,10 @@ class Gallery:
             raise BadGallery(f"The gallery index {self.folder} is damaged: build the gallery again.")
         self.people = Counter(entry.identity for entry in self.entries)
 
+    def __reduce__(self):
+        """Pickled as where it lies: it is opened again."""
+        return type(self), (self.folder, self.device, self.limits, self._backbone)
+
     @classmethod
     def build(cls, folder: str | Path, backbone: Backbone, out: str | Path | None = None, *,
               name: str | None = None, detector: str = DEFAULT_DETECTOR, limits: Limits = Limits(),
