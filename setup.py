@@ -23,6 +23,6 @@ setup(
     packages=[*find_packages(include=["demo", "demo.*"]), *DATA],
     package_dir=DATA,
     package_data={"demo": ["py.typed"], "demo.matching": ["*.cu"],
-                  **dict.fromkeys(DATA, ["**/*", "**/.index/*/*"])},  # * passes over .index
+                  **dict.fromkeys(DATA, ["**/*", "**/.index/*/*", "**/.index/*/*/*"])},  # * passes over .index
     exclude_package_data={"demo.assets": ["screenshot.png"]},
 )

@@ -34,8 +34,9 @@ from demo.explain import (
 from demo.identify import Identification, Identifier, Match
 from demo.methods import METHODS, STAGE1
 from demo.query import ALTERATIONS, Query
-from demo.verdict import headline, ordinal
+from demo.verdict import headline
 from demo.verify import Verification, agreement
+from demo.words import ordinal
 
 #: Gives the aligned crop of a gallery row.
 Crops = Callable[[int], np.ndarray]
@@ -64,7 +65,7 @@ def pair_of(found: Identification, identifier: Identifier, match: Match | None =
 
 def _measured(run: Identification, match: Match) -> Match | None:
     """The match as a ranking measured it, None where it did not."""
-    return next((one for one in run.stage2 if one.row == match.row and one.patch is not None), None)
+    return next((one for one in run.measured if one.row == match.row), None)
 
 
 def terms_of(pair: Pair, runs: Sequence[Identification], match: Match) -> list[Term]:

@@ -26,6 +26,7 @@ from demo.matching import EMDResult
 from demo.methods import (
     METHODS,
     NONE,
+    PREPARED_ROWS,
     STAGE1,
     Matching,
     Measured,
@@ -37,56 +38,28 @@ from demo.methods import (
     usual,
 )
 from demo.query import Clock, Preparation, Query, asked, prepare_query
+from demo.ranking import Match, Ranking, Stage1
 
 #: Instead of a method: what is usual for the backbone.
 USUAL = "usual"
-#: Galleries up to this size are prepared for a method once; of larger ones only the candidates, each time.
-PREPARED_ROWS = 2000
-
-
-@dataclass(frozen=True)
-class Match:
-    """One gallery photo in a ranking. Distances: smaller is nearer; None where Stage 2 did not measure it.
-
-    rank: from 1. row: in the gallery. cosine: 1 - cosine similarity. patch: the Stage 2 distance (EMD, H2L, ...).
-    combined: Eq. 5.1. stage1_rank: its rank before re-ranking.
-    """
-
-    rank: int
-    row: int
-    identity: str
-    path: str
-    cosine: float
-    patch: float | None = None
-    combined: float | None = None
-    stage1_rank: int = 0
-
-    @property
-    def moved(self) -> int:
-        """Places gained by re-ranking (negative: lost)."""
-        return self.stage1_rank - self.rank
-
-    @property
-    def distance(self) -> float:
-        """What the ranking it stands in goes by."""
-        return self.cosine if self.combined is None else self.combined
 
 
 @dataclass(frozen=True)
 class Identification:
     """Everything an identification found.
 
-    stage1, stage2: the whole gallery ranked; stage2 is empty for Stage 1 alone, and may be only its first few where no
-    more were asked for. evidence: what the method measured of the first k of stage1, in that order, beside their
-    distances, or of a stage2 of a few, in its order; None where that is nothing. matching: the settings, with the alpha
-    that was used. timings_ms: step → milliseconds. truth: the query's identity, where the caller knows it. strangers:
-    the yardstick for the best distance, or why there is none; None where nobody asked for it. stale: what has changed
-    in the gallery's folder since it was indexed, in a sentence; "" for nothing.
+    stage1, stage2: the whole gallery ranked, beyond the first k looked up when it is asked for; stage2 is empty for
+    Stage 1 alone, and may be only its first few where no more were asked for. evidence: what the method measured of the
+    first k of stage1, in that order, beside their distances, or of a stage2 of a few, in its order; None where that is
+    nothing. matching: the settings, with the alpha that was used. timings_ms: step → milliseconds. truth: the query's
+    identity, where the caller knows it. strangers: the yardstick for the best distance, or why there is none; None
+    where nobody asked for it. stale: what has changed in the gallery's folder since it was indexed, in a sentence; ""
+    for nothing.
     """
 
     query: Query
-    stage1: tuple[Match, ...]
-    stage2: tuple[Match, ...]
+    stage1: Sequence[Match]
+    stage2: Sequence[Match]
     evidence: Any
     matching: Matching
     provenance: dict
@@ -106,9 +79,14 @@ class Identification:
         return self.evidence if isinstance(self.evidence, EMDResult) else None
 
     @property
-    def ranking(self) -> tuple[Match, ...]:
+    def ranking(self) -> Sequence[Match]:
         """The final ranking."""
         return self.stage2 or self.stage1
+
+    @property
+    def measured(self) -> tuple[Match, ...]:
+        """Those of stage2 that Stage 2 measured, in its order."""
+        return self.stage2.head if isinstance(self.stage2, Ranking) else tuple(self.stage2)
 
     def as_json(self, top: int | None = None) -> dict:
         """The answer as plain data; ``top`` keeps the first few of each ranking."""
@@ -210,27 +188,20 @@ class Identifier:
             raise BadSetting(f"At least the first one has to be wanted, not {first}.")
         clock = clock or Clock(self.backbone.device)
         with clock.step("search"):
-            distances, rows = self.gallery.search(query.features.embedding)
-            pairs = list(zip(rows.tolist(), distances.tolist(), strict=True))
-            if exclude:
-                left_out = set(exclude)
-                pairs = [pair for pair in pairs if pair[0] not in left_out]
-            entries = self.gallery.entries
-            stage1 = tuple(
-                Match(rank, row, entries[row].identity, entries[row].path, cosine, stage1_rank=rank)
-                for rank, (row, cosine) in enumerate(pairs, start=1)
-            )
+            whole = Stage1(self.gallery, query.features.embedding, frozenset(exclude))
+            stage1 = Ranking(whole.first(matching.k), whole)
         stage2, evidence, used = (), None, self.provenance()
         if matching.reranks:
             matching = replace(matching, alpha=self.alpha(matching, query.features))
-            stage2, evidence = self._rerank(query, stage1, matching, clock, first)
+            stage2, evidence = self._rerank(query, stage1.head, matching, clock, first)
+            if first is None or len(stage2) == len(stage1.head):
+                stage2 = Ranking(stage2, whole)
             used |= self.method(matching.method).provenance()
         return Identification(query, stage1, stage2, evidence, matching, used, clock.total(), truth)
 
-    def _rerank(self, query: Query, stage1: tuple[Match, ...], matching: Matching, clock: Clock,
+    def _rerank(self, query: Query, head: tuple[Match, ...], matching: Matching, clock: Clock,
                 first: int | None) -> tuple[tuple[Match, ...], Any]:
-        """Stage 2 and its evidence."""
-        head, tail = stage1[:matching.k], stage1[matching.k:]
+        """Stage 2 of the first of Stage 1, and its evidence."""
         cosine = torch.tensor([match.cosine for match in head], dtype=torch.float64)
         assert matching.alpha is not None
 
@@ -252,7 +223,7 @@ class Identifier:
             measured = method.distances(query.features, candidates, options, matching.grid)
         patch = measured.distances.double().cpu()
         final = rerank(cosine, patch, matching.alpha)
-        return ranked(final.order, patch[final.order], final.distances[final.order]) + tail, measured.evidence
+        return ranked(final.order, patch[final.order], final.distances[final.order]), measured.evidence
 
     def measure(self, features: Features, rows: Sequence[int], matching: Matching, clock: Clock) -> Measured:
         """Stage 2 distances (k,) of a query's features to some gallery rows, with what explains them."""

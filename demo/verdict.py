@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from demo.calibration import NOBODY, PLAUSIBLE, UNCERTAIN, Strangers, Unfit
 from demo.identify import Identification
 from demo.query import ALTERATIONS
+from demo.words import ordinal
 
 _PROOF = "A distance says how alike two pictures are to this network; it does not prove who someone is."
 
@@ -54,12 +55,6 @@ def headline(found: Identification) -> str:
         text += " It was also first before re-ranking." if before == 1 else (
             f" Before re-ranking, the nearest photo of {best.identity} was {ordinal(before)}.")
     return text
-
-
-def ordinal(number: int) -> str:
-    """1 → "1st"."""
-    tail = "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{tail}"
 
 
 def _uncompared(unfit: Unfit | None) -> Verdict:

@@ -12,10 +12,10 @@ from conftest import ROOT
 PACKAGE = ROOT / "demo"
 #: Every folder and file of the package, from the bottom up. Each imports only from those before it.
 ROOMS = (
-    "errors", "fields", "places", "files", "drawing", "weights",
+    "errors", "words", "fields", "places", "files", "drawing", "weights",
     "faces", "backbones", "visibility", "matching", "crossimage", "checkpoints", "convert",
     "methods",
-    "gallery", "attack", "query", "calibration", "explain", "identify", "verdict", "verify",
+    "gallery", "ranking", "attack", "query", "calibration", "explain", "identify", "verdict", "verify",
     "figures", "robustness", "evaluation",
     "settings", "presets", "study",
     "ui", "benchmarks", "cli", "__main__",

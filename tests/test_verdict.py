@@ -11,7 +11,8 @@ from scipy.stats import binom
 from demo.calibration import Strangers, Unfit
 from demo.cli import main
 from demo.ui.views.board import Result, board_value
-from demo.verdict import headline, ordinal, verdict_of
+from demo.verdict import headline, verdict_of
+from demo.words import ordinal
 
 PHOTO = QUERIES / "person-002" / "04.jpg"
 

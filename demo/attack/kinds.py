@@ -38,9 +38,9 @@ def nearest_stranger(embedding: Tensor, gallery: Gallery | None) -> Tensor:
     """
     if gallery is None or len(gallery.people) < 2:
         raise BadSetting("Impersonation needs a gallery of at least two people: choose another gallery.")
-    rows = gallery.search(embedding)[1].tolist()
-    best = gallery.entries[rows[0]].identity
-    return gallery.embeddings[next(row for row in rows if gallery.entries[row].identity != best)]
+    row = gallery.nearest_other(embedding)
+    assert row is not None
+    return gallery.embeddings[row]
 
 
 _NOTE = (f"White-box PGD on the chosen backbone did it, changing each pixel value by at most {PGD().eps} of 255; it is "

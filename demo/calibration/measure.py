@@ -19,7 +19,7 @@ from demo.calibration.faces import AlteredFaces
 from demo.calibration.keys import KINDS, PAIRS, STRANGERS, array_key
 from demo.calibration.store import Calibration
 from demo.gallery import Gallery
-from demo.methods import METHODS, Method, load_method, ready
+from demo.methods import METHODS, PREPARED_ROWS, Method, load_method, ready
 
 #: Photos that play the query, and nearest strangers (by cosine) that each is compared with.
 SAMPLE, NEAREST = 200, 100
@@ -72,10 +72,10 @@ class _Work:
         query = self.faces.face(row, kind)
         if query is None:
             return
-        entries = self.gallery.entries
-        distances, ranked = self.gallery.search(query.embedding)
-        slots = [slot for slot, other in enumerate(ranked.tolist())
-                 if entries[other].identity != entries[row].identity][:NEAREST]
+        person = self.gallery.entries[row].identity
+        distances, ranked = self.gallery.search(query.embedding, NEAREST + self.gallery.people[person])
+        slots = [slot for slot, entry in enumerate(self.gallery.entries_of(ranked.tolist()))
+                 if entry.identity != person][:NEAREST]
         others = ranked[slots].tolist()
         for method in self.methods:
             measured = (method.distances(query, self._of(method, others)).distances if method.reranks
@@ -84,7 +84,7 @@ class _Work:
 
     def _of(self, method: Method, rows: list[int]):
         """Gallery faces prepared for a method, which prepares all of them once if it is worth it."""
-        if not method.cached:
+        if not method.cached or len(self.gallery) > PREPARED_ROWS:
             return method.prepare(self.gallery.features(rows))
         if method.word not in self._prepared:
             self._prepared[method.word] = method.prepare(self.gallery.features(range(len(self.gallery))))
@@ -123,11 +123,8 @@ class _Work:
 
 def _pool(gallery: Gallery) -> list[int]:
     """Rows of the photos to pair: of the last people by name who have more than one."""
-    people: dict[str, list[int]] = {}
-    for row, entry in enumerate(gallery.entries):
-        people.setdefault(entry.identity, []).append(row)
-    several = [name for name, rows in sorted(people.items()) if len(rows) > 1]
-    return [row for name in several[-PEOPLE:] for row in people[name][:PHOTOS]]
+    several = sorted(name for name, photos in gallery.people.items() if photos > 1)
+    return [row for name in several[-PEOPLE:] for row in gallery.rows_of(name)[:PHOTOS]]
 
 
 def _pairs(identities: Sequence[str]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:

@@ -60,10 +60,10 @@ class Calibration:
         """Keep arrays, by ``array_key``, in place of what was there."""
         write_whole(self.file, save(dict(arrays), metadata={"versions": json.dumps(VERSIONS)}))
 
-    @cached_property
+    @property
     def enough(self) -> bool:
         """Whether the gallery's own people with two photos suffice."""
-        return sum(photos > 1 for photos in self.gallery.people.values()) >= ENOUGH
+        return self.gallery.several >= ENOUGH
 
     @cached_property
     def _known(self) -> frozenset[str]:

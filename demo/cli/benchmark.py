@@ -8,7 +8,7 @@ from importlib import import_module
 from demo.cli.arguments import positive
 
 #: Modules of ``demo.benchmarks``; imported when asked for, since no other command needs them.
-BENCHMARKS = ("identify", "transport", "backbones", "detectors", "gpu")
+BENCHMARKS = ("identify", "load", "scale", "transport", "backbones", "detectors", "gpu")
 
 
 def add(commands) -> None:

@@ -1,4 +1,4 @@
-"""``gallery``: build, describe and check galleries."""
+"""``gallery``: build, change, describe and check galleries."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from tqdm import tqdm
 from demo.backbones import Backbone, parse_grid
 from demo.calibration import calibrate
 from demo.cli.arguments import add_backbone, backbone_of, photo_progress
-from demo.gallery import Freshness, Gallery, passed_over, people_left_out
+from demo.gallery import Freshness, Gallery, add_photos, passed_over, people_left_out, remove_photos, take_in
 from demo.identify import json_text
 from demo.settings import settings
 
+_UNMEASURED = (" What distances mean in it is taken from other people until it is measured again: "
+               "'gallery calibrate'.")
+
 
 def add(commands) -> None:
-    gallery = commands.add_parser("gallery", help="build, describe or check a gallery")
+    gallery = commands.add_parser("gallery", help="build, change, describe or check a gallery")
     actions = gallery.add_subparsers(dest="action", required=True, metavar="ACTION")
     build = actions.add_parser("build", help="index a folder that has one sub-folder per person")
     build.add_argument("folder", type=Path, metavar="FOLDER")
@@ -31,6 +34,21 @@ def add(commands) -> None:
     again.add_argument("folder", type=Path, metavar="DIR")
     add_backbone(again)
     again.set_defaults(run=_gallery_calibrate)
+    more = actions.add_parser("add", help="take single photos of a person into an index that is there")
+    more.add_argument("folder", type=Path, metavar="DIR")
+    more.add_argument("photos", nargs="+", type=Path, metavar="PHOTO",
+                      help="files; those that lie elsewhere are copied into the person's folder in the gallery")
+    more.add_argument("--person", metavar="NAME", help="whose they are (default: the folder that they lie in)")
+    add_backbone(more)
+    more.set_defaults(run=_gallery_add)
+    less = actions.add_parser("remove", help="take single photos or people out of an index; the files stay")
+    less.add_argument("folder", type=Path, metavar="DIR")
+    less.add_argument("--photo", action="append", default=[], metavar="PATH",
+                      help="path within the gallery, such as ann/01.jpg; may be given several times")
+    less.add_argument("--person", action="append", default=[], metavar="NAME",
+                      help="everything of this person; may be given several times")
+    less.add_argument("--backbone", default=settings().backbone)
+    less.set_defaults(run=_gallery_remove)
     for word, run, text in (("info", _gallery_info, "what a gallery holds and what made it"),
                             ("verify", _gallery_verify, "whether photos and index still belong together")):
         action = actions.add_parser(word, help=text)
@@ -55,6 +73,29 @@ def _tell_what_is_left_out(gallery: Gallery, folder: Path) -> None:
         print(f"left out {left.path}: {left.reason}")
     for person in people_left_out(gallery):
         print(f"{person} is not in the gallery: none of the photos can be used.")
+
+
+def _photos(count: int) -> str:
+    return "1 photo is" if count == 1 else f"{count} photos are"
+
+
+def _gallery_add(parsed) -> None:
+    backbone = backbone_of(parsed)
+    gallery = Gallery.open(parsed.folder, backbone)
+    photos = take_in([(file, parsed.person or file.resolve().parent.name) for file in parsed.photos],
+                     gallery.manifest.photos)
+    failures = add_photos(gallery.folder, backbone, photos, limits=settings().limits,
+                          progress=photo_progress("Indexing"))
+    print(f"{gallery.name}: {_photos(len(photos) - len(failures))} taken in.{_UNMEASURED}")
+    for failure in failures:
+        print(f"left out {failure.path}: {failure.reason}")
+
+
+def _gallery_remove(parsed) -> None:
+    gallery = Gallery.open(parsed.folder, parsed.backbone)
+    count = remove_photos(gallery.folder, parsed.photo, parsed.person)
+    print(f"{gallery.name}: {_photos(count)} taken out. The files stay where they are, and a build takes them in "
+          f"again.{_UNMEASURED}")
 
 
 def _gallery_calibrate(parsed) -> None:

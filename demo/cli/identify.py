@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from demo.cli.arguments import add_method, add_source, identifier_of, matching_of, positive, preparation_of
-from demo.explain import moved, save_figure
-from demo.figures import ranking_figure
 from demo.identify import json_text
 from demo.verdict import headline, verdict_of
+from demo.words import moved
 
 
 def add(commands) -> None:
@@ -31,7 +31,8 @@ def _identify(parsed) -> None:
     first = None if parsed.figure else parsed.top
     found = identifier.answer(parsed.photo, preparation, matching, truth=parsed.identity, first=first)
     if parsed.figure:
-        save_figure(ranking_figure(found, identifier, top=parsed.top), parsed.figure)
+        explain, figures = map(import_module, ("demo.explain", "demo.figures"))  # half a second that only this needs
+        explain.save_figure(figures.ranking_figure(found, identifier, top=parsed.top), parsed.figure)
         print(f"Figure written to {parsed.figure}.", file=sys.stderr)
     if parsed.json:
         print(json_text(found.as_json(parsed.top)))

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from demo.drawing.grids import as_picture
 from demo.drawing.page import FAINT, INK, MUTED, RIGHT, WRONG, Page
 from demo.errors import BadSetting
+from demo.words import moved
 
 _MARGIN = 0.32
 _TILE = 1.08          # height of a face
@@ -63,11 +64,6 @@ class Board:
     columns: Sequence[Column]
     summary: str = ""
     caption: str = ""
-
-
-def moved(rank: int, was: int) -> str:
-    """How a rank changed, in a form that needs no colour: "▲ 12" (up), "▼ 3" (down) or "same"."""
-    return "same" if rank == was else f"▲ {was - rank}" if rank < was else f"▼ {rank - was}"
 
 
 def board_figure(board: Board) -> Figure:

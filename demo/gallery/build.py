@@ -1,50 +1,32 @@
-"""Photos of a folder → an index on disk. Only new and changed photos are computed again."""
+"""Photos of a folder → an index on disk. Only new and changed photos are computed, and only they are written where the
+index is large."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from safetensors.numpy import load_file, save_file
-
 from demo.backbones import Backbone, Grid, grid_name
-from demo.errors import BadGallery, BadSetting, DemoError
-from demo.faces import DEFAULT_DETECTOR, Face, Limits, align, find_face, landmarks_in, load_photo
+from demo.errors import BadGallery, BadSetting
+from demo.faces import DEFAULT_DETECTOR, Limits
+from demo.gallery.compute import Progress, compute
+from demo.gallery.draft import Draft
+from demo.gallery.entries import Entry
 from demo.gallery.folder import Photo, list_photos
-from demo.gallery.manifest import (
-    EMBEDDINGS,
-    FACES,
-    INDEX_FOLDER,
-    Entry,
-    Failure,
-    Manifest,
-    patches_file,
-)
-from demo.weights import sha256
+from demo.gallery.manifest import INDEX_FOLDER, Failure, Manifest
+from demo.gallery.opened import Opened
+from demo.gallery.part import Source
+from demo.gallery.revise import DRAFT, SEEN, SMALL, Place, revise
+from demo.gallery.seen import Seen
 
-#: Called after each photo with (photos done, photos in all, path).
-Progress = Callable[[int, int, str], None]
-BATCH = 16
-
-
-@dataclass(frozen=True)
-class _Row:
-    """Everything stored of one photo. patches: grid → (P, C) float16."""
-
-    embedding: np.ndarray
-    patches: dict[Grid, np.ndarray]
-    face: dict[str, np.ndarray]
+UNREADABLE = "The photo cannot be read."
 
 
 def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None = None, *,
-                  name: str | None = None, detector: str = DEFAULT_DETECTOR, limits: Limits = Limits(),
-                  progress: Progress | None = None, photos: Sequence[Photo] | None = None,
-                  grids: Sequence[Grid] | None = None, known: Path | None = None) -> Path:
+                name: str | None = None, detector: str = DEFAULT_DETECTOR, limits: Limits = Limits(),
+                progress: Progress | None = None, photos: Sequence[Photo] | None = None,
+                grids: Sequence[Grid] | None = None, known: Path | None = None) -> Path:
     """Index the photos of ``folder`` (one sub-folder per identity) for ``backbone``; returns the index folder.
 
     out: folder of indexes; this backbone's goes to ``out/<backbone>`` (default: ``folder/.index``).
@@ -53,41 +35,106 @@ def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None =
     are asked for.
     A photo whose content is already in an index made with the same weights and detector is not computed again; known
     may be the folder of another index that is looked into, too. Photos that cannot be used are listed with reasons;
-    BadGallery if none can. An index that was there before stays whole until the new one is written.
+    BadGallery if none can. What is computed is on the disk at once: a build that is stopped or killed is gone on with
+    by the next one. An index that was there before stays whole until the new one takes its place.
     """
     folder = Path(folder)
     photos = list_photos(folder) if photos is None else photos
+    kept = _kept(backbone, grids)
     target = Path(out if out is not None else folder / INDEX_FOLDER) / backbone.name
-    kept_grids = _kept(backbone, grids)
-    rows, failures = _known_rows(target, backbone, detector, kept_grids)
-    if known is not None and any(photo.sha256 not in rows and photo.sha256 not in failures for photo in photos):
-        more, failed = _known_rows(known, backbone, detector, kept_grids)
-        rows, failures = more | rows, failed | failures
-    unseen = {photo.sha256: photo for photo in photos
-              if photo.sha256 not in rows and photo.sha256 not in failures}
-    done = len(photos) - len(unseen)
-    try:
-        for photo, result in _compute(list(unseen.values()), backbone, detector, limits, kept_grids):
-            if isinstance(result, _Row):
-                rows[photo.sha256] = result
-            else:
-                failures[photo.sha256] = result
-            done += 1
-            if progress:
-                progress(done, len(photos), photo.path)
-    finally:  # stopped or broken off: what is computed is kept, and the next build goes on from there
-        kept = [photo for photo in photos if photo.sha256 in rows]
-        if kept:
-            failed = [Failure(photo.path, photo.sha256, failures[photo.sha256])
-                      for photo in photos if photo.sha256 in failures]
-            manifest = Manifest(
-                name or folder.resolve().name, folder.resolve(), backbone.name, backbone.weights_sha256, detector,
-                kept_grids, tuple(Entry(photo.path, photo.identity, photo.sha256) for photo in kept),
-                tuple(failed), arrays={})
-            _write(target, manifest, [rows[photo.sha256] for photo in kept])
-    if not kept:
-        raise BadGallery(f"No photo of {folder} can be used: {failures[photos[0].sha256]}")
+    old, other = _usable(target, backbone, detector, kept), known and _usable(known, backbone, detector, kept)
+    places, failed = {}, {"": UNREADABLE}
+    for index in (other, old):
+        if index is not None:
+            places |= _places(index)
+            failed |= {one.sha256: one.reason for one in index.manifest.failures if index.manifest.limits == limits}
+    wanted: list[Place] = []
+    with Draft(target / DRAFT, made_by(backbone, detector, limits, kept)) as draft:
+        digests = Seen(target / SEEN).digests(photos)
+        pairs = list(zip(photos, digests, strict=True))
+        done = {*places, *failed, *draft.rows, *draft.failures}
+        try:
+            compute({digest: photo for photo, digest in pairs if digest not in done}, draft, backbone, detector, limits,
+                    kept, progress, len(photos))
+        finally:  # stopped or broken off: what is computed is kept, and the next build goes on from there
+            fresh = draft.source()
+            places |= {digest: (fresh, row) for digest, row in draft.rows.items()}
+            failed |= draft.failures
+            wanted = [Place(Entry(photo.path, photo.identity, digest), *places[digest])
+                      for photo, digest in pairs if digest in places]
+            if wanted:
+                manifest = Manifest(
+                    name or folder.resolve().name, folder.resolve(), backbone.name, backbone.weights_sha256, detector,
+                    kept, (), tuple(Failure(photo.path, digest, failed[digest])
+                                    for photo, digest in pairs if digest in failed and digest not in places), limits)
+                gone, added = _difference(old, wanted)
+                revise(target, old, manifest, gone, added, {photo.path: at for at, photo in enumerate(photos)})
+            draft.done = True
+    if not wanted:
+        raise BadGallery(f"No photo of {folder} can be used: {failed[digests[0]]}")
     return target
+
+
+def add_photos(index: Path, backbone: Backbone, photos: Sequence[Photo], *, limits: Limits = Limits(),
+               progress: Progress | None = None) -> tuple[Failure, ...]:
+    """Add photos, with paths relative to its photo folder, to an index, or what changed in those that are there, in
+    time proportional to them; returns those that cannot be used. limits: of the photos. BadGallery where the index was
+    made with other weights."""
+    old = Opened(index)
+    made = old.manifest
+    if made.weights_sha256 != backbone.weights_sha256:
+        raise BadGallery(f"The gallery {made.name} was built with other {made.backbone} weights: build it again.")
+    with Draft(index / DRAFT, made_by(backbone, made.detector, limits, made.grids)) as draft:
+        pairs = [(photo, digest) for photo, digest in zip(photos, Seen(index / SEEN).digests(photos), strict=True)]
+        there = old.rows_at([photo.path for photo in photos])
+        before = dict(zip(there, old.entries.take(list(there.values())), strict=True))
+        pairs = [(photo, digest) for photo, digest in pairs
+                 if before.get(photo.path) != Entry(photo.path, photo.identity, digest)]
+        compute({digest: photo for photo, digest in pairs if digest and digest not in draft.rows}, draft, backbone,
+                made.detector, limits, made.grids, progress)
+        fresh, failed = draft.source(), {"": UNREADABLE, **draft.failures}
+        failures = tuple(Failure(photo.path, digest, failed[digest]) for photo, digest in pairs if digest in failed)
+        added = [Place(Entry(photo.path, photo.identity, digest), fresh, draft.rows[digest])
+                 for photo, digest in pairs if digest in draft.rows]
+        touched = {photo.path for photo, _ in pairs}
+        kept = tuple(failure for failure in made.failures if failure.path not in touched)
+        gone = [row for path, row in there.items() if path in touched]
+        if added or len(gone) < len(old):
+            revise(index, old, replace(made, parts=(), failures=kept + failures), gone, added)
+        draft.done = True
+    return failures
+
+
+def remove_photos(index: Path, paths: Sequence[str] = (), people: Sequence[str] = ()) -> int:
+    """Take photos, by their paths, and all of some people out of an index; returns how many. The photos themselves stay
+    where they are. BadGallery for what is not in it, and where nothing would be left."""
+    old = Opened(index)
+    there = old.rows_at(paths)
+    if missing := next((path for path in paths if path not in there), None):
+        raise BadGallery(f"The gallery {old.manifest.name} has no photo {missing}.")
+    rows = set(there.values())
+    for person in people:
+        own = old.rows_of(person)
+        if not own:
+            raise BadGallery(f"The gallery {old.manifest.name} has no person {person}.")
+        rows.update(own)
+    if len(rows) == len(old):
+        raise BadGallery(f"Nobody would be left in the gallery {old.manifest.name}: delete {index} instead.")
+    revise(index, old, replace(old.manifest, parts=()), rows, [])
+    return len(rows)
+
+
+def _difference(old: Opened | None, wanted: Sequence[Place]) -> tuple[list[int], list[Place]]:
+    """Rows of an index that are not wanted as they are, and what is wanted and not there."""
+    if old is None:
+        return [], list(wanted)
+    missing, gone = {place.entry.path: place for place in wanted}, []
+    for row, entry in enumerate(old.entries):
+        if entry.path in missing and missing[entry.path].entry == entry:
+            del missing[entry.path]
+        else:
+            gone.append(row)
+    return gone, list(missing.values())
 
 
 def _kept(backbone: Backbone, grids: Sequence[Grid] | None) -> tuple[Grid, ...]:
@@ -98,76 +145,30 @@ def _kept(backbone: Backbone, grids: Sequence[Grid] | None) -> tuple[Grid, ...]:
                          f"{', '.join(map(grid_name, offered))}.")
     return offered if grids is None else tuple(grid for grid in offered if grid in grids)
 
-def _known_rows(target: Path, backbone: Backbone, detector: str,
-                grids: tuple[Grid, ...]) -> tuple[dict[str, _Row], dict[str, str]]:
-    """Rows and failures of the index that is already there, by content hash, if it still speaks for this build."""
+
+def made_by(backbone: Backbone, detector: str, limits: Limits, grids: Sequence[Grid]) -> dict[str, object]:
+    """Everything that a row of an index depends on beside the photo, as plain data."""
+    return {"backbone": backbone.name, "weights": backbone.weights_sha256, "detector": detector,
+            "limits": vars(limits), "grids": list(map(grid_name, grids))}
+
+
+def _usable(folder: Path, backbone: Backbone, detector: str, grids: Sequence[Grid]) -> Opened | None:
+    """The index that is already there, if it still speaks for this build. A small one is read whole, to see that it is
+    as it was built."""
     try:
-        old = Manifest.read(target)
+        old = Opened(folder)
     except BadGallery:
-        return {}, {}
-    made_by = (old.weights_sha256, old.detector)
-    if made_by != (backbone.weights_sha256, detector) or not set(grids) <= set(old.grids) or old.damaged(target):
-        return {}, {}
-    embeddings = load_file(target / EMBEDDINGS)["embeddings"]
-    faces = load_file(target / FACES)
-    patches = {grid: load_file(target / patches_file(grid))["patches"] for grid in grids}
-    rows = {
-        entry.sha256: _Row(embeddings[row], {grid: values[row] for grid, values in patches.items()},
-                           {key: values[row] for key, values in faces.items()})
-        for row, entry in enumerate(old.entries)
-    }
-    return rows, {failure.sha256: failure.reason for failure in old.failures}
+        return None
+    made = old.manifest
+    if (made.weights_sha256, made.detector) != (backbone.weights_sha256, detector) or not set(grids) <= set(made.grids):
+        return None
+    return None if len(old) * old.row_bytes <= SMALL and old.damaged() else old
 
 
-def _compute(photos: list[Photo], backbone: Backbone, detector: str, limits: Limits,
-             kept: tuple[Grid, ...]) -> Iterator[tuple[Photo, _Row | str]]:
-    """Detect, align and extract in batches; yields each photo with its row, or with the reason it has none."""
-    waiting: list[tuple[Photo, np.ndarray, dict[str, np.ndarray]]] = []
-    for index, photo in enumerate(photos):
-        try:
-            picture = load_photo(photo.file, limits)
-            face = find_face(picture, detector=detector, folder=backbone.info.folder)
-            waiting.append((photo, align(picture, face, backbone), _face_arrays(face, backbone)))
-        except DemoError as error:
-            yield photo, str(error)
-        if waiting and (len(waiting) == BATCH or index == len(photos) - 1):
-            features = backbone.extract(np.stack([crop for _, crop, _ in waiting]))
-            grids = {grid: features.at(grid).patches.cpu().numpy().astype(np.float16) for grid in kept}
-            embeddings = features.embedding.cpu().numpy()
-            for slot, (done, _, arrays) in enumerate(waiting):
-                yield done, _Row(embeddings[slot], {grid: p[slot] for grid, p in grids.items()}, arrays)
-            waiting = []
-
-
-def _face_arrays(face: Face, backbone: Backbone) -> dict[str, np.ndarray]:
-    unknown = np.full((5, 2), np.nan, np.float32)
-    return {
-        "box": np.asarray(face.box, np.float32), "score": np.asarray(face.score, np.float32),
-        "landmarks": face.landmarks,
-        "chip_points": unknown if face.chip_points is None else face.chip_points,
-        "five_points": unknown if face.five_points is None else face.five_points,
-        "crop_landmarks": landmarks_in(face, backbone),
-    }
-
-
-def _write(target: Path, manifest: Manifest, rows: list[_Row]) -> None:
-    """Write beside the target, then swap, so that a reader or a crash never meets half an index."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        arrays = {
-            EMBEDDINGS: {"embeddings": np.stack([row.embedding for row in rows])},
-            FACES: {key: np.stack([row.face[key] for row in rows]) for key in rows[0].face},
-            **{patches_file(grid): {"patches": np.stack([row.patches[grid] for row in rows])}
-               for grid in manifest.grids},
-        }
-        for name, values in arrays.items():
-            save_file({key: np.ascontiguousarray(value) for key, value in values.items()}, fresh / name)
-        final = replace(manifest, arrays={name: sha256(fresh / name) for name in arrays})
-        final.write(fresh)
-        fresh.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(fresh, target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+def _places(index: Opened) -> dict[str, tuple[Source, int]]:
+    """SHA-256 of a photo → where its row is, of all that count."""
+    found = {}
+    for part in index.parts:
+        source, gone = Source(part.maps), set(part.info.removed)
+        found |= {entry.sha256: (source, row) for row, entry in enumerate(part.entries) if row not in gone}
+    return found

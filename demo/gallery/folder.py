@@ -46,6 +46,17 @@ class PassedOver:
     reason: str
 
 
+def has_photos(folder: Path) -> bool:
+    """Whether ``list_photos`` finds any: the first one suffices, however many there are."""
+    return folder.is_dir() and any(isinstance(found, Photo) for found in _look_through(folder))
+
+
+def is_photo(file: str | Path) -> bool:
+    """Whether a file is a photo by its name."""
+    name = os.path.basename(file)
+    return os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES and not name.startswith(".")
+
+
 def list_photos(folder: str | Path) -> list[Photo]:
     """The photos of a folder that has one sub-folder per identity, sorted by path.
 
@@ -68,11 +79,6 @@ def not_a_persons(name: str) -> bool:
     return name.startswith(".") or name.lower() in _MACHINES
 
 
-def is_photo_name(name: str) -> bool:
-    """Whether a file is a photo by its name."""
-    return os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES and not name.startswith(".")
-
-
 def person_named(folder: str) -> str:
     """The identity that a folder of this name stands for."""
     return unicodedata.normalize("NFC", folder)
@@ -90,7 +96,7 @@ def _look_through(folder: str | Path) -> Iterator[Photo | PassedOver]:
         if not_a_persons(person.name):
             continue
         if not person.is_dir():
-            if is_photo_name(person.name):
+            if is_photo(person.name):
                 yield PassedOver(person.name, "it lies beside the folders of the people, not in one")
             continue
         for file in _files_below(person):
@@ -104,7 +110,7 @@ def _files_below(person: Path) -> list[Path]:
     found = []
     for place, folders, files in os.walk(person):
         folders[:] = [name for name in folders if not not_a_persons(name)]
-        found += [Path(place, name) for name in files if is_photo_name(name)]
+        found += [Path(place, name) for name in files if is_photo(name)]
     return sorted(found)
 
 

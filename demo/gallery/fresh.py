@@ -58,7 +58,8 @@ def _sentence(gallery: Gallery) -> str:
         present = {}
     if not known.keys() & present.keys():  # another folder, or an index that was moved
         return ""
-    new = [path for path in present if path not in known]
+    taken_out = gallery.taken_out()
+    new = [path for path in present if path not in known and path not in taken_out]
     gone = [path for path in known if path not in present]
     changed = _changed([photo for path, photo in present.items() if path in known], known, gallery.folder / MANIFEST)
     parts = [_counted(paths, word) for paths, word in ((new, "new"), (gone, "gone"), (changed, "changed")) if paths]

@@ -6,31 +6,38 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from hashlib import sha1
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file
 from torch import Tensor
 
 from demo.backbones import Backbone, Features, Grid, grid_name
 from demo.errors import BadGallery
 from demo.faces import DEFAULT_DETECTOR, Face, Limits, align, load_photo
-from demo.gallery.build import Progress, build_index
+from demo.gallery.arrays import AGAIN
+from demo.gallery.build import build_index
+from demo.gallery.compute import Progress
+from demo.gallery.entries import Entry
 from demo.gallery.folder import Photo, list_photos
-from demo.gallery.manifest import EMBEDDINGS, FACES, MANIFEST, Manifest, find_index, patches_file
-from demo.gallery.store import ComputedRows, RowFile, Rows
+from demo.gallery.manifest import EMBEDDINGS, FACES, MANIFEST, find_index, patches_file
+from demo.gallery.opened import Opened
+from demo.gallery.store import ComputedRows, JoinedRows, RowFile, Rows
 from demo.places import user_cache
 from demo.weights import sha256
+
+#: Rows that are read together.
+BLOCK = 1 << 16
 
 
 class Gallery:
     """Faces of known identities, indexed for one backbone.
 
-    Row r of every array is ``entries[r]``. ``embeddings`` (N, D) are L2-normalised, float32, on the device. limits: of
-    the photos, where they are read again. backbone: makes the patches of grids that the index does not hold, when they
-    are asked for.
+    Row r of every array is ``entries[r]``. ``embeddings`` (N, D) are L2-normalised, float32, on the device; everything
+    else stays on disk until it is asked for. limits: of the photos, where they are read again. backbone: makes the
+    patches of grids that the index does not hold, when they are asked for.
     """
 
     def __init__(self, folder: Path, device: torch.device | str = "cpu", limits: Limits = Limits(),
@@ -40,21 +47,28 @@ class Gallery:
         self._backbone = backbone
         self._lock = threading.Lock()
         self.device = torch.device(device)
-        self.manifest = Manifest.read(self.folder)
-        self.entries = self.manifest.entries
-        try:
-            embeddings = load_file(self.folder / EMBEDDINGS)["embeddings"]
-            self._faces = load_file(self.folder / FACES)
-        except (OSError, KeyError, ValueError) as error:
-            raise BadGallery(f"The gallery index {self.folder} is damaged: build the gallery again.") from error
-        self.raw_embeddings = torch.from_numpy(embeddings).to(self.device)
-        self.embeddings = torch.nn.functional.normalize(self.raw_embeddings, dim=1)
-        self._patches: dict[Grid, Rows] = {grid: RowFile(self.folder / patches_file(grid), self.device)
-                                           for grid in self.manifest.grids}
-        counts = {len(self.embeddings), len(self.entries), *(len(rows) for rows in self._patches.values())}
-        if len(counts) != 1:
-            raise BadGallery(f"The gallery index {self.folder} is damaged: build the gallery again.")
-        self.people = Counter(entry.identity for entry in self.entries)
+        self._opened = Opened(self.folder)
+        self.manifest = self._opened.manifest
+        self.entries = self._opened.entries
+        self.embeddings = self._unit_embeddings()
+        self._patches: dict[Grid, Rows] = {
+            grid: JoinedRows([RowFile(part.folder / file, part.arrays[file, "patches"], self.device)
+                              for part in self._opened.parts], self._opened.places)
+            for grid in self.manifest.grids for file in [patches_file(grid)]}
+
+    def _unit_embeddings(self) -> Tensor:
+        """(N, D), read and normalised a block at a time."""
+        dim = self._opened.parts[0].arrays[EMBEDDINGS, "embeddings"].shape[1]
+        out, at = torch.empty((len(self), dim), device=self.device), 0
+        for number, part in enumerate(self._opened.parts):
+            for rows in self._opened.places.blocks(number, BLOCK):
+                block = torch.from_numpy(part.read(EMBEDDINGS, "embeddings", rows).astype(np.float32, copy=False))
+                unit = torch.nn.functional.normalize(block, dim=1)
+                if not torch.isfinite(unit.sum()):  # one that is no number, or endless, makes its row none
+                    raise BadGallery(f"The gallery index {self.folder} is damaged: {AGAIN}")
+                out[at:at + len(block)] = unit
+                at += len(block)
+        return out
 
     def __reduce__(self):
         """Pickled as where it lies: it is opened again."""
@@ -95,13 +109,54 @@ class Gallery:
     def __len__(self) -> int:
         return len(self.entries)
 
+    @property
+    def people(self) -> Counter[str]:
+        """Photos of each person."""
+        return self._opened.people
+
+    @cached_property
+    def several(self) -> int:
+        """People with two photos or more."""
+        return sum(photos > 1 for photos in self.people.values())
+
+    def taken_out(self) -> set[str]:
+        """Paths of photos that were taken out of the index, and lie in the folder still."""
+        return self._opened.taken_out()
+
+    def entries_of(self, rows: Sequence[int]) -> list[Entry]:
+        """Entries of some rows, in that order."""
+        return self.entries.take(rows)
+
+    def rows_of(self, person: str) -> list[int]:
+        """Rows of one person, ascending."""
+        return self._opened.rows_of(person)
+
     def search(self, embedding: Tensor, k: int | None = None) -> tuple[Tensor, Tensor]:
         """Exact cosine search: embedding (D,) → (distances (k,), rows (k,)), nearest first; distance is
         1 - cosine similarity. Equal distances keep the order of the rows. k=None ranks all N."""
         query = torch.nn.functional.normalize(embedding.reshape(-1).to(self.device), dim=0)
-        distances = 1 - self.embeddings @ query
-        ordered, rows = torch.sort(distances, stable=True)
-        return ordered[:k], rows[:k]
+        return nearest(1 - self.embeddings @ query, k)
+
+    def nearest_other(self, embedding: Tensor) -> int | None:
+        """The row of the nearest photo of another person than the best match's; None in a gallery of one person."""
+        best, count = None, 100
+        while True:
+            rows = self.search(embedding, count)[1].tolist()
+            for row, entry in zip(rows, self.entries_of(rows), strict=True):
+                best = best or entry.identity
+                if entry.identity != best:
+                    return row
+            if count >= len(self):
+                return None
+            count = len(self)
+
+    @property
+    def raw_embeddings(self) -> Tensor:
+        """(N, D) as the backbone gave them, read anew from the index."""
+        return self._array(EMBEDDINGS, "embeddings", range(len(self)))
+
+    def _array(self, file: str, name: str, rows: Sequence[int]) -> Tensor:
+        return torch.from_numpy(self._opened.array(file, name, rows)).to(self.device)
 
     def features(self, rows: Sequence[int], grid: Grid | None = None) -> Features:
         """Features of some rows on one grid (default: the backbone's first). BadGallery where its patches cannot be
@@ -110,10 +165,8 @@ class Gallery:
         if native is None:
             raise BadGallery(f"The index {self.folder} holds no patches: open it with its backbone, which computes "
                              "them.")
-        index = torch.as_tensor(rows, dtype=torch.long, device=self.device)
-        landmarks = torch.from_numpy(self._faces["crop_landmarks"]).to(self.device)[index]
-        features = Features(self.raw_embeddings[index], self._rows(native).take(rows), native,
-                            landmarks=landmarks)
+        features = Features(self._array(EMBEDDINGS, "embeddings", rows), self._rows(native).take(rows), native,
+                            landmarks=self._array(FACES, "crop_landmarks", rows))
         return features.at(grid)
 
     def _rows(self, grid: Grid) -> Rows:
@@ -130,8 +183,11 @@ class Gallery:
         return replace(self.features(rows), maps={grid: self._rows(grid).take(rows) for grid in self.grids[1:]})
 
     def photo_file(self, row: int) -> Path:
-        """Where the photo of a row lies."""
-        return self.manifest.photos / self.entries[row].path
+        """Where the photo of a row lies; BadGallery for a path that leaves the photo folder."""
+        path = self.entries[row].path
+        if not is_within(path):
+            raise BadGallery(f"The gallery index {self.folder} names a photo outside its folder: {AGAIN}")
+        return self.manifest.photos / path
 
     def photo(self, row: int) -> np.ndarray:
         """The photo of a row, uint8 (H, W, 3) RGB; BadPhoto where it can no longer be read."""
@@ -139,7 +195,9 @@ class Gallery:
 
     def face(self, row: int) -> Face:
         """The face of a row as it was found when the gallery was built, in pixels of its photo."""
-        at = {key: values[row] for key, values in self._faces.items()}
+        at = self._opened.row(FACES, row)
+        if not all(np.isfinite(at[name]).all() for name in ("box", "score", "landmarks")):
+            raise BadGallery(f"The gallery index {self.folder} is damaged: {AGAIN}")
         chip, five = (None if np.isnan(at[key]).any() else at[key] for key in ("chip_points", "five_points"))
         left, top, right, bottom = map(float, at["box"])
         return Face(box=(left, top, right, bottom), landmarks=at["landmarks"], score=float(at["score"]),
@@ -159,19 +217,17 @@ class Gallery:
             "name": self.name, "photos": len(self), "people": len(self.people), "failures": len(manifest.failures),
             "backbone": manifest.backbone, "weights_sha256": manifest.weights_sha256,
             "detector": manifest.detector, "grids": [grid_name(grid) for grid in manifest.grids],
-            "sha256": self.sha256, "bytes": sum((self.folder / name).stat().st_size for name in manifest.arrays),
+            "sha256": self.sha256, "bytes": self._opened.bytes,
         }
 
-    @property
+    @cached_property
     def sha256(self) -> str:
-        """Hash of the manifest, which holds the hashes of all photos and arrays."""
+        """Hash of the manifest, which holds the hashes of all files of the index."""
         return sha256(self.folder / MANIFEST)
 
     def verify(self) -> list[str]:
         """Problems, one sentence each: photos changed, gone or new since the build; arrays damaged. Empty if sound."""
-        problems = [f"{name} is not as it was built." for name in self.manifest.damaged(self.folder)]
-        if not torch.isfinite(self.raw_embeddings).all():
-            problems.append("Some embeddings are not finite numbers.")
+        problems = [f"{name} is not as it was built." for name in self._opened.damaged()]
         known = {entry.path: entry.sha256 for entry in (*self.entries, *self.manifest.failures)}
         try:
             present = {photo.path: photo for photo in list_photos(self.manifest.photos)}
@@ -182,6 +238,34 @@ class Gallery:
         problems += [f"{path} has changed since the build." for path, photo in present.items()
                      if path in known and photo.sha256 != known[path]]
         return problems
+
+
+    def holds(self, photos: Sequence[Photo]) -> bool:
+        """Whether the index is of just these photos, as they are now."""
+        kept = {entry.path: (entry.sha256, entry.identity) for entry in self.entries}
+        kept |= {failure.path: (failure.sha256, None) for failure in self.manifest.failures}
+        return len(kept) == len(photos) and all(
+            kept.get(photo.path) in ((photo.sha256, photo.identity), (photo.sha256, None)) for photo in photos)
+
+
+def nearest(distances: Tensor, k: int | None = None) -> tuple[Tensor, Tensor]:
+    """The k smallest of distances (N,) and their places, ascending, equal ones in order of their places: what a stable
+    sort of all begins with (k=None: all of it)."""
+    if k is None or k >= len(distances):
+        return torch.sort(distances, stable=True)
+    near, places = torch.topk(distances, k + 1, largest=False)  # sorted
+    if near[k - 1] < near[k] or k < 1:
+        places = places[:k].sort().values
+    else:  # several are as near as the last one: all of them are looked at
+        places = torch.nonzero(distances <= near[k]).reshape(-1)
+    ordered, slots = torch.sort(distances[places], stable=True)
+    return ordered[:k], places[slots[:k]]
+
+
+def is_within(path: str) -> bool:
+    """Whether a relative path, with forward slashes, stays below where it starts, on every system."""
+    parts = path.split("/")
+    return not any(part in ("", ".", "..") for part in parts) and "\\" not in path and ":" not in parts[0]
 
 
 def open_or_build(folder: str | Path, backbone: Backbone, cache: str | Path | None = None, *,
@@ -207,9 +291,10 @@ def open_or_build(folder: str | Path, backbone: Backbone, cache: str | Path | No
     if known is None:
         return Gallery.build(folder, backbone, out, detector=detector, limits=limits, progress=progress, photos=photos)
     known = find_index(known, backbone.name)
-    made = Manifest.read(known)
+    there = Gallery.open(known, backbone, limits=limits)
+    made = there.manifest
     wanted = list_photos(folder) if photos is None else photos
-    if made.photos == Path(folder).resolve() and made.detector == detector and made.holds(wanted):
-        return Gallery.open(known, backbone, limits=limits)
+    if made.photos == Path(folder).resolve() and made.detector == detector and there.holds(wanted):
+        return there
     return Gallery.build(folder, backbone, out, detector=detector, limits=limits, progress=progress, photos=photos,
                          known=known, grids=made.grids)

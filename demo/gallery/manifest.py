@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from demo.backbones import Grid, grid_name, parse_grid
 from demo.errors import BadGallery
+from demo.faces import Limits
 from demo.files import write_whole
-from demo.gallery.folder import Photo
-from demo.weights import sha256
+from demo.gallery.arrays import AGAIN, size_of
+from demo.gallery.entries import Entry
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 INDEX_FOLDER = ".index"
-EMBEDDINGS, FACES = "embeddings.safetensors", "faces.safetensors"
+EMBEDDINGS, FACES, ENTRIES = "embeddings.safetensors", "faces.safetensors", "entries.sqlite"
+#: Bytes of a manifest: one of the first format holds every photo.
+_MOST = 1 << 28
+#: Folders of parts within an index.
+_PART = re.compile(r"part-[0-9a-f]{12}")
 
 
 def patches_file(grid: Grid) -> str:
     """File name of the patches at a grid."""
     return f"patches-{grid_name(grid)}.safetensors"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One row of a gallery; ``path`` is relative to the photo folder, with forward slashes."""
-
-    path: str
-    identity: str
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,24 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class PartInfo:
+    """Rows that were written together and are never written again. folder: within the index; "" is the index itself.
+    count: how many. files: name → SHA-256. removed: rows that no longer count, ascending. entries: those of an index of
+    the first format, which stand in its manifest."""
+
+    folder: str
+    count: int
+    files: dict[str, str]
+    removed: tuple[int, ...] = ()
+    entries: tuple[Entry, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What an index says of itself.
 
-    arrays: file name → SHA-256. backbone, weights_sha256, detector: what made it. photos: the photo folder.
+    backbone, weights_sha256, detector: what made it. photos: the photo folder. limits: of the photos, under which those
+    of ``failures`` failed; None where that is not known.
     """
 
     name: str
@@ -55,9 +69,12 @@ class Manifest:
     weights_sha256: str
     detector: str
     grids: tuple[Grid, ...]
-    entries: tuple[Entry, ...]
+    parts: tuple[PartInfo, ...]
     failures: tuple[Failure, ...]
-    arrays: dict[str, str]
+    limits: Limits | None = None
+
+    def __len__(self) -> int:
+        return sum(part.count - len(part.removed) for part in self.parts)
 
     def write(self, folder: Path) -> None:
         """Write manifest.json. The photo folder is written relative to the index where both move together."""
@@ -69,43 +86,92 @@ class Manifest:
             "format": FORMAT, "name": self.name, "photos": photos, "backbone": self.backbone,
             "weights_sha256": self.weights_sha256, "detector": self.detector,
             "grids": [grid_name(grid) for grid in self.grids],
-            "entries": [vars(entry) for entry in self.entries],
+            "parts": [{"folder": part.folder, "count": part.count, "removed": list(part.removed), "files": part.files}
+                      for part in self.parts],
+            "limits": self.limits and asdict(self.limits),
             "failures": [vars(failure) for failure in self.failures],
-            "arrays": self.arrays,
         }
         write_whole(folder / MANIFEST, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
         """Read manifest.json; BadGallery where it is missing, unreadable or of another format."""
+        if not (folder / MANIFEST).exists():
+            raise BadGallery(f"{folder} holds no gallery index: build one with 'gallery build'.")
         try:
+            if size_of(folder / MANIFEST) > _MOST:
+                raise ValueError("No manifest is as long as this.")
             data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            if data["format"] != FORMAT:
-                raise BadGallery(f"The gallery index {folder.name} has another format: build the gallery again.")
-            return cls(
-                data["name"], (folder / data["photos"]).resolve(), data["backbone"], data["weights_sha256"],
-                data["detector"], tuple(parse_grid(grid) for grid in data["grids"]),
-                tuple(Entry(**entry) for entry in data["entries"]),
-                tuple(Failure(**failure) for failure in data["failures"]), data["arrays"],
-            )
-        except FileNotFoundError:
-            raise BadGallery(f"{folder} holds no gallery index: build one with 'gallery build'.") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            if isinstance(error, BadGallery):
-                raise
-            raise BadGallery(f"The gallery index {folder} is damaged: build the gallery again.") from None
+            if _whole(data["format"]) not in _PARTS:
+                raise BadGallery(f"The gallery index {folder.name} has another format: {AGAIN}")
+            texts = {name: _text(data[name]) for name in ("name", "backbone", "weights_sha256", "detector")}
+            grids = tuple(parse_grid(_text(grid)) for grid in _list(data["grids"]))
+            limits = None if data.get("limits") is None else Limits(**{
+                name: float(value) for name, value in data["limits"].items()})
+            return cls(**texts, photos=(folder / _text(data["photos"])).resolve(), grids=grids,
+                       parts=_PARTS[data["format"]](data, grids), limits=limits,
+                       failures=tuple(Failure(**_texts(one)) for one in _list(data["failures"])))
+        except BadGallery:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RuntimeError, MemoryError):
+            raise BadGallery(f"The gallery index {folder} is damaged: {AGAIN}") from None
 
-    def holds(self, photos: Sequence[Photo]) -> bool:
-        """Whether the index is of just these photos, as they are now."""
-        kept = {entry.path: (entry.sha256, entry.identity) for entry in self.entries}
-        kept |= {failure.path: (failure.sha256, None) for failure in self.failures}
-        return len(kept) == len(photos) and all(
-            kept.get(photo.path) in ((photo.sha256, photo.identity), (photo.sha256, None)) for photo in photos)
 
-    def damaged(self, folder: Path) -> list[str]:
-        """Names of arrays that are missing from ``folder`` or differ from what was built."""
-        return [name for name, digest in self.arrays.items()
-                if not (folder / name).is_file() or sha256(folder / name) != digest]
+def _first_format(data: dict, grids: Sequence[Grid]) -> tuple[PartInfo, ...]:
+    """The one part of an index that keeps its entries in the manifest, and its arrays beside it."""
+    entries = tuple(Entry(**_texts(one)) for one in _list(data["entries"]))
+    if not all(len(bytes.fromhex(entry.sha256)) == 32 and entry.path and entry.identity for entry in entries):
+        raise ValueError("These are no entries.")
+    return _checked(PartInfo("", len(entries), _texts(data["arrays"]), (), entries), _files(grids)),
+
+
+def _parts(data: dict, grids: Sequence[Grid]) -> tuple[PartInfo, ...]:
+    found = tuple(_checked(PartInfo(_text(one["folder"]), _whole(one["count"]), _texts(one["files"]),
+                                    tuple(map(_whole, _list(one["removed"])))), {*_files(grids), ENTRIES})
+                  for one in _list(data["parts"]))
+    if not found or len({one.folder for one in found}) < len(found) or not all(
+            _PART.fullmatch(one.folder) for one in found):
+        raise ValueError("These are no parts.")
+    return found
+
+
+#: Format → what reads its parts.
+_PARTS: dict[int, Callable[[dict, Sequence[Grid]], tuple[PartInfo, ...]]] = {1: _first_format, FORMAT: _parts}
+
+
+def _files(grids: Sequence[Grid]) -> set[str]:
+    return {EMBEDDINGS, FACES, *map(patches_file, grids)}
+
+
+def _checked(part: PartInfo, files: set[str]) -> PartInfo:
+    places = np.array(part.removed, np.int64)
+    if part.files.keys() != files or len(places) >= part.count or (len(places) and (
+            places[0] < 0 or places[-1] >= part.count or (np.diff(places) < 1).any())):
+        raise ValueError("This is no part.")
+    return part
+
+
+def _list(value: Any) -> list:
+    if not isinstance(value, list):
+        raise ValueError("This is no list.")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError("This is no whole number.")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("This is no text.")
+    value.encode()  # UnicodeError for half a character
+    return value
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {name: _text(one) for name, one in value.items()}
 
 
 def find_index(path: str | Path, backbone: str | None = None) -> Path:

@@ -6,10 +6,12 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 
 from demo.errors import BadGallery
-from demo.gallery.folder import PHOTO_SUFFIXES
+from demo.gallery.folder import PHOTO_SUFFIXES, Photo
+from demo.weights import sha256
 
 #: What cameras, phones and programs call photos: such names say nothing about who is in them.
 _CAMERA = re.compile(r"(img|dsc[nf]?|pxl|p|photo|image|picture|webcam|whatsapp image|screenshot|scan)?", re.I)
@@ -64,3 +66,26 @@ def keep_photos(photos: Sequence[tuple[str | Path, str]], target: Path, *, max_m
         fresh.rename(target)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def take_in(photos: Sequence[tuple[str | Path, str]], folder: Path) -> list[Photo]:
+    """(file, person) as photos of a gallery's folder: one that lies elsewhere is copied there, beside the person's
+    others, under a name that is free. BadGallery for a file that cannot be read or is no photo by its ending."""
+    found = []
+    for file, person in ((Path(file), checked_person(person)) for file, person in photos):
+        if file.suffix.lower() not in PHOTO_SUFFIXES or not file.is_file():
+            raise BadGallery(f"{file} is no photo that can be read: photos end in {', '.join(sorted(PHOTO_SUFFIXES))}.")
+        own = (folder / person).resolve()
+        inside = file.resolve()
+        if own not in inside.parents:
+            inside = _free(own / file.name, sha256(file))
+            inside.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, inside)
+        found.append(Photo(f"{person}/{inside.relative_to(own).as_posix()}", person, inside))
+    return found
+
+
+def _free(file: Path, digest: str) -> Path:
+    """The name, or with the first number after it that nothing has yet but the same photo."""
+    names = chain([file], (file.with_name(f"{file.stem}-{number}{file.suffix}") for number in count(2)))
+    return next(name for name in names if not name.exists() or name.is_file() and sha256(name) == digest)

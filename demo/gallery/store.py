@@ -1,25 +1,24 @@
-"""Rows of a large array, kept in memory on a device or read from disk as they are needed."""
+"""Rows of a large array, read from disk or computed as they are needed; on another device kept there where they fit."""
 
 from __future__ import annotations
 
-import json
 import os
-import struct
 import threading
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file
 from torch import Tensor
 
-from demo.errors import BadGallery
+from demo.gallery.arrays import Array, mapped
 
 #: Rows that are computed together.
 AT_A_TIME = 16
-_DTYPES = {"F16": np.float16, "F32": np.float32}
+#: Bytes that rows take at most where they are kept: of an array on another device, and of all that were computed.
+ON_DEVICE, COMPUTED = 2 << 30, 1 << 29
 
 
 class Rows(Protocol):
@@ -34,80 +33,134 @@ class Rows(Protocol):
 
 class ComputedRows:
     """Rows of an array (N, ...) that are computed when they are first taken, and kept in half precision, as files keep
-    them. compute: numbers of some rows → (len(rows), ...) on the device. Threads wait for one another."""
+    them, up to ``most`` bytes: those that were not asked for longest are forgotten. compute: numbers of some rows →
+    (len(rows), ...) on the device. Threads wait for one another."""
 
-    def __init__(self, count: int, compute: Callable[[Sequence[int]], Tensor]):
-        self._compute = compute
-        self._known = np.zeros(count, bool)
-        self._values: Tensor | None = None
+    def __init__(self, count: int, compute: Callable[[Sequence[int]], Tensor], most: int = COMPUTED):
+        self._count, self._compute, self._most = count, compute, most
+        self._known: OrderedDict[int, Tensor] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._known)
+        return self._count
 
     def take(self, rows: Sequence[int]) -> Tensor:
         """(len(rows), ...) float32 on the device."""
-        index = torch.as_tensor(rows, dtype=torch.long)
         with self._lock:
-            wanted = np.unique(index.cpu().numpy())
-            missing = wanted[~self._known[wanted]].tolist()
+            wanted = dict.fromkeys(map(int, rows))
+            found = {row: self._known[row] for row in wanted if row in self._known}
+            missing = sorted(wanted.keys() - found.keys())
             for start in range(0, len(missing), AT_A_TIME):
                 part = missing[start:start + AT_A_TIME]
-                found = self._compute(part).half()
-                if self._values is None:
-                    self._values = found.new_zeros(len(self), *found.shape[1:])
-                self._values[torch.tensor(part, device=found.device)] = found
-                self._known[part] = True
-            if self._values is None:
-                raise IndexError("No row was asked for.")
-            return self._values[index.to(self._values.device)].float()
+                found.update(zip(part, self._compute(part).half(), strict=True))
+            self._known.update(found)
+            for row in found:
+                self._known.move_to_end(row)
+            size = max((one.nbytes for one in found.values()), default=1)
+            while len(self._known) * size > self._most:
+                self._known.popitem(last=False)
+        if not found:
+            raise IndexError("No row was asked for.")
+        return torch.stack([found[int(row)] for row in rows]).float()
 
 
 class RowFile:
-    """Rows of the one tensor (N, ...) of a safetensors file.
+    """Rows of an array (N, ...) in a file, as float32 on ``device``.
 
-    ``take`` gives rows as float32 on ``device``. Arrays up to ``in_memory`` bytes are loaded once; larger ones
-    stay on disk, where the wanted rows are announced to the kernel together and then read one by one: for a
-    scattered hundred rows this is many times faster than a memory map.
+    For the processor they stay on disk, where the wanted ones are announced to the kernel together and then read one
+    by one: for a scattered hundred rows this is many times faster than a memory map. For another device an array up to
+    ``on_device`` bytes is copied there once.
     """
 
-    def __init__(self, path: Path, device: torch.device, *, in_memory: int = 2 << 30):
-        self.path = path
-        self.device = device
-        try:
-            with open(path, "rb") as file:
-                (header_size,) = struct.unpack("<Q", file.read(8))
-                header = json.loads(file.read(header_size))
-        except (OSError, ValueError, struct.error):
-            raise BadGallery(f"The gallery file {path.name} is missing or damaged: build the gallery again.") from None
-        ((self.name, entry),) = ((key, value) for key, value in header.items() if key != "__metadata__")
-        self.shape = tuple(entry["shape"])
-        self._dtype = np.dtype(_DTYPES[entry["dtype"]])
-        self._start = 8 + header_size + entry["data_offsets"][0]
-        self._row_bytes = int(np.prod(self.shape[1:])) * self._dtype.itemsize
-        if path.stat().st_size < self._start + self.shape[0] * self._row_bytes:
-            raise BadGallery(f"The gallery file {path.name} is cut short: build the gallery again.")
+    def __init__(self, path: Path, array: Array, device: torch.device, *, on_device: int = ON_DEVICE):
+        self.path, self.array, self.device = path, array, device
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (held, so that a newer index may take its place)
         self._resident: Tensor | None = None
-        if self.shape[0] * self._row_bytes <= in_memory:
-            self._resident = torch.from_numpy(load_file(path)[self.name]).to(device)
+        if device.type != "cpu" and array.shape[0] * array.row_bytes <= on_device:
+            self._resident = torch.from_numpy(mapped(path, array)).to(device)
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return self.array.shape[0]
 
     def take(self, rows: Sequence[int]) -> Tensor:
         """(len(rows), ...) float32 on the device."""
         if self._resident is not None:
             index = torch.as_tensor(rows, dtype=torch.long, device=self.device)
             return self._resident.index_select(0, index).float()
-        out = np.empty((len(rows), *self.shape[1:]), self._dtype)
-        with open(self.path, "rb", buffering=0) as file:
+        out = np.empty((len(rows), *self.array.shape[1:]), self.array.dtype)
+        with self._lock:
             if hasattr(os, "posix_fadvise"):
                 for row in rows:
-                    os.posix_fadvise(file.fileno(), self._offset(row), self._row_bytes, os.POSIX_FADV_WILLNEED)
+                    os.posix_fadvise(self._file.fileno(), self._offset(row), self.array.row_bytes,
+                                     os.POSIX_FADV_WILLNEED)
             for slot, row in zip(out, rows, strict=True):
-                file.seek(self._offset(row))
-                file.readinto(memoryview(slot).cast("B"))
+                self._file.seek(self._offset(row))
+                self._file.readinto(memoryview(slot).cast("B"))
         return torch.from_numpy(out).to(self.device).float()
 
     def _offset(self, row: int) -> int:
-        return self._start + int(row) * self._row_bytes
+        return self.array.start + int(row) * self.array.row_bytes
+
+
+class Places:
+    """Rows of a gallery as rows of its parts. counts: rows of each part; removed: those of each that do not count."""
+
+    def __init__(self, counts: Sequence[int], removed: Sequence[Sequence[int]]):
+        self._kept = [None if not len(gone) else np.delete(np.arange(count), gone)
+                      for count, gone in zip(counts, removed, strict=True)]
+        sizes = [count if kept is None else len(kept) for count, kept in zip(counts, self._kept, strict=True)]
+        self._ends = np.cumsum(sizes)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def blocks(self, part: int, size: int) -> Iterator[slice | np.ndarray]:
+        """The rows of a part that count, so many at a time."""
+        kept = self._kept[part]
+        count = int(self._ends[part] - (self._ends[part - 1] if part else 0))
+        for at in range(0, count, size):
+            yield slice(at, min(at + size, count)) if kept is None else kept[at:at + size]
+
+    def split(self, rows: Sequence[int]) -> list[tuple[int, np.ndarray, list[int]]]:
+        """Some rows → (part, which of them are there, rows of the part)."""
+        wanted = np.asarray(rows, np.int64)
+        if len(wanted) and not 0 <= wanted.min() <= wanted.max() < len(self):
+            raise IndexError(f"Rows go from 0 to {len(self) - 1}.")
+        if len(self._kept) == 1 and self._kept[0] is None:
+            return [(0, np.arange(len(wanted)), wanted.tolist())]
+        owners, found = np.searchsorted(self._ends, wanted, side="right"), []
+        for part in np.unique(owners).tolist():
+            slots, kept = np.flatnonzero(owners == part), self._kept[part]
+            own = wanted[slots] - (self._ends[part - 1] if part else 0)
+            found.append((part, slots, (own if kept is None else kept[own]).tolist()))
+        return found
+
+    def joined(self, part: int, rows: Sequence[int]) -> list[int]:
+        """Rows of a part → of the gallery, without those that do not count."""
+        kept, start = self._kept[part], int(self._ends[part - 1]) if part else 0
+        if kept is None:
+            return [start + row for row in rows]
+        at = np.searchsorted(kept, rows)
+        return [start + int(place) for place, row in zip(at, rows, strict=True)
+                if place < len(kept) and kept[place] == row]
+
+
+class JoinedRows:
+    """Rows of several parts as one array (N, ...)."""
+
+    def __init__(self, parts: Sequence[Rows], places: Places):
+        self._parts, self._places = parts, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def take(self, rows: Sequence[int]) -> Tensor:
+        """(len(rows), ...) float32 on the device."""
+        pieces = [(slots, self._parts[part].take(own)) for part, slots, own in self._places.split(rows)]
+        if len(pieces) == 1:
+            return pieces[0][1]
+        out = torch.cat([piece for _, piece in pieces])
+        order = np.empty(len(rows), np.int64)
+        order[np.concatenate([slots for slots, _ in pieces])] = np.arange(len(rows))
+        return out[torch.from_numpy(order).to(out.device)]

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from demo.backbones import Backbone, BackboneInfo, Features, Grid
 
+#: Galleries up to this size are prepared for a method once; of larger ones only the candidates, each time.
+PREPARED_ROWS = 2000
 #: A backbone, loaded or not, or its name.
 AnyBackbone = Backbone | BackboneInfo | str
 

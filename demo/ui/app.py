@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import gradio as gr
 from gradio.components import Navbar
+from gradio.routes import App
 
 from demo.places import ASSETS
 from demo.settings import Settings
@@ -34,25 +38,38 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
     keep = settings.keep_minutes * 60
     uploads()  # the folder that all components write into
     sweep = min(keep // 2, 600)  # seconds between sweeps; a file may have to wait for one beyond its age
-    with gr.Blocks(title="Explainable face identification", analytics_enabled=False, fill_width=True,
-                   delete_cache=(sweep, keep - sweep)) as app:
-        Navbar(main_page_name="Identify")
-        gr.HTML(HEADER)
-        identify_page(engine, app)
-    with app.route("Compare", "/compare") as compare:
-        Navbar(main_page_name="Identify")
-        compare_page(engine, compare)
-    with app.route("Galleries", "/galleries") as galleries:
-        Navbar(main_page_name="Identify")
-        galleries_page(engine, galleries)
-    with app.route("Results", "/results") as results:
-        Navbar(main_page_name="Identify")
-        results_page(engine, results)
-    with app.route("About", "/about") as about:
-        Navbar(main_page_name="Identify")
-        about_page(engine, about)
+    with _no_server_yet():
+        with gr.Blocks(title="Explainable face identification", analytics_enabled=False, fill_width=True,
+                       delete_cache=(sweep, keep - sweep)) as app:
+            Navbar(main_page_name="Identify")
+            gr.HTML(HEADER)
+            identify_page(engine, app)
+        with app.route("Compare", "/compare") as compare:
+            Navbar(main_page_name="Identify")
+            compare_page(engine, compare)
+        with app.route("Galleries", "/galleries") as galleries:
+            Navbar(main_page_name="Identify")
+            galleries_page(engine, galleries)
+        with app.route("Results", "/results") as results:
+            Navbar(main_page_name="Identify")
+            results_page(engine, results)
+        with app.route("About", "/about") as about:
+            Navbar(main_page_name="Identify")
+            about_page(engine, about)
     explain_problems(app, settings)
     return app.queue(max_size=64, api_open=False)
+
+
+@contextmanager
+def _no_server_yet() -> Iterator[None]:
+    """Gradio makes all routes of a server at the end of every page, a tenth of a second each; those that the queue and
+    ``launch`` make are the only ones that are used."""
+    make = App.__dict__["create_app"]
+    App.create_app = staticmethod(lambda *_, **__: None)  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        yield
+    finally:
+        App.create_app = make
 
 
 def launch_options(settings: Settings | None = None) -> dict:

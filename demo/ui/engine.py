@@ -6,7 +6,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,9 @@ import torch
 from demo.backbones import Backbone, BackboneInfo, available, load_backbone
 from demo.calibration import calibrate
 from demo.errors import BadGallery, DemoError
-from demo.gallery import Gallery, list_photos, open_or_build
-from demo.gallery.build import Progress
+from demo.gallery import Gallery, find_index, has_photos, list_photos, open_or_build
+from demo.gallery.compute import Progress
+from demo.gallery.manifest import Manifest
 from demo.identify import Identifier
 from demo.matching import warm_up
 from demo.settings import Settings
@@ -98,9 +99,8 @@ class Engine:
         found: dict[str, Path] = {}
         for root in dict.fromkeys((self.settings.galleries, self.settings.added)):
             for folder in sorted(root.iterdir()) if root.is_dir() else ():
-                with suppress(BadGallery):
-                    if not folder.name.startswith(".") and list_photos(folder):
-                        found.setdefault(folder.name, folder)
+                if not folder.name.startswith(".") and has_photos(folder):
+                    found.setdefault(folder.name, folder)
         return {name: found[name] for name in sorted(found, key=lambda name: name != self.settings.gallery)}
 
     def folder(self, gallery: str) -> Path:
@@ -127,7 +127,7 @@ class Engine:
         indexed = {}
         for info in self.backbones():
             try:
-                indexed[info.name] = len(Gallery.open(self.folder(gallery), info.name))
+                indexed[info.name] = len(Manifest.read(find_index(self.folder(gallery), info.name)))
             except BadGallery:
                 if (gallery, info.name) in self._identifiers:
                     indexed[info.name] = len(self._identifiers[gallery, info.name].gallery)

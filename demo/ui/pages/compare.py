@@ -16,6 +16,7 @@ from PIL import Image
 from demo.errors import DemoError
 from demo.fields import Field
 from demo.identify import json_text
+from demo.ui.budget import RESULTS
 from demo.ui.choices import (
     SECOND,
     Choices,
@@ -153,6 +154,7 @@ class CompareHandlers:
         """The form → what the page shows. shown: what it shows now, and goes on showing where it is asked for again."""
         values = filled(self.choices, choices)
         asked = first, second, tuple(faces), tuple(values.values())
+        shown = RESULTS.use(shown)
         if shown is not None and shown.asked == asked:
             return (gr.skip(),) * 5
         if first is None or second is None:
@@ -161,6 +163,7 @@ class CompareHandlers:
             compared = replace(self.compute((first, second), faces, values, progress), asked=asked)
             value = verdicts_value(compared.found) | {"link": link_of(self.choices, values, self.start)}
             views = compared_value(compared.found)
+            RESULTS.keep(compared)
         except DemoError as error:
             return _problem(for_visitors(error, self.engine.settings))
         except Exception:

@@ -24,6 +24,7 @@ from demo.explain import Result as ExplanationResult
 from demo.figures import match_figure, ranking_figure, sheet_maps, verified_pair
 from demo.identify import json_text
 from demo.methods import METHODS, STAGE1
+from demo.ui.budget import RESULTS
 from demo.ui.views.board import TOP, Result
 from demo.ui.views.verdicts import Compared
 
@@ -143,6 +144,7 @@ class DownloadRow:
 
     def _downloader(self, kind: str):
         def download(result):
+            result = RESULTS.use(result)
             if result is None:
                 raise gr.Error("This result has expired: run it again.", print_exception=False)
             return self.write(kind, result, self._ready.GRADIO_CACHE)

@@ -17,6 +17,7 @@ from demo.faces import Limits, load_photo
 from demo.fields import Field
 from demo.identify import json_text
 from demo.presets import gained
+from demo.ui.budget import RESULTS
 from demo.ui.choices import (
     BOTH,
     KNOWN,
@@ -158,6 +159,7 @@ class IdentifyHandlers:
         """The form → what the page shows. shown: what it shows now, and goes on showing where it is asked for again."""
         values = filled(self.choices, choices)
         asked = photo, example, face, tuple(values.values())
+        shown = RESULTS.use(shown)
         if shown is not None and shown.asked == asked:
             return (gr.skip(),) * 6
         if photo is None:
@@ -169,6 +171,7 @@ class IdentifyHandlers:
             value: dict[str, Any] = board_value(result)
             value["link"] = link_of(self.choices, values, self.standard, example)
             first = inspector_value(result, value["selected"])
+            RESULTS.keep(result)
         except DemoError as error:
             shown = getattr(error, "photo", None)  # of a face that was lost, the altered photo
             settings = self.engine.settings
@@ -220,7 +223,7 @@ class IdentifyHandlers:
 
     def inspect(self, result: Result | None, event: gr.EventData):
         """A candidate was chosen on the board."""
-        row, token = event_value(event, _ROW), event_value(event, _TOKEN)
+        row, token, result = event_value(event, _ROW), event_value(event, _TOKEN), RESULTS.use(result)
         if result is None or token != result.token or row not in result.shown_rows:
             raise gr.Error("This result has expired: press Identify again.", print_exception=False)
         return inspector_value(result, row)

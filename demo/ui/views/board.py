@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -73,7 +74,7 @@ class Result:
     @cached_property
     def stages(self) -> dict[str, dict[int, Match]]:
         """Method → gallery row → its match, of the re-ranked ones."""
-        return {word: {m.row: m for m in run.stage2 if m.patch is not None} for word, run in self.runs.items()}
+        return {word: {match.row: match for match in run.measured} for word, run in self.runs.items()}
 
     @cached_property
     def shown_rows(self) -> list[int]:
@@ -107,9 +108,9 @@ def board_value(result: Result) -> dict:
     measured = {row for matches in result.stages.values() for row in matches}
     pictured = pictured_by(found)
     candidates = []
-    for match in found.stage1:
-        if match.row not in shown and match.row not in measured:
-            continue
+    wanted = shown | measured
+    nearest = (match for match in found.stage1 if match.row in wanted)
+    for match in islice(nearest, len(wanted)):
         visible = match.row in shown
         ranked = result.stages.get(found.matching.method, {}).get(match.row)
         picture = None

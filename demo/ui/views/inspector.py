@@ -30,7 +30,7 @@ from demo.identify import Match
 from demo.methods import METHODS
 from demo.ui.views import board
 from demo.ui.views.board import heat_url, picture_url
-from demo.verdict import ordinal
+from demo.words import ordinal
 
 #: Rows of a matrix are sent in units of 1 / UNIT.
 UNIT = 10_000

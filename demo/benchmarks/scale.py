@@ -1,0 +1,204 @@
+"""What an answer costs in a gallery of a million faces: every part of it, beside the same in one of 300.
+
+    python -m demo benchmark scale [--faces 1000000] [--repeats 20] [--folder DIR] [--json]
+
+Makes an index of so many faces: embeddings of the bundled people with noise, their landmarks and photos over and over,
+read from the disk as of any index. Patches are those of the bundled people as well, row by row from their file, since a
+million of the default backbone's take 12 to 50 GB. Each size is measured in a process of its own. The index is deleted
+at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter, process_time
+
+import numpy as np
+import torch
+
+from demo.backbones import Grid, load_backbone
+from demo.benchmarks.timing import table
+from demo.gallery import Entry, Gallery
+from demo.gallery.arrays import write_arrays
+from demo.gallery.entries import write_entries
+from demo.gallery.manifest import EMBEDDINGS, ENTRIES, FACES, Manifest, PartInfo
+from demo.gallery.opened import Opened
+from demo.gallery.part import FACE_ARRAYS, Source
+from demo.gallery.revise import Place, revise
+from demo.gallery.store import Rows
+from demo.identify import Identifier
+from demo.places import ASSETS, GALLERIES
+from demo.settings import settings
+from demo.ui.views.board import Result, board_value
+from demo.ui.views.inspector import inspector_value
+from demo.weights import sha256
+
+MODELS = GALLERIES / "synthetic-people"
+QUERIES = ASSETS / "queries"
+#: Faces of the gallery that the others are compared with, photos of each person, photos that are added.
+BASELINE, OF_EACH, ADDED = 300, 3, 100
+#: Length of the noise beside that of an embedding.
+NOISE = 0.7
+_TOGETHER = 1 << 14
+
+
+def make_index(folder: Path, count: int, backbone: str, seed: int = 0) -> Path:
+    """An index of ``count`` faces in ``folder``, without patches; returns where it is."""
+    models = Opened(MODELS / ".index" / backbone)
+    rng, part = np.random.default_rng(seed), folder / backbone / "part-000000000000"
+    part.mkdir(parents=True)
+    embeddings = models.array(EMBEDDINGS, "embeddings", range(len(models)))
+    length = np.linalg.norm(embeddings, axis=1).mean() / embeddings.shape[1] ** 0.5
+
+    def noisy() -> Iterator[np.ndarray]:
+        for rows in blocks(count):
+            drawn = rng.standard_normal((len(rows), embeddings.shape[1]), np.float32)
+            yield embeddings[rows % len(models)] + np.float32(NOISE * length) * drawn
+
+    def repeated(values: np.ndarray) -> Iterator[np.ndarray]:
+        for rows in blocks(count):
+            yield values[rows % len(models)]
+
+    write_arrays(part / EMBEDDINGS, {"embeddings": (embeddings.dtype, (count, embeddings.shape[1]), noisy())})
+    faces = {name: models.array(FACES, name, range(len(models))) for name in FACE_ARRAYS}
+    write_arrays(part / FACES, {name: (values.dtype, (count, *values.shape[1:]), repeated(values))
+                                for name, values in faces.items()})
+    known = list(models.entries)
+    write_entries(part / ENTRIES, (Entry(known[row % len(known)].path, f"synthetic-{row // OF_EACH:07d}",
+                                         f"{row:064x}") for row in range(count)))
+    made = models.manifest
+    files = {name: sha256(part / name) for name in (EMBEDDINGS, FACES, ENTRIES)}
+    Manifest(f"{count} faces", made.photos, made.backbone, made.weights_sha256, made.detector, (),
+             (PartInfo(part.name, count, files),), ()).write(part.parent)
+    return part.parent
+
+
+def blocks(count: int) -> Iterator[np.ndarray]:
+    """Rows, some thousand at a time."""
+    for at in range(0, count, _TOGETHER):
+        yield np.arange(at, min(at + _TOGETHER, count))
+
+
+class Crowd(Gallery):
+    """An index whose patches are those of the bundled people, over and over."""
+
+    models: Gallery
+
+    def _rows(self, grid: Grid) -> Rows:
+        return _Repeated(self.models, grid, len(self))
+
+
+class _Repeated:
+    def __init__(self, models: Gallery, grid: Grid, count: int):
+        self._models, self._grid, self._count = models, grid, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def take(self, rows: Sequence[int]) -> torch.Tensor:
+        return self._models.features([row % len(self._models) for row in rows], self._grid).patches
+
+
+def measure(index: Path, repeats: int) -> dict:
+    """One gallery: seconds to open it, milliseconds of an answer and of its Stage 1, seconds to add photos, memory."""
+    chosen = settings()
+    backbone = load_backbone(chosen.backbone, device=chosen.device, folder=chosen.weights)
+    Crowd.models = Gallery.open(MODELS, backbone)
+    Crowd.models.features(range(len(Crowd.models)))
+    before, start = _memory_mb(), perf_counter()
+    gallery = Crowd.open(index, backbone)
+    assert gallery.people
+    opened, identifier = perf_counter() - start, Identifier(backbone, gallery)
+    photos = sorted(QUERIES.glob("*/*.jpg"))
+    for method in identifier.ready(verifies=True).values():
+        method.warm_up()
+    spent, processor, search = [], [], []
+    for number in range(repeats + 2):
+        start, worked = perf_counter(), process_time()
+        result = Result(identifier.identify(photos[number % len(photos)], occlusion="mask", seed=number), identifier)
+        inspector_value(result, board_value(result)["selected"])
+        spent.append(1000 * (perf_counter() - start))
+        processor.append(1000 * (process_time() - worked))
+        search.append(result.found.timings_ms["search"])
+    spent, processor, search = spent[2:], processor[2:], search[2:]  # the first two load what all others use
+    found = {
+        "faces": len(gallery), "open s": round(opened, 2), "p50 ms": round(float(np.median(spent))),
+        "p95 ms": round(float(np.percentile(spent, 95))), "processor ms": round(float(np.median(processor))),
+        "Stage 1 ms": round(float(np.median(search)), 1), "memory MB": round(_memory_mb()),
+        "of it the gallery": round(_memory_mb() - before)}
+    return found | {f"add {ADDED} s": round(_add(index, gallery), 2)}
+
+
+def _add(index: Path, gallery: Gallery) -> float:
+    """Seconds to bring photos whose features are there into the index and to open it anew."""
+    start = perf_counter()
+    old = Opened(index)
+    rows = range(min(ADDED, len(old)))
+    fresh = Source({key: part[:ADDED] for key, part in old.parts[0].maps.items()})
+    paths = [f"new/{row}.jpg" for row in rows]
+    assert not old.rows_at(paths)
+    added = [Place(Entry(path, "new", f"{1 << 200 | row:064x}"), fresh, row)
+             for row, path in zip(rows, paths, strict=True)]
+    revise(index, old, old.manifest, [], added)
+    assert len(Gallery.open(index, device=gallery.device)) == len(gallery) + len(added)
+    return perf_counter() - start
+
+
+def _memory_mb() -> float:
+    """What this process holds now; where that cannot be read, the most it held."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def run(faces: Sequence[int], repeats: int, folder: Path | None = None) -> list[dict]:
+    """A row for each size, the baseline first."""
+    rows: list[dict] = []
+    place = Path(tempfile.mkdtemp(prefix="scale-", dir=folder))
+    try:
+        for count in dict.fromkeys((BASELINE, *faces)):
+            start = perf_counter()
+            index = make_index(place / str(count), count, settings().backbone)
+            made = round(perf_counter() - start, 1)
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                found = pool.submit(measure, index, repeats).result()
+            shutil.rmtree(place / str(count))
+            rows.append({**found, "made in s": made})
+            rows[-1]["of baseline"] = round(rows[-1]["p50 ms"] / rows[0]["p50 ms"], 2)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="benchmark scale", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--repeats", type=int, default=20, help="answers per size (default 20)")
+    parser.add_argument("--faces", type=int, nargs="+", default=[1_000_000], help="sizes (default 1000000)")
+    parser.add_argument("--folder", type=Path, help="where the index is made, about 2 KB a face (default: temporary)")
+    parsed = parser.parse_args(arguments)
+    rows = run(parsed.faces, parsed.repeats, parsed.folder)
+    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    if parsed.json:
+        print(json.dumps({"machine": machine, "rows": rows}, indent=1))
+        return
+    print(f"{machine}; first five after re-ranking the first 100, pictures included; baseline: {BASELINE} faces")
+    print(table([{name: f"{value:,}" for name, value in row.items()} for row in rows]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Arrays in safetensors files, mapped and not loaded: checked against the file's length first, written a piece at a
+time."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from demo.errors import BadGallery
+
+_DTYPES = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+#: A header of an index takes less than a kilobyte.
+_LONGEST_HEADER = 1 << 16
+AGAIN = "build the gallery again."
+
+
+@dataclass(frozen=True)
+class Array:
+    """Where an array lies in a file: dtype, shape, bytes from the start."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    start: int
+
+    @property
+    def row_bytes(self) -> int:
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+
+def is_regular(found: os.stat_result) -> bool:
+    """Whether it is a file that ends: no folder, pipe or device."""
+    return stat.S_ISREG(found.st_mode)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a regular file; BadGallery for anything else, which might never end."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        raise BadGallery(f"The gallery file {path.name} is missing: {AGAIN}") from None
+    if not is_regular(found):
+        raise BadGallery(f"The gallery file {path.name} is no regular file: {AGAIN}")
+    return found.st_size
+
+
+def layout(path: Path, schema: Mapping[str, Sequence[int | None]], rows: int) -> dict[str, Array]:
+    """The arrays of a file, which are those of ``schema`` (name → shape of a row, None = any) with so many rows each,
+    and lie within it. BadGallery for any other file; no more than its header is read."""
+    size, damaged = size_of(path), BadGallery(f"The gallery file {path.name} is damaged: {AGAIN}")
+    try:
+        with open(path, "rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > min(_LONGEST_HEADER, size - 8):
+                raise damaged
+            header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        found = {}
+        for name, one in header.items():
+            dtype, shape, (begin, end) = _DTYPES[one["dtype"]], tuple(one["shape"]), one["data_offsets"]
+            if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
+                raise damaged
+            if math.prod(shape) * dtype.itemsize != end - begin:
+                raise damaged
+            if 8 + length + end > size:
+                raise BadGallery(f"The gallery file {path.name} is cut short: {AGAIN}")
+            found[name] = Array(dtype, shape, 8 + length + begin)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error) as error:
+        raise error if isinstance(error, BadGallery) else damaged from None
+    if found.keys() != schema.keys() or any(
+            len(one.shape) != 1 + len(schema[name]) or one.shape[0] != rows or 0 in one.shape
+            or any(wanted not in (None, given) for wanted, given in zip(schema[name], one.shape[1:], strict=True))
+            for name, one in found.items()):
+        raise damaged
+    return found
+
+
+def mapped(path: Path, array: Array) -> np.ndarray:
+    """An array (N, ...) of a file, of which only what is used is read; what is written to it stays in memory."""
+    return np.memmap(path, array.dtype, "c", array.start, array.shape)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, tuple[np.dtype, tuple[int, ...], Iterable[np.ndarray]]]) -> None:
+    """Write a safetensors file, byte for byte as the library does. arrays: name → dtype, shape, and the rows in pieces,
+    which are asked for one after the other."""
+    header, end = {}, 0
+    ordered = sorted(arrays.items(), key=lambda one: (-one[1][0].itemsize, one[0]))
+    for name, (dtype, shape, _) in ordered:
+        begin, end = end, end + math.prod(shape) * dtype.itemsize
+        header[name] = {"dtype": _NAMES[dtype], "shape": list(shape), "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for _, (dtype, _, pieces) in ordered:
+            for piece in pieces:
+                file.write(np.ascontiguousarray(piece, dtype).tobytes())
+        file.flush()
+        os.fsync(file.fileno())
+    if path.stat().st_size != 8 + len(text) + end:
+        raise ValueError(f"The pieces for {path.name} do not fill it.")
