@@ -21,6 +21,8 @@ from demo.cli.output import stand_any_letter
 from demo.gallery import Freshness, Gallery, people_left_out
 from demo.identify import Identifier, json_text
 from demo.query import Preparation
+from demo.ui.serve import _ask_itself_directly
+from demo.ui.uploads import _sweep
 from demo.verify import agreement, verify
 
 ROOT = BUNDLED.parents[1]
@@ -171,3 +173,35 @@ def test_what_programs_hold_can_be_pickled(bundled, backbone):
         assert pickle.dumps(pickle.loads(pickle.dumps(one)))
     again = pickle.loads(pickle.dumps(identifier)).identify(QUERY, stage2="emd", k=5)
     assert again.ranking[:5] == found.ranking[:5]
+
+
+def test_what_a_killed_process_left_is_erased_at_the_next_start(tmp_path):
+    """The photos that visitors sent; those of processes that run stay."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for process in (gone.pid, os.getpid()):
+        (tmp_path / f"faces-{process}-abc" / "uploads").mkdir(parents=True)
+        (tmp_path / f"faces-{process}-abc" / "uploads" / "me.jpg").write_bytes(b"")
+    (tmp_path / "faces-other").mkdir()
+    (tmp_path / f"faces-{gone.pid}-link").symlink_to(tmp_path / f"faces-{os.getpid()}-abc")
+    _sweep(tmp_path)
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted([
+        f"faces-{os.getpid()}-abc", f"faces-{gone.pid}-link", "faces-other"])
+    assert (tmp_path / f"faces-{os.getpid()}-abc" / "uploads" / "me.jpg").exists()
+
+
+def test_the_app_asks_itself_without_a_proxy(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "intern.example")
+    monkeypatch.setenv("no_proxy", "")
+    _ask_itself_directly("10.1.2.3")
+    assert os.environ["NO_PROXY"] == "intern.example,localhost,127.0.0.1,::1,10.1.2.3"
+    assert "localhost" in os.environ["no_proxy"]
+
+
+def test_a_photo_from_the_camera_is_not_mirrored():
+    """A mark at the left of the scene is at the left of the photo; the preview alone is turned, by the style sheet."""
+    pages = [file.read_text(encoding="utf-8") for file in (ROOT / "demo" / "ui" / "pages").glob("*.py")]
+    assert sum(page.count("WebcamOptions(mirror=False)") for page in pages) == 3
+    assert not any("mirror=True" in page for page in pages)
+    style = (ROOT / "assets" / "ui" / "app.css").read_text(encoding="utf-8")
+    assert "#photo video" in style and "scaleX(-1)" in style

@@ -86,9 +86,9 @@ def person_named(folder: str) -> str:
 
 def _look_through(folder: str | Path) -> Iterator[Photo | PassedOver]:
     folder = Path(folder)
-    if not folder.is_dir():
-        raise BadGallery(f"{folder} is not a folder.")
     try:
+        if not folder.is_dir():
+            raise BadGallery(f"{folder} is not a folder.")
         people = sorted(folder.iterdir())
     except OSError as error:
         raise BadGallery(f"{folder} cannot be read: {error.strerror}.") from None

@@ -50,12 +50,12 @@ def _sentence(gallery: Gallery) -> str:
     photos, entries = gallery.manifest.photos, list(gallery.entries)
     known = {entry.path: entry.sha256 for entry in (*entries, *gallery.manifest.failures)}
     owned = all(person_named(entry.path.split("/")[0]) == person_named(entry.identity) for entry in entries)
-    if not photos.is_dir() or not owned:
+    if not owned:
         return ""
     try:
         present = {photo.path: photo for photo in list_photos(photos)}
-    except BadGallery:
-        present = {}
+    except BadGallery:  # it is not there, or of other people
+        return ""
     if not known.keys() & present.keys():  # another folder, or an index that was moved
         return ""
     taken_out = gallery.taken_out()

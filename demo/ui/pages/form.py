@@ -74,7 +74,7 @@ class Form:
         """Make the components inside the current column. quick: how events that compute nothing run."""
         example, face = gr.State(""), gr.State(0)
         photo = PhotoInput(label="Photo", type="filepath", sources=["upload", "clipboard", "webcam"], height=230,
-                           elem_id="photo", webcam_options=gr.WebcamOptions(mirror=True))
+                           elem_id="photo", webcam_options=gr.WebcamOptions(mirror=False))
         gr.Markdown("Processed in memory, erased within the hour, never kept or used for training.",
                     elem_classes="hint")
         strip = ExampleStrip(strip_value(FIRST), elem_id="examples", label="Examples")
