@@ -2,7 +2,13 @@
 
 
 class DemoError(ValueError):
-    """Base of every problem that is explained to the user rather than shown as a traceback."""
+    """Base of every problem that is explained to the user rather than shown as a traceback.
+
+    Names from files may stand in the sentence; signs that would steer a terminal are written as escapes.
+    """
+
+    def __str__(self) -> str:
+        return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in super().__str__())
 
 
 class BadPhoto(DemoError):

@@ -19,7 +19,8 @@ import demo
 from demo.backbones import Backbone, Features
 from demo.calibration import Calibration, Strangers, Unfit
 from demo.crossimage import CrossImageModel
-from demo.errors import BadSetting
+from demo.errors import BadSetting, NoFace
+from demo.faces import NO_FACE, Face, detect_faces, load_photo
 from demo.fields import fields_of
 from demo.gallery import Freshness, Gallery, person_named
 from demo.matching import EMDResult
@@ -153,6 +154,10 @@ class Identifier:
         self._methods: dict[str, Method] = {}
         self._prepared: dict[str, Any] = {}
 
+    def __reduce__(self):
+        """Pickled as what it was made of."""
+        return type(self), (self.backbone, self.gallery, self.model)
+
     def identify(self, photo, *, stage2: str | None = USUAL, truth: str | None = None, first: int | None = None,
                  **settings) -> Identification:
         """Identify the person in a photo (anything ``load_photo`` takes).
@@ -166,11 +171,24 @@ class Identifier:
         word = usual(self.backbone, self.gallery, settings).word if stage2 == USUAL else stage2 or NONE
         return self.answer(photo, *asked(stage2=word, **settings), truth=truth, first=first)
 
+    def everyone(self, photo, preparation: Preparation, matching: Matching, *,
+                 first: int | None = None) -> list[Identification]:
+        """An answer for every face of a photo, the most prominent first; small faces are looked for beside large ones.
+        Raises BadPhoto, NoFace or BadSetting."""
+        photo = load_photo(photo, self.gallery.limits)
+        if preparation.aligned:
+            return [self.answer(photo, preparation, matching, first=first)]
+        faces = tuple(detect_faces(photo, preparation.detector, folder=self.backbone.info.folder, every=True))
+        if not faces:
+            raise NoFace(NO_FACE)
+        return [self.answer(photo, replace(preparation, face=number), matching, first=first, faces=faces)
+                for number in range(len(faces))]
+
     def answer(self, photo, preparation: Preparation, matching: Matching, *, truth: str | None = None,
-               first: int | None = None) -> Identification:
-        """``identify`` with the settings as they are kept."""
+               first: int | None = None, faces: tuple[Face, ...] = ()) -> Identification:
+        """``identify`` with the settings as they are kept. faces: those that were found in the photo already."""
         clock = Clock(self.backbone.device)
-        query = prepare_query(photo, self.backbone, preparation, clock, self.gallery)
+        query = prepare_query(photo, self.backbone, preparation, clock, self.gallery, faces=faces)
         found = self.rank(query, matching, clock=clock, truth=truth and person_named(truth), first=first)
         with clock.step("strangers"):
             strangers = self.strangers(found)

@@ -37,6 +37,21 @@ def user_cache() -> Path:
     return _own(platformdirs.user_cache_path, "cache")
 
 
+def private_cache(name: str) -> Path | None:
+    """A folder in the user's cache for what is run when it is read; None where others could write into it, or none can
+    be made."""
+    folder = user_cache() / name
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = (folder, folder.parent, folder.parent.parent)
+        if hasattr(os, "getuid") and any(place.stat().st_uid != os.getuid() or place.stat().st_mode & 0o022
+                                         for place in made):
+            return None
+    except OSError:
+        return None
+    return folder
+
+
 def user_weights() -> Path:
     """The folder for weights where no other is named."""
     return user_data() / "weights"

@@ -187,18 +187,22 @@ class Clock:
 
 
 def prepare_query(photo, backbone: Backbone, preparation: Preparation, clock: Clock | None = None,
-                  gallery: Gallery | None = None, limits: Limits | None = None) -> Query:
+                  gallery: Gallery | None = None, limits: Limits | None = None,
+                  faces: tuple[Face, ...] = ()) -> Query:
     """Photo (anything ``load_photo`` takes) → Query. Raises BadPhoto, NoFace (FaceLost after altering) or BadSetting.
 
     gallery: where an adversarial alteration looks for whom to impersonate. limits: of the photo (default: those that
-    the gallery was opened with).
+    the gallery was opened with). faces: those that were found in it already.
     """
     limits = limits or (Limits() if gallery is None else gallery.limits)
     clock = clock or Clock(backbone.device)
     with clock.step("decode"):
         photo = load_photo(photo, limits)
     with clock.step("detect"):
-        faces, face = find_query_face(photo, preparation, backbone.info.folder)
+        if faces:
+            face = faces[preparation.face]
+        else:
+            faces, face = find_query_face(photo, preparation, backbone.info.folder)
     alteration = None
     if preparation.alteration:
         with clock.step("alter"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 
 def moved(rank: int, was: int) -> str:
-    """How a rank changed, in a form that needs no colour: "▲ 12" (up), "▼ 3" (down) or "same"."""
-    return "same" if rank == was else f"▲ {was - rank}" if rank < was else f"▼ {rank - was}"
+    """How a rank changed, in a form that needs no colour: "▲ 12" (up), "▼ 3" (down) or "same place"."""
+    return "same place" if rank == was else f"▲ {was - rank}" if rank < was else f"▼ {rank - was}"
 
 
 def ordinal(number: int) -> str:

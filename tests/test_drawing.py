@@ -387,7 +387,7 @@ def test_words_neither_leave_the_figure_nor_touch_each_other(name):
 
 def test_board_says_rank_distance_movement_and_truth_in_words_and_signs():
     texts = [text.get_text() for text in board_figure(a_board(columns=1)).axes[0].texts]
-    for expected in ("1", "Ada", "0.123", "same", "▲ 12, was 14", "▼ 1, was 2", "▲ 96, was 100", "$\\frac{1$"):
+    for expected in ("1", "Ada", "0.123", "same place", "▲ 12, was 14", "▼ 1, was 2", "▲ 96, was 100", "$\\frac{1$"):
         assert expected in texts
     assert texts.count("✓") == 2 and texts.count("✗") == 2
     unknown = [text.get_text() for text in board_figure(a_board(columns=1, truth=False)).axes[0].texts]
@@ -395,7 +395,7 @@ def test_board_says_rank_distance_movement_and_truth_in_words_and_signs():
 
 
 def test_moved_needs_no_colour():
-    assert [moved(1, 13), moved(5, 2), moved(3, 3)] == ["▲ 12", "▼ 3", "same"]
+    assert [moved(1, 13), moved(5, 2), moved(3, 3)] == ["▲ 12", "▼ 3", "same place"]
 
 
 def test_the_font_that_is_always_there_has_every_sign():

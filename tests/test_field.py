@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
+import pickle
 import shutil
+import subprocess
+import sys
 import unicodedata
 
 import numpy as np
@@ -11,10 +17,16 @@ from conftest import BUNDLED
 from PIL import Image
 
 from demo.cli import main
+from demo.cli.output import stand_any_letter
 from demo.gallery import Freshness, Gallery, people_left_out
-from demo.identify import Identifier
+from demo.identify import Identifier, json_text
 from demo.query import Preparation
+from demo.ui.serve import _ask_itself_directly
+from demo.ui.uploads import _sweep
 from demo.verify import agreement, verify
+
+ROOT = BUNDLED.parents[1]
+QUERY = ROOT / "assets" / "queries" / "person-001" / "04.jpg"
 
 
 @pytest.fixture
@@ -113,3 +125,83 @@ def test_a_photo_upside_down_finds_its_person_and_says_so(bundled, backbone):
     found = Identifier(backbone, bundled).identify(photo)
     assert found.ranking[0].row == 200
     assert "upside down" in found.told
+
+
+@pytest.mark.parametrize(("code", "arrow"), [("cp1252", "^ 2"), ("ascii", "^ 2"), ("utf-8", "▲ 2")])
+def test_output_goes_into_files_of_any_code_page(code, arrow, monkeypatch):
+    """What a terminal of Windows can hold when output is redirected; the JSON keeps every letter."""
+    file, name = io.BytesIO(), "José 王 𝒳 \udcff"
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file, code, write_through=True))
+    stand_any_letter()
+    print(f"▲ 2\n{json_text(name)}")
+    first, second = file.getvalue().decode(code).splitlines()
+    assert first == arrow and json.loads(second) == name
+
+
+def test_problems_of_the_machine_are_told_in_a_sentence(capsys, tmp_path):
+    for flags, told in ((["--figure", str(tmp_path / "missing" / "x.png")], "x.png cannot be written: No such file"),
+                        (["--device", "mps"], "Unknown device 'mps'"), (["--device", "meta"], "Unknown device")):
+        assert main(["identify", str(QUERY), "--top", "1", *flags]) == 2
+        assert told in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_forked_process_answers():
+    """The threads of the parent are not there in the child."""
+    script = f"""
+import multiprocessing, torch
+from demo.backbones import load_backbone
+from demo.gallery import Gallery
+from demo.identify import Identifier, json_text
+torch.set_num_threads(2)
+backbone = load_backbone(device="cpu")
+identifier = Identifier(backbone, Gallery.open({str(BUNDLED)!r}, backbone))
+def name(photo):
+    return identifier.identify(photo, stage2="emd", k=5).ranking[0].identity
+print(name({str(QUERY)!r}))
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    print(*pool.map_async(name, [{str(QUERY)!r}]).get(100))
+"""
+    told = subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT, capture_output=True, timeout=150).stdout
+    assert told.split() == [b"person-001"] * 2
+
+
+def test_what_programs_hold_can_be_pickled(bundled, backbone):
+    identifier = Identifier(backbone, bundled)
+    found = identifier.identify(QUERY, stage2="emd", k=5)
+    for one in (backbone, bundled, found, verify(QUERY, QUERY, identifier)):
+        assert pickle.dumps(pickle.loads(pickle.dumps(one)))
+    again = pickle.loads(pickle.dumps(identifier)).identify(QUERY, stage2="emd", k=5)
+    assert again.ranking[:5] == found.ranking[:5]
+
+
+def test_what_a_killed_process_left_is_erased_at_the_next_start(tmp_path):
+    """The photos that visitors sent; those of processes that run stay."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for process in (gone.pid, os.getpid()):
+        (tmp_path / f"faces-{process}-abc" / "uploads").mkdir(parents=True)
+        (tmp_path / f"faces-{process}-abc" / "uploads" / "me.jpg").write_bytes(b"")
+    (tmp_path / "faces-other").mkdir()
+    (tmp_path / f"faces-{gone.pid}-link").symlink_to(tmp_path / f"faces-{os.getpid()}-abc")
+    _sweep(tmp_path)
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted([
+        f"faces-{os.getpid()}-abc", f"faces-{gone.pid}-link", "faces-other"])
+    assert (tmp_path / f"faces-{os.getpid()}-abc" / "uploads" / "me.jpg").exists()
+
+
+def test_the_app_asks_itself_without_a_proxy(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "intern.example")
+    monkeypatch.setenv("no_proxy", "")
+    _ask_itself_directly("10.1.2.3")
+    assert os.environ["NO_PROXY"] == "intern.example,localhost,127.0.0.1,::1,10.1.2.3"
+    assert "localhost" in os.environ["no_proxy"]
+
+
+def test_a_photo_from_the_camera_is_not_mirrored():
+    """A mark at the left of the scene is at the left of the photo; the preview alone is turned, by the style sheet."""
+    pages = [file.read_text(encoding="utf-8") for file in (ROOT / "demo" / "ui" / "pages").glob("*.py")]
+    assert sum(page.count("WebcamOptions(mirror=False)") for page in pages) == 3
+    assert not any("mirror=True" in page for page in pages)
+    style = (ROOT / "assets" / "ui" / "app.css").read_text(encoding="utf-8")
+    assert "#photo video" in style and "scaleX(-1)" in style

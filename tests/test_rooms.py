@@ -15,7 +15,7 @@ ROOMS = (
     "errors", "words", "fields", "places", "files", "drawing", "weights",
     "faces", "backbones", "visibility", "matching", "crossimage", "checkpoints", "convert",
     "methods",
-    "gallery", "ranking", "attack", "query", "calibration", "explain", "identify", "verdict", "verify",
+    "gallery", "sources", "ranking", "attack", "query", "calibration", "explain", "identify", "verdict", "verify",
     "whatif", "figures", "robustness", "evaluation",
     "settings", "presets", "study",
     "ui", "benchmarks", "cli", "__main__",

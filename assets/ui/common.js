@@ -13,7 +13,7 @@ const el = (tag, attributes = {}, ...children) => {
   return node;
 };
 const fixed = (number) => (number === null || number === undefined ? "–" : number.toFixed(3));
-const movement = (places) => (places === 0 ? "same" : `${places > 0 ? "▲" : "▼"} ${Math.abs(places)}`);
+const movement = (places) => (places === 0 ? "same place" : `${places > 0 ? "▲" : "▼"} ${Math.abs(places)}`);
 const moved = (places) =>
   places === 0 ? "same place" : `moved ${places > 0 ? "up" : "down"} ${Math.abs(places)}`;
 const ordinal = (n) => {

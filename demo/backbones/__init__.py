@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -77,6 +78,11 @@ def networks() -> dict[str, type[nn.Module]]:
     return {choice.module.FILE.name: choice.module.NETWORK for choice in _BACKBONES.values() if choice.module.NETWORK}
 
 
+if hasattr(os, "register_at_fork"):
+    # The threads of the parent are not there in a forked child, which would wait for them for ever.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+
 def pick_device(device: str = "auto") -> torch.device:
     """"auto" → CUDA where there is one, else the CPU. BadSetting for an unknown or absent device."""
     # Convolutions with all bits of their factors, as on a processor: else embeddings differ in the fourth digit.
@@ -87,8 +93,12 @@ def pick_device(device: str = "auto") -> torch.device:
         chosen = torch.device(device)
     except RuntimeError:
         raise BadSetting(f"Unknown device {device!r}: use auto, cpu, cuda or cuda:N.") from None
+    if chosen.type not in ("cpu", "cuda"):
+        raise BadSetting(f"Unknown device {device!r}: use auto, cpu, cuda or cuda:N.")
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise BadSetting("This machine has no CUDA device: use --device cpu.")
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise BadSetting(f"This machine has {torch.cuda.device_count()} CUDA device(s), so there is no {device}.")
     return chosen
 
 

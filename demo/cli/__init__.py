@@ -15,6 +15,7 @@ from pathlib import Path
 
 import demo
 from demo.cli.options import Refused
+from demo.cli.output import stand_any_letter
 from demo.errors import DemoError
 
 #: Command → its module here, in the order that --help shows.
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     first = arguments[0] if arguments else ""
+    stand_any_letter()
     try:
         parsed = _parser(first).parse_args(arguments)  # reads the settings, which may be wrong too
         status = parsed.run(parsed) or 0
@@ -40,9 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DemoError, Refused) as error:
         print(f"{first}: {error}", file=sys.stderr)
         return 2
+    except (MemoryError, RecursionError):
+        print(f"{first}: the input is too large, or nested too deeply, for this machine.", file=sys.stderr)
+        return 2
     except BrokenPipeError:  # whoever read the answer, "head" for instance, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that nothing is written at the exit either
         return 141
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        print(f"{first}: {place}{error.strerror or error}.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from demo.cli.arguments import add_method, add_source, identifier_of, matching_of, positive, preparation_of
+from demo.errors import BadSetting, DemoError
 from demo.identify import Identification, Identifier, json_text
+from demo.methods import Matching
+from demo.query import Preparation
+from demo.settings import settings
+from demo.sources import is_video, pictures
 from demo.verdict import headline, verdict_of
 from demo.words import moved
 
 
 def add(commands) -> None:
     identify = commands.add_parser("identify", help="who is this? two-stage identification of one photo")
-    identify.add_argument("photo", metavar="PHOTO")
+    identify.add_argument("photo", metavar="PHOTO", nargs="+",
+                          help="a photo; or several, folders of photos and videos: a line for each picture")
+    identify.add_argument("--all-faces", action="store_true", help="every face of a photo, not only the most prominent")
+    identify.add_argument("--every", type=seconds, default=1.0, metavar="SECONDS",
+                          help="of videos: from one frame to the next that is looked at (default 1s)")
     add_source(identify)
     add_method(identify)
     identify.add_argument("--top", type=positive, default=5, help="how many matches to show (default 5)")
@@ -28,12 +39,55 @@ def add(commands) -> None:
     identify.set_defaults(run=_identify)
 
 
-def _identify(parsed) -> None:
+def seconds(text: str) -> float:
+    value = float(text.strip().removesuffix("s"))
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+def _identify(parsed) -> int:
     preparation, matching = preparation_of(parsed), matching_of(parsed)
+    alone = parsed.photo[0]
+    several = len(parsed.photo) > 1 or parsed.all_faces or os.path.isdir(alone) or is_video(alone)
+    if several and (parsed.figure or parsed.explain or parsed.identity):
+        raise BadSetting("Figures, explanations and a known identity are for one photo: leave out --figure, --explain "
+                         "and --identity.")
     identifier = identifier_of(parsed, parsed.stage2_weights)
+    if several:
+        return _each(parsed, identifier, preparation, matching)
+    _one(parsed, identifier, preparation, matching)
+    return 0
+
+
+def _each(parsed, identifier: Identifier, preparation: Preparation, matching: Matching) -> int:
+    """A line, or an object of a list, for every picture and face; a picture that cannot be used does not stop it."""
+    answers, problems = [], 0
+    for picture in pictures(parsed.photo, parsed.every, settings().limits):
+        source = {"file": picture.name, "seconds": picture.seconds}
+        try:
+            found = (identifier.everyone(picture.photo, preparation, matching, first=parsed.top) if parsed.all_faces
+                     else [identifier.answer(picture.photo, preparation, matching, first=parsed.top)])
+        except DemoError as error:
+            answers.append({"source": source, "problem": str(error)})
+            problems += 1
+            if not parsed.json:
+                print(f"{picture.name}: {error}")
+            continue
+        answers += [{"source": source, **one.as_json(parsed.top)} for one in found]
+        if not parsed.json:
+            for one in found:
+                face = f", face {one.query.preparation.face + 1} of {len(found)}" if parsed.all_faces else ""
+                print(f"{picture.name}{face}: {headline(one)}", *([one.told] if one.told else []))
+    if parsed.json:
+        print(json_text(answers))
+    return 2 if problems == len(answers) else 0
+
+
+def _one(parsed, identifier: Identifier, preparation: Preparation, matching: Matching) -> None:
     # What explains shows evidence of candidates in Stage 1's order, so that all have to be measured.
     first = None if parsed.figure or parsed.explain else parsed.top
-    found = identifier.answer(parsed.photo, preparation, matching, truth=parsed.identity, first=first)
+    found = identifier.answer(parsed.photo[0], preparation, matching, truth=parsed.identity, first=first)
     if parsed.figure:
         explain, figures = _explaining()
         explain.save_figure(figures.ranking_figure(found, identifier, top=parsed.top), parsed.figure)

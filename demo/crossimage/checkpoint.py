@@ -104,9 +104,13 @@ def _load_own(path: Path, state: State, described: dict[str, str], device: str,
         raise BadWeights(f"{path.name} was trained on other weights of the {described['backbone']} backbone: use "
                          f"those, or train it again.")
     network = own_network(state, described, path.name)
-    grid = parse_grid(described["grid"]) if "grid" in described else None  # files of before have the first
-    return CrossImageModel(described["kind"], network, backbone, alpha=float(described["alpha"]), sha256=sha256(path),
-                           grid=grid, both_orders=described.get(_ORDERS, _BOTH) == _BOTH)
+    try:
+        grid = parse_grid(described["grid"]) if "grid" in described else None  # files of before have the first
+        alpha = float(described["alpha"])
+    except ValueError:
+        raise BadWeights(f"{path.name} does not say how its distance is used: get it or train it again.") from None
+    return CrossImageModel(described["kind"], network, backbone, alpha=alpha, sha256=sha256(path), grid=grid,
+                           both_orders=described.get(_ORDERS, _BOTH) == _BOTH)
 
 
 def own_network(state: State, described: dict[str, str], filename: str) -> Network:
@@ -177,13 +181,13 @@ def build_published(kind: str, state: State) -> OneImage | TwoImages:
         hidden = len(state[f"{_LAYER}0.1.fn.fn.net.0.weight"])
         sizes = Sizes(depth=depth, heads=max(1, len(attention) // (3 * _DIM_HEAD)), dim=attention.shape[1],
                       hidden=hidden, channels=attention.shape[1])
-    except (KeyError, ValueError, IndexError):
-        sizes = Sizes()  # what is missing is named when the tensors are fitted
+        if kind == "H2L":
+            sizes = replace(sizes, output=len(state.get("fc1.weight", state.get("fc.weight", torch.empty(512, 0)))))
+    except (KeyError, ValueError, IndexError, TypeError):
+        sizes = Sizes()  # what is missing or impossible is named when the tensors are fitted
     if kind == "V":
         count = (_V_SIDE // PATCH) ** 2
         sizes = replace(sizes, patches=count, channels=3 * PATCH**2)
-    if kind == "H2L":
-        sizes = replace(sizes, output=len(state.get("fc1.weight", state.get("fc.weight", torch.empty(512, 0)))))
     with torch.device("meta"):
         network = NETWORKS[kind](sizes)
         if kind != "V":

@@ -23,6 +23,10 @@ LOGIT_SCALE = 16.0
 PATCH = 8
 
 
+#: Blocks, and anything else that is counted, of a network at most.
+_MOST_BLOCKS, _MOST = 128, 1 << 16
+
+
 @dataclass(frozen=True)
 class Sizes:
     """Sizes of a network; the defaults are the published H2L's.
@@ -45,6 +49,13 @@ class Sizes:
     squeeze: int = 32
     placed: bool = False
     rows: int = 1
+
+    def __post_init__(self):
+        """ValueError for sizes that no network here has: they come from files, too."""
+        for name, value in vars(self).items():
+            kind, most = type(getattr(type(self), name)), _MOST_BLOCKS if name == "depth" else _MOST
+            if type(value) is not kind or kind is int and not 1 <= value <= most:
+                raise ValueError(f"{name} cannot be {value!r}")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from demo.drawing.grids import as_picture
 from demo.errors import BadSetting
+from demo.files import write_whole
 
 #: zlib level of PNGs: a tenth larger than the default 6, in a third of the time.
 _FAST = 3
@@ -40,14 +41,19 @@ def to_pdf(figures: Figure | Sequence[Figure], *, title: str = "") -> bytes:
 
 
 def save_figure(drawn, path: str | Path) -> Path:
-    """Write a figure as PNG or PDF, or a picture as PNG, by the ending of ``path``; BadSetting for another ending."""
+    """Write a figure as PNG or PDF, or a picture as PNG, by the ending of ``path``. BadSetting for another ending, and
+    where it cannot be written there."""
     path = Path(path)
     ending = path.suffix.lower()
     if ending == ".png":
-        path.write_bytes(to_png(drawn))
+        content = to_png(drawn)
     elif ending == ".pdf" and isinstance(drawn, Figure):
-        path.write_bytes(to_pdf(drawn))
+        content = to_pdf(drawn)
     else:
         kinds = ".png or .pdf" if isinstance(drawn, Figure) else ".png"
         raise BadSetting(f"{path.name} cannot be written: choose a file name that ends in {kinds}.")
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise BadSetting(f"{path} cannot be written: {error.strerror}.") from None
     return path

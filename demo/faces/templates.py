@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -47,12 +48,21 @@ class Template:
     title: str
     fit: Callable[[Face], np.ndarray] = field(repr=False)
 
+    def __reduce__(self):
+        """Pickled by its name, as its fit cannot be; a template of one's own is as picklable as its fit."""
+        known = TEMPLATES.get(self.name) is self
+        return (_named, (self.name,)) if known else super().__reduce__()
+
     def matrix(self, face: Face) -> np.ndarray:
         """2x3 similarity that maps photo pixels to pixels of the crop.
 
         A face declared as aligned already is taken whole: scaled to cover the crop, centred, not turned.
         """
         return _cover(face.box, self.size) if face.aligned else self.fit(face)
+
+
+def _named(name: str) -> Template:
+    return TEMPLATES[name]
 
 
 def _cover(box, size) -> np.ndarray:
@@ -66,7 +76,11 @@ def _cover(box, size) -> np.ndarray:
 
 def five_point(target: np.ndarray) -> Callable[[Face], np.ndarray]:
     """Fit by least squares to five target points (pixels of the crop)."""
-    return lambda face: geometry.similarity(face.five, target)
+    return partial(_fit_five, target)
+
+
+def _fit_five(target: np.ndarray, face: Face) -> np.ndarray:
+    return geometry.similarity(face.five, target)
 
 
 def dlib_chip(side: int, padding: float) -> Callable[[Face], np.ndarray]:
@@ -122,7 +136,10 @@ def mtcnn_box(side: int, margin: int) -> Callable[[Face], np.ndarray]:
             below, width, height = MTCNN_BOX
             centre, extent = eyes + below * (mouth - eyes), unit * np.sqrt(width * height)
         scale = (side - margin) / max(extent, 1e-6)
-        return np.c_[np.eye(2) * scale, (side - 1) / 2 - scale * centre]
+        quarters = np.deg2rad(90 * round(face.roll / 90))  # 0 for every face that does not lie
+        cosine, sine = np.round((np.cos(quarters), np.sin(quarters)))
+        linear = scale * np.array([[cosine, sine], [-sine, cosine]])
+        return np.c_[linear, (side - 1) / 2 - linear @ centre]
 
     return fit
 

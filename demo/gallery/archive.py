@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.errors import BadGallery, DemoError
-from demo.gallery.folder import is_photo_name, not_a_persons
+from demo.gallery.folder import is_photo, not_a_persons
 from demo.gallery.own import checked_person
 
 MAX_FILES = 20_000
@@ -149,7 +149,7 @@ def _east_asian(name: str) -> bool:
     """Whether nothing but East Asian letters stands beside ASCII, and in no word beside letters of ASCII: as European
     names would, of which each accented letter becomes an ideograph together with the letter behind it."""
     for part in re.split(r"[/\\]", name):
-        word = part.rpartition(".")[0] if is_photo_name(part) else part
+        word = part.rpartition(".")[0] if is_photo(part) else part
         other = [letter for letter in word if not letter.isascii()]
         if other and (not all(_EAST_ASIAN.match(letter) for letter in other) or re.search("[A-Za-z]", word)):
             return False
@@ -171,14 +171,14 @@ def _around(folders: Iterable[tuple[str, ...]]) -> int:
 def _short(name: str) -> str:
     """A file's or folder's name in at most _LONGEST bytes, its ending kept, without what no system takes."""
     name = re.sub(r'[\x00-\x1f\x7f:*?"<>|]', "_", name.encode("utf-8", "replace").decode())
-    stem, dot, ending = name.rpartition(".") if is_photo_name(name) else (name, "", "")
+    stem, dot, ending = name.rpartition(".") if is_photo(name) else (name, "", "")
     room = _LONGEST - len((dot + ending).encode())
     return stem.encode()[:room].decode(errors="ignore") + dot + ending
 
 
 def _refusal(parts: tuple[str, ...], size: int, max_photo_bytes: float) -> str | None:
     *folders, file = parts
-    if not is_photo_name(file):
+    if not is_photo(file):
         return "not a photo"
     if any(folder in ("", ".", "..") or folder.endswith(":") for folder in folders):
         return "its path leads out of the zip"

@@ -51,6 +51,12 @@ def has_photos(folder: Path) -> bool:
     return folder.is_dir() and any(isinstance(found, Photo) for found in _look_through(folder))
 
 
+def is_photo(file: str | Path) -> bool:
+    """Whether a file is a photo by its name."""
+    name = os.path.basename(file)
+    return os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES and not name.startswith(".")
+
+
 def list_photos(folder: str | Path) -> list[Photo]:
     """The photos of a folder that has one sub-folder per identity, sorted by path.
 
@@ -73,11 +79,6 @@ def not_a_persons(name: str) -> bool:
     return name.startswith(".") or name.lower() in _MACHINES
 
 
-def is_photo_name(name: str) -> bool:
-    """Whether a file is a photo by its name."""
-    return os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES and not name.startswith(".")
-
-
 def person_named(folder: str) -> str:
     """The identity that a folder of this name stands for."""
     return unicodedata.normalize("NFC", folder)
@@ -85,9 +86,9 @@ def person_named(folder: str) -> str:
 
 def _look_through(folder: str | Path) -> Iterator[Photo | PassedOver]:
     folder = Path(folder)
-    if not folder.is_dir():
-        raise BadGallery(f"{folder} is not a folder.")
     try:
+        if not folder.is_dir():
+            raise BadGallery(f"{folder} is not a folder.")
         people = sorted(folder.iterdir())
     except OSError as error:
         raise BadGallery(f"{folder} cannot be read: {error.strerror}.") from None
@@ -95,7 +96,7 @@ def _look_through(folder: str | Path) -> Iterator[Photo | PassedOver]:
         if not_a_persons(person.name):
             continue
         if not person.is_dir():
-            if is_photo_name(person.name):
+            if is_photo(person.name):
                 yield PassedOver(person.name, "it lies beside the folders of the people, not in one")
             continue
         for file in _files_below(person):
@@ -109,7 +110,7 @@ def _files_below(person: Path) -> list[Path]:
     found = []
     for place, folders, files in os.walk(person):
         folders[:] = [name for name in folders if not not_a_persons(name)]
-        found += [Path(place, name) for name in files if is_photo_name(name)]
+        found += [Path(place, name) for name in files if is_photo(name)]
     return sorted(found)
 
 

@@ -50,15 +50,16 @@ def _sentence(gallery: Gallery) -> str:
     photos, entries = gallery.manifest.photos, list(gallery.entries)
     known = {entry.path: entry.sha256 for entry in (*entries, *gallery.manifest.failures)}
     owned = all(person_named(entry.path.split("/")[0]) == person_named(entry.identity) for entry in entries)
-    if not photos.is_dir() or not owned:
+    if not owned:
         return ""
     try:
         present = {photo.path: photo for photo in list_photos(photos)}
-    except BadGallery:
-        present = {}
+    except BadGallery:  # it is not there, or of other people
+        return ""
     if not known.keys() & present.keys():  # another folder, or an index that was moved
         return ""
-    new = [path for path in present if path not in known]
+    taken_out = gallery.taken_out()
+    new = [path for path in present if path not in known and path not in taken_out]
     gone = [path for path in known if path not in present]
     changed = _changed([photo for path, photo in present.items() if path in known], known, gallery.folder / MANIFEST)
     parts = [_counted(paths, word) for paths, word in ((new, "new"), (gone, "gone"), (changed, "changed")) if paths]

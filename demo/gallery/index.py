@@ -70,6 +70,10 @@ class Gallery:
                 at += len(block)
         return out
 
+    def __reduce__(self):
+        """Pickled as where it lies: it is opened again."""
+        return type(self), (self.folder, self.device, self.limits, self._backbone)
+
     @classmethod
     def build(cls, folder: str | Path, backbone: Backbone, out: str | Path | None = None, *,
               name: str | None = None, detector: str = DEFAULT_DETECTOR, limits: Limits = Limits(),
@@ -114,6 +118,10 @@ class Gallery:
     def several(self) -> int:
         """People with two photos or more."""
         return sum(photos > 1 for photos in self.people.values())
+
+    def taken_out(self) -> set[str]:
+        """Paths of photos that were taken out of the index, and lie in the folder still."""
+        return self._opened.taken_out()
 
     def entries_of(self, rows: Sequence[int]) -> list[Entry]:
         """Entries of some rows, in that order."""

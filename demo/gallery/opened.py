@@ -84,6 +84,11 @@ class Opened:
                 found.subtract(Counter(entry.identity for entry in part.entries.take(gone)))
         return +found
 
+    def taken_out(self) -> set[str]:
+        """Paths of rows that were taken out."""
+        return {entry.path for part in self.parts if part.info.removed
+                for entry in part.entries.take(part.info.removed)}
+
     def rows_of(self, person: str) -> list[int]:
         """Rows of one person."""
         return [row for number, part in enumerate(self.parts)

@@ -23,12 +23,14 @@ the high bits: one minimum over a row of keys gives the nearest column, its dist
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numba
 import numpy as np
 import torch
 
 from demo.errors import BadSetting
+from demo.places import private_cache
 
 #: Above this the 64-bit keys would leave too few bits for the costs.
 MAX_PATCHES = 4096
@@ -44,11 +46,15 @@ _WORTH_THREADS = 1 << 16
 
 
 def compiled(function):
-    """``function`` compiled by numba, kept on disk where this machine has a folder for that."""
-    try:
+    """``function`` compiled by numba, kept on disk: beside this file, in the user's cache, or where caches of the demo
+    go when there is no home."""
+    with suppress(RuntimeError):
         return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # numba found no writable folder: compile in this process only
-        return numba.njit(nogil=True)(function)
+    if folder := private_cache("compiled"):
+        numba.config.CACHE_DIR = str(folder)  # pyright: ignore
+        with suppress(RuntimeError):
+            return numba.njit(cache=True, nogil=True)(function)
+    return numba.njit(nogil=True)(function)  # in this process only
 
 
 @numba.njit

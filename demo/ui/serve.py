@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -14,6 +15,14 @@ from demo.ui.engine import Engine
 from demo.ui.watch import log_as
 
 
+def _ask_itself_directly(host: str | None) -> None:
+    """Gradio asks its own address whether it has started; through a proxy of the environment that would fail."""
+    own = ["localhost", "127.0.0.1", "::1", *([host] if host else [])]
+    for name in ("NO_PROXY", "no_proxy"):
+        known = os.environ.get(name, "")
+        os.environ[name] = ",".join([*([known] if known else []), *(one for one in own if one not in known.split(","))])
+
+
 def serve(settings: Settings, app: gr.Blocks | None = None, engine: Engine | None = None, *, host: str | None = None,
           port: int | None = None) -> None:
     """Serve the app until the process is told to stop; the models load meanwhile.
@@ -23,6 +32,7 @@ def serve(settings: Settings, app: gr.Blocks | None = None, engine: Engine | Non
     """
     log_as(settings)
     engine = engine or Engine(settings)
+    _ask_itself_directly(host)
     app = app or build(settings, engine)
     engine.warm_up_in_background()
     # Spaces stop a machine with SIGTERM: leave in order, so that the study's last copy is sent.

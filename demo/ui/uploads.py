@@ -111,13 +111,36 @@ class Uploads:
                         folder.rmdir()
 
 
+def _sweep(base: Path) -> None:
+    """Erase what processes of this user left behind that were killed before they could."""
+    for folder in base.glob("faces-*-*"):
+        number = folder.name.split("-")[1]
+        with suppress(OSError):
+            own = not hasattr(os, "getuid") or folder.lstat().st_uid == os.getuid()
+            if number.isdecimal() and own and not folder.is_symlink() and not _runs(int(number)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    if os.name == "nt":  # where os.kill would end it; what is in use cannot be erased there
+        return process == os.getpid()
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 @cache
 def uploads() -> Uploads:
     """Those of this process. Gradio is told to write into their folder, so call it before a component is made."""
     base = os.environ.get("GRADIO_TEMP_DIR")
     if base:
         Path(base).mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="faces-", dir=base)).resolve()  # readable by this user only
+    _sweep(Path(base or tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=f"faces-{os.getpid()}-", dir=base)).resolve()  # readable by this user only
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Uploads(folder)

@@ -110,7 +110,7 @@ def _lay_out(engine: Engine, choices: Choices) -> tuple[dict[str, PhotoInput], d
     for name, suffix in PHOTOS.items():
         photos[name] = PhotoInput(label=f"{name.capitalize()} photo", elem_id=f"{name}-photo", type="filepath",
                                   sources=["upload", "clipboard", "webcam"], height=150,
-                                  webcam_options=gr.WebcamOptions(mirror=True))
+                                  webcam_options=gr.WebcamOptions(mirror=False))
         alter, style = f"occlude{suffix}", f"style{suffix}"
         with gr.Row(elem_classes="tight"):
             form[alter] = control(choices[alter], min_width=150, elem_id=f"occlude-{name}")

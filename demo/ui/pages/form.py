@@ -85,7 +85,7 @@ class Form:
 
         part("Photo")
         photo = PhotoInput(label="Photo", type="filepath", sources=["upload", "clipboard", "webcam"], height=140,
-                           elem_id="photo", webcam_options=gr.WebcamOptions(mirror=True))
+                           elem_id="photo", webcam_options=gr.WebcamOptions(mirror=False))
         strip = ExampleStrip(strip_value(FIRST), elem_id="examples", label="Examples")
         gr.Markdown("Processed in memory, erased within the hour, never kept or used for training.",
                     elem_classes="hint")

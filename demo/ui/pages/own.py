@@ -39,7 +39,7 @@ def bring_your_own(engine: Engine, gallery: gr.Dropdown, quick: dict):
         files = PhotosInput(label="Photos", file_types=["image"], file_count="multiple", height=110,
                             elem_id="own-files")
         camera = PhotoInput(label="Or take them with the camera", type="filepath", sources=["webcam"], height=190,
-                            elem_id="own-camera", webcam_options=gr.WebcamOptions(mirror=True))
+                            elem_id="own-camera", webcam_options=gr.WebcamOptions(mirror=False))
         listed = gr.Markdown(does.listed([]), elem_id="own-listed")
         name = gr.Textbox(NAME, label="Name of the gallery", max_lines=1, elem_id="own-name")
         with gr.Row(elem_classes="tight"):

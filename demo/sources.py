@@ -1,0 +1,70 @@
+"""What may be asked about in one go: photos, folders of photos, and frames of videos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from demo.errors import BadPhoto
+from demo.faces import Limits
+from demo.gallery.folder import is_photo, not_a_persons
+
+#: Endings of videos; whether one can be read is up to OpenCV.
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"})
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture to ask about. name: for people. photo: anything ``load_photo`` takes. seconds: of a frame."""
+
+    name: str
+    photo: Path | np.ndarray
+    seconds: float | None = None
+
+
+def is_video(path: str | Path) -> bool:
+    """Whether a file is a video by its name."""
+    return Path(path).suffix.lower() in VIDEO_SUFFIXES
+
+
+def pictures(paths: Sequence[str | Path], every: float = 1.0, limits: Limits = Limits()) -> Iterator[Picture]:
+    """The pictures of some paths: a photo is itself; of a folder all photos in it and below, sorted; of a video a frame
+    every so many seconds. BadPhoto for a folder without photos and a video that cannot be read."""
+    for path in map(Path, paths):
+        if path.is_dir():
+            files = [file for file in sorted(path.rglob("*")) if is_photo(file) and file.is_file()
+                     and not any(map(not_a_persons, file.relative_to(path).parts[:-1]))]
+            if not files:
+                raise BadPhoto(f"{path} holds no photos.")
+            yield from (Picture(str(file), file) for file in files)
+        elif is_video(path):
+            yield from _frames(path, every, limits)
+        else:
+            yield Picture(str(path), path)
+
+
+def _frames(path: Path, every: float, limits: Limits) -> Iterator[Picture]:
+    if not path.is_file():
+        raise BadPhoto(f"{path.name} does not exist." if not path.exists() else f"{path.name} is not a file.")
+    video = cv2.VideoCapture(str(path.resolve()))
+    try:
+        rate = video.get(cv2.CAP_PROP_FPS)
+        rate = rate if 0 < rate < 1000 else 25.0  # some files do not say
+        number, due = 0, 0.0
+        while video.grab():
+            if number / rate >= due:
+                read, frame = video.retrieve()
+                if read:
+                    limits.check_pixels(frame.shape[1], frame.shape[0], path.name)
+                    seconds = round(number / rate, 3)
+                    yield Picture(f"{path} at {seconds:g} s", cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), seconds)
+                due += every
+            number += 1
+        if not number:
+            raise BadPhoto(f"{path.name} is not a video that can be read.")
+    finally:
+        video.release()
