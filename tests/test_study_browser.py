@@ -214,10 +214,10 @@ def test_two_answers_to_a_pair_and_a_time_limit(context, tmp_path):
             ".pictures img").nth(2).get_attribute("src")  # no explanation yet
         page.get_by_role("heading", name="Now with the explanation").wait_for()  # the time ran out
         ready(page)
-        page.keyboard.press("n")
+        page.keyboard.press("j")
         page.locator(".where", has_text="2/2").wait_for()
         ready(page)
-        page.keyboard.press("y")
+        page.keyboard.press("f")
         page.get_by_role("heading", name="Now with the explanation").wait_for()
         ready(page)
         page.get_by_role("button", name="No, different people").focus()
