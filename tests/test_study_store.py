@@ -108,7 +108,7 @@ def older(store, path, version):
         tables = [name for name, in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' "
                                                "AND name NOT LIKE 'sqlite%'")]
         db.execute("ATTACH ? AS present", (str(store.path),))
-        for table in tables:
+        for table in sorted(tables, key=lambda name: name == "study"):  # which may be locked, and locks the others
             names = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
             db.execute(f"INSERT INTO main.{table}({names}) SELECT {names} FROM present.{table}")
     return path
