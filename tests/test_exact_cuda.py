@@ -144,7 +144,7 @@ def test_what_the_kernel_cannot_take_is_told(device, monkeypatch):
 
 def test_shared_memory_is_as_large_as_the_kernel_says(device, monkeypatch):
     """The emulated device reports what is written beyond."""
-    monkeypatch.setattr(exact_cuda, "shared_bytes", lambda rows, columns: 4 * rows * columns)
+    monkeypatch.setattr(exact_cuda, "shared_bytes", lambda rows, columns: 8 * rows)
     with pytest.raises(nvrtc.KernelUnavailable, match="memory is misused"):
         exact_cuda.solve(*tensors(*PROBLEMS["random"]))
 

@@ -2,9 +2,9 @@
 //
 // The same whole units and steps, the same order of every choice, hence the same plan to the last bit. What the
 // processor does in loops over columns, the 32 lanes do together: lane l holds the keys and potentials of the columns
-// l, l + 32, ... in registers. Costs (a word each), masses and the arcs that carry flow lie in shared memory. The arcs
-// are linked lists, one for each column; where they do not fit, ``pushes`` becomes -1 and the problem is left to the
-// processor. A path is pushed along by as many lanes as it has columns, each at one list.
+// l, l + 32, ... in registers. Masses and the arcs that carry flow lie in shared memory, costs (a word each) where the
+// plan will be. The arcs are linked lists, one for each column; where they do not fit, ``pushes`` becomes -1 and the
+// problem is left to the processor. A path is pushed along by as many lanes as it has columns, each at one list.
 //
 // Compiled at run time with REAL (float or double) and COLUMNS (columns of a lane) given; with no header, so that the
 // tests can build it for the processor as well.
@@ -12,12 +12,13 @@
 typedef long long Whole;
 
 #define ALL 0xffffffffu
-#define CLOSED (1LL << 60)
 #define INFINITE 0x7fffffffffffffffLL
 #define SAME 1e-280
-#define COST_BITS 31
+#define COST_BITS 30
 #define NONE 0xffff
-#define ORPHAN -1LL
+#define AHEAD 4
+#define UNREACHED ALL
+#define ORPHAN (ALL - 1)
 
 __device__ __forceinline__ unsigned int least_word(unsigned int value) {
 #if __CUDA_ARCH__ >= 800
@@ -116,25 +117,27 @@ __device__ __forceinline__ void give_back(Arcs& arcs, bool gives, int entry, int
     arcs.spares += __popc(giving);
 }
 
-extern "C" __global__ void transport(const REAL* all_costs, const double* all_u, const double* all_v, REAL* all_flow,
-                                     double* total, double* residual, Whole* pushes, int p, int q, int room) {
+extern "C" __global__ void transport(const REAL* __restrict__ all_costs, const double* __restrict__ all_u,
+                                     const double* __restrict__ all_v, REAL* __restrict__ all_flow,
+                                     double* __restrict__ total, double* __restrict__ residual,
+                                     Whole* __restrict__ pushes, int p, int q, int room) {
     extern __shared__ __align__(16) unsigned char memory[];
     const int lane = threadIdx.x;
     const long long b = blockIdx.x;
-    const REAL* cost = all_costs + b * p * q;
+    const REAL* __restrict__ cost = all_costs + b * p * q;
     const double* u = all_u + b * p;
     const double* v = all_v + b * q;
     REAL* flow = all_flow + b * p * q;
 
     Whole* supply = (Whole*)memory;                         // (p,)
-    Whole* x = supply + p;                                  // (p,) potentials of the rows
-    Whole* reached = x + p;                                 // (p,) distance at which a row joined the tree
-    Whole* demand = reached + p;                            // (q,)
+    Whole* demand = supply + p;                             // (q,)
     Arcs arcs;
     arcs.amount = demand + q;                               // (room,)
-    unsigned int* steps = (unsigned int*)(arcs.amount + room);  // (n, m) costs
-    arcs.link = steps + p * q;                              // (room,)
-    unsigned int* up = arcs.link + room;                    // (p,) how a row was reached: column, row before it, arc
+    arcs.link = (unsigned int*)(arcs.amount + room);        // (room,)
+    unsigned int* x = arcs.link + room;                     // (p,) potentials of the rows
+    unsigned int* reached = x + p;                          // (p,) distance at which a row joined the tree
+    unsigned int* up = reached + p;                         // (p,) how a row was reached: column, row before it, arc
+    unsigned int* steps = (unsigned int*)flow;              // (n, m) costs, where the plan will be: in the cache
     unsigned short* rows = (unsigned short*)(up + p);       // (n,) where they are among all
     unsigned short* columns = rows + p;                     // (m,)
     unsigned short* path = columns + q;                     // (p,) rows of the path that is pushed along
@@ -145,75 +148,78 @@ extern "C" __global__ void transport(const REAL* all_costs, const double* all_u,
 #define UP_ROW(word) ((int)((word) >> 8 & 255))
 #define UP_ARC(word) ((int)((word) >> 16))
 
-    // 1. Whole units of mass and whole steps of cost.
+#define COST(a, k) steps[(a) * m + lane + 32 * (k)]
+
+    // 1. Whole units of mass and whole steps of cost, and feasible potentials: the rows' least, then the columns'.
     const Whole units = (Whole)(p * q) * ((1LL << 50) / (p * q));
     const int n = to_units(u, p, units, supply, rows, lane);
     const int m = to_units(v, q, units, demand, columns, lane);
-    int bits = 0;
-    while ((1 << bits) < (n > m ? n : m)) bits++;
-    const int shift = 2 * bits;
-    const Whole mask = (1LL << bits) - 1;
-    // Single precision waits in the place of its steps, so that it comes from far away once.
-    const bool waits = sizeof(REAL) == 4 && n == p && m == q;
     REAL least_real_cost = cost[0], most_real_cost = least_real_cost;
 #pragma unroll 8
     for (int at = lane; at < p * q; at += 32) {
         const REAL one = cost[at];
-        if (waits) ((REAL*)steps)[at] = one;
         least_real_cost = one < least_real_cost ? one : least_real_cost;
         most_real_cost = one > most_real_cost ? one : most_real_cost;
     }
     const double least_cost = least_real((double)least_real_cost);
     const double most_cost = -least_real(-(double)most_real_cost);
-    const int precise = 57 - 3 * bits < COST_BITS ? 57 - 3 * bits : COST_BITS;
     const double range = most_cost - least_cost;
-    const double scale = range > SAME ? (double)(1LL << precise) / range : 0.0;
-    if (waits) {
-#pragma unroll 4
-        for (int at = lane; at < p * q; at += 32)
-            steps[at] = (unsigned int)(Whole)(((double)((REAL*)steps)[at] - least_cost) * scale + 0.5);
-    } else {
-        for (int a = 0; a < n; a++)
-            for (int c = lane; c < m; c += 32) {
-                const double above = (double)cost[(int)rows[a] * q + columns[c]] - least_cost;
-                steps[a * m + c] = (unsigned int)(Whole)(above * scale + 0.5);
-            }
-    }
-    __syncwarp();
-#define COST(a, c) ((Whole)steps[(a) * m + (c)] << shift)
-
-    // 2. Feasible potentials, and a first flow along the arcs that they make tight.
-    for (int a = lane; a < n; a += 32) {
-        Whole least = INFINITE;
-        for (int step = 0, c = lane % m; step < m; step++) {  // each lane at another column: no two use one bank
-            Whole one = COST(a, c);
-            least = one < least ? one : least;
-            c = c + 1 == m ? 0 : c + 1;
+    const double scale = range > SAME ? (double)(1 << COST_BITS) / range : 0.0;
+    unsigned int y[COLUMNS], key[COLUMNS], from[COLUMNS];  // of column lane + 32 k; from: the row of its key
+    unsigned int inside = 0, wants = 0;  // bit k: the column is in the tree, its demand is not yet filled
+    for (int start = 0; start < n; start += AHEAD) {
+        REAL ahead[AHEAD][COLUMNS];  // several rows at once, since they come from far away
+#pragma unroll
+        for (int r = 0; r < AHEAD; r++)
+#pragma unroll
+            for (int k = 0; k < COLUMNS; k++)
+                if (start + r < n && lane + 32 * k < m)
+                    ahead[r][k] = cost[(int)rows[start + r] * q + columns[lane + 32 * k]];
+#pragma unroll
+        for (int r = 0; r < AHEAD; r++) {
+            if (start + r >= n) break;
+            unsigned int least = ALL;
+#pragma unroll
+            for (int k = 0; k < COLUMNS; k++)
+                if (lane + 32 * k < m) {
+                    const double above = (double)ahead[r][k] - least_cost;
+                    const unsigned int one = (unsigned int)(above * scale + 0.5);
+                    COST(start + r, k) = one;
+                    least = min(least, one);
+                }
+            least = least_word(least);
+            if (lane == 0) x[start + r] = least;
         }
-        x[a] = least;
     }
     for (int j = lane; j < m; j += 32) arcs.head[j] = NONE;
     arcs.made = arcs.spares = 0;
     arcs.room = room;
     __syncwarp();
-    Whole y[COLUMNS], key[COLUMNS];
 #pragma unroll
-    for (int k = 0; k < COLUMNS; k++) {
-        int j = lane + 32 * k;
-        y[k] = CLOSED;
-        if (j < m)
-            for (int a = 0; a < n; a++) {
-                Whole one = COST(a, j) - x[a];
-                y[k] = one < y[k] ? one : y[k];
-            }
-    }
-    bool fits = true;
+    for (int k = 0; k < COLUMNS; k++) y[k] = ALL;
+#pragma unroll 8
+    for (int a = 0; a < n; a++)
+#pragma unroll
+        for (int k = 0; k < COLUMNS; k++)
+            if (lane + 32 * k < m) y[k] = min(y[k], COST(a, k) - x[a]);
+
+    // 2. A first flow along the arcs that are tight.
+    bool fits = true, at_hand[AHEAD][COLUMNS];
     for (int i = 0; i < n; i++) {
+        if (i % AHEAD == 0) {
+#pragma unroll
+            for (int r = 0; r < AHEAD; r++)
+#pragma unroll
+                for (int k = 0; k < COLUMNS; k++)
+                    at_hand[r][k] = i + r < n && lane + 32 * k < m && COST(i + r, k) - x[i + r] == y[k];
+        }
         unsigned int tight[COLUMNS];
 #pragma unroll
         for (int k = 0; k < COLUMNS; k++) {
-            int j = lane + 32 * k;
-            tight[k] = __ballot_sync(ALL, j < m && COST(i, j) - x[i] == y[k] && demand[j] > 0);
+            bool here = false;
+#pragma unroll
+            for (int r = 0; r < AHEAD; r++) here |= i % AHEAD == r && at_hand[r][k];
+            tight[k] = __ballot_sync(ALL, here && demand[lane + 32 * k] > 0);
         }
         Whole left = supply[i];
 #pragma unroll
@@ -238,28 +244,42 @@ extern "C" __global__ void transport(const REAL* all_costs, const double* all_u,
         __syncwarp();
     }
 #pragma unroll
-    for (int k = 0; k < COLUMNS; k++) y[k] -= lane + 32 * k;  // the column's number in the low bits of what is left
+    for (int k = 0; k < COLUMNS; k++)
+        if (lane + 32 * k < m && demand[lane + 32 * k] > 0) wants |= 1u << k;
 
     // 3. Shortest paths from every supply that is left.
+    // Row i joins at distance base + x[i]: shorter keys by way of it, of several the first row's.
+#define REACH(i, base, joins)                                                                              \
+    {                                                                                                      \
+        _Pragma("unroll") for (int k = 0; k < COLUMNS; k++) if (lane + 32 * k < m) {                       \
+            const unsigned int one = COST(i, k) + (base) - y[k];                                           \
+            const bool shorter = (one < key[k]) | ((one == key[k]) & ((unsigned int)(i) < from[k]));       \
+            if (shorter & joins & !(inside >> k & 1)) {                                                    \
+                key[k] = one;                                                                              \
+                from[k] = (unsigned int)(i);                                                               \
+            }                                                                                              \
+        }                                                                                                  \
+    }
     Whole count = 0;
     for (int source = 0; source < n && fits; source++) {
         bool broken = false;
         while (supply[source] > 0) {
             if (!broken) {
-                for (int i = lane; i < n; i += 32) reached[i] = i == source ? 0 : INFINITE;
+                for (int i = lane; i < n; i += 32) reached[i] = i == source ? 0 : UNREACHED;
+                inside = 0;
 #pragma unroll
-                for (int k = 0; k < COLUMNS; k++) key[k] = lane + 32 * k < m ? 2 * CLOSED : INFINITE;
+                for (int k = 0; k < COLUMNS; k++) key[k] = ALL;
                 __syncwarp();
             } else {
                 // What is left of a broken tree, at distance 0: without rows whose arc ran empty, and all beyond them.
                 for (int i = lane; i < n; i += 32)
-                    if (reached[i] != INFINITE) reached[i] = i != source && UP_ARC(up[i]) == NONE ? ORPHAN : 0;
+                    if (reached[i] != UNREACHED) reached[i] = i != source && UP_ARC(up[i]) == NONE ? ORPHAN : 0;
                 __syncwarp();
                 bool changed = true;
                 while (changed) {
                     changed = false;
                     for (int i = lane; i < n; i += 32)
-                        if (reached[i] != INFINITE && reached[i] != ORPHAN && i != source &&
+                        if (reached[i] != UNREACHED && reached[i] != ORPHAN && i != source &&
                             reached[UP_ROW(up[i])] == ORPHAN) {
                             reached[i] = ORPHAN;
                             changed = true;
@@ -268,17 +288,15 @@ extern "C" __global__ void transport(const REAL* all_costs, const double* all_u,
                     __syncwarp();
                 }
                 for (int i = lane; i < n; i += 32)
-                    if (reached[i] == ORPHAN) reached[i] = INFINITE;
+                    if (reached[i] == ORPHAN) reached[i] = UNREACHED;
                 __syncwarp();
 #pragma unroll
                 for (int k = 0; k < COLUMNS; k++) {
-                    const int j = lane + 32 * k, before = (int)((key[k] >> bits) & mask);
-                    if (j >= m) continue;
-                    if (key[k] >= CLOSED && reached[before] == 0) {
-                        key[k] = CLOSED + ((Whole)before << bits) + j;
-                        y[k] -= 2 * CLOSED;
+                    if ((inside >> k & 1) && reached[from[k]] == 0) {
+                        key[k] = 0;
                     } else {
-                        key[k] = 2 * CLOSED;
+                        key[k] = ALL;
+                        inside &= ~(1u << k);
                     }
                 }
                 __syncwarp();
@@ -286,20 +304,20 @@ extern "C" __global__ void transport(const REAL* all_costs, const double* all_u,
                 bool strays = false;
 #pragma unroll
                 for (int k = 0; k < COLUMNS; k++)
-                    if (key[k] < 2 * CLOSED)
+                    if (inside >> k & 1)
                         for (int e = arcs.head[lane + 32 * k]; e != NONE; e = NEXT(arcs.link[e]))
-                            strays |= reached[ROW(arcs.link[e])] == INFINITE;
+                            strays |= reached[ROW(arcs.link[e])] == UNREACHED;
                 if (__ballot_sync(ALL, strays)) {
 #pragma unroll
                     for (int k = 0; k < COLUMNS; k++)
                         for (int l = 0; l < 32 && 32 * k + l < m; l++) {
-                            const Whole theirs = __shfl_sync(ALL, key[k], l);
-                            if (theirs >= 2 * CLOSED || lane) continue;
+                            const unsigned int theirs = __shfl_sync(ALL, inside >> k & 1 ? from[k] : ALL, l);
+                            if (theirs == ALL || lane) continue;
                             for (int e = arcs.head[32 * k + l]; e != NONE; e = NEXT(arcs.link[e])) {
                                 const int i = ROW(arcs.link[e]);
-                                if (reached[i] != INFINITE) continue;
+                                if (reached[i] != UNREACHED) continue;
                                 reached[i] = 0;
-                                up[i] = UP(32 * k + l, (theirs >> bits) & mask, e);
+                                up[i] = UP(32 * k + l, theirs, e);
                             }
                         }
                     __syncwarp();
@@ -309,29 +327,28 @@ extern "C" __global__ void transport(const REAL* all_costs, const double* all_u,
             // The keys by way of all rows that are in the tree.
             for (int start = 0; start < n; start += 32) {
                 const int own = start + lane;
-                unsigned int inside = __ballot_sync(ALL, own < n && reached[own < n ? own : 0] == 0);
-                while (inside) {
-                    const int i = start + __ffs(inside) - 1;
-                    inside &= inside - 1;
-                    const Whole onward = ((Whole)i << bits) - x[i];
-#pragma unroll
-                    for (int k = 0; k < COLUMNS; k++)
-                        if (lane + 32 * k < m) {
-                            const Whole one = COST(i, lane + 32 * k) + onward - y[k];
-                            key[k] = one < key[k] ? one : key[k];
-                        }
+                unsigned int there = __ballot_sync(ALL, own < n && reached[own < n ? own : 0] == 0);
+                while (there) {
+                    const int i = start + __ffs(there) - 1;
+                    there &= there - 1;
+                    REACH(i, 0u - x[i], true)
                 }
             }
-            Whole least = INFINITE;
-#pragma unroll
-            for (int k = 0; k < COLUMNS; k++) least = key[k] < least ? key[k] : least;
-            least = least_of(least);
-            Whole distance;
+            unsigned int distance;
             while (true) {
-                distance = (least >> shift) << shift;
-                const int column = (int)(least & mask);
-                const int before = (int)((least >> bits) & mask);
-                if (demand[column] > 0) {
+                // The nearest column outside the tree, of several that of the first row, then the first.
+                unsigned int near = ALL, which = ALL;
+#pragma unroll
+                for (int k = 0; k < COLUMNS; k++)
+                    if (!(inside >> k & 1)) near = min(near, key[k]);
+                distance = least_word(near);
+#pragma unroll
+                for (int k = 0; k < COLUMNS; k++)
+                    if (!(inside >> k & 1) && key[k] == distance)
+                        which = min(which, from[k] << 9 | (unsigned int)(lane + 32 * k) << 1 | (wants >> k & 1));
+                which = least_word(which);
+                const int column = (int)(which >> 1 & 255), before = (int)(which >> 9);
+                if (which & 1) {
                     // The path's rows from the sink to the source, and what it allows.
                     count++;
                     int length = 0, i = before;
@@ -407,47 +424,34 @@ extern "C" __global__ void transport(const REAL* all_costs, const double* all_u,
                         demand[column] -= amount;
                     }
                     __syncwarp();
+#pragma unroll
+                    for (int k = 0; k < COLUMNS; k++)
+                        if (column == lane + 32 * k && demand[column] == 0) wants &= ~(1u << k);
                     if (broken || supply[source] == 0) break;
                 }
 #pragma unroll
                 for (int k = 0; k < COLUMNS; k++)
-                    if (column == lane + 32 * k) {
-                        key[k] += CLOSED;
-                        y[k] -= 2 * CLOSED;  // no row that joins later may shorten its key
-                    }
+                    if (column == lane + 32 * k) inside |= 1u << k;
                 for (int e = arcs.head[column]; e != NONE;) {
                     const unsigned int link = arcs.link[e];
-                    const int i = ROW(link), arc = e;
-                    e = NEXT(link);
-                    const bool news = reached[i] == INFINITE;
-                    const Whole onward = distance - x[i] + ((Whole)i << bits);
-#pragma unroll
-                    for (int k = 0; k < COLUMNS; k++)
-                        if (lane + 32 * k < m) {
-                            const Whole one = COST(i, lane + 32 * k) + onward - y[k];
-                            key[k] = news && one < key[k] ? one : key[k];
-                        }
+                    const int i = ROW(link);
+                    const bool joins = reached[i] == UNREACHED;
+                    REACH(i, distance - x[i], joins)
                     __syncwarp();  // all have seen that it was not reached
-                    if (lane == 0 && news) {
+                    if (lane == 0 && joins) {
                         reached[i] = distance;
-                        up[i] = UP(column, before, arc);
+                        up[i] = UP(column, before, e);
                     }
+                    e = NEXT(link);
                 }
-                least = INFINITE;
-#pragma unroll
-                for (int k = 0; k < COLUMNS; k++) least = key[k] < least ? key[k] : least;
-                least = least_of(least);
                 __syncwarp();
             }
             if (!fits) break;
-            for (int i = lane; i < n; i += 32) {
-                const Whole gain = distance - reached[i];
-                if (gain > 0) x[i] += gain;
-            }
+            for (int i = lane; i < n; i += 32)
+                if (reached[i] < distance) x[i] += distance - reached[i];
 #pragma unroll
             for (int k = 0; k < COLUMNS; k++)
-                if (lane + 32 * k < m && key[k] >= CLOSED)
-                    y[k] += 2 * CLOSED - (distance - (((key[k] - CLOSED) >> shift) << shift));
+                if (inside >> k & 1) y[k] -= distance - key[k];
             __syncwarp();
         }
     }
@@ -457,8 +461,9 @@ extern "C" __global__ void transport(const REAL* all_costs, const double* all_u,
     }
 
     // 4. The plan, its cost summed column by column and by rows within, and the error of its marginals.
+    for (int at = lane; at < p * q; at += 32) flow[at] = 0;
     double off = 0.0;
-    Whole* given = reached;  // (n,) what each row sends
+    Whole* given = supply;  // (n,) what each row sends
     for (int i = lane; i < n; i += 32) given[i] = 0;
     __syncwarp();
     double sum = 0.0;

@@ -11,7 +11,7 @@ One problem has P supplies (the query's patches), Q demands (the candidate's pat
    allows is pushed along it; when the tree breaks, the potentials are raised and what still hangs together grows on.
 
 Flow only ever uses tight arcs while no reduced cost is negative, so once all mass is sent the plan is optimal for
-the rounded costs, and within one step of the range of the true costs: 2^-31, about 5e-10.
+the rounded costs, and within one step of the range of the true costs: 2^-30, about 1e-9.
 
 ``exact.cu`` is the same algorithm for CUDA, with the same rounding and the same order of every choice, so that both
 give the same plan to the last bit: what is changed here is changed there.
@@ -37,8 +37,8 @@ _CLOSED = 1 << 60
 _INFINITY = (1 << 63) - 1
 #: Costs closer than this are equal: dividing by their difference would overflow.
 _SAME = 1e-280
-#: Costs have 2^31 steps at most, so that one takes four bytes where memory is short, as on a graphics card.
-_COST_BITS = 31
+#: Costs have 2^30 steps at most, so that one takes four bytes where memory is short, as on a graphics card.
+_COST_BITS = 30
 #: Cost entries (pairs x P x Q) below which starting threads costs more than it saves.
 _WORTH_THREADS = 1 << 16
 

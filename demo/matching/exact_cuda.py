@@ -24,15 +24,15 @@ MOST_PATCHES = 256
 
 
 def room_for(rows: int, columns: int) -> int:
-    """Arcs with flow that a problem may have: without ties rows + columns - 1 at most, with ties some more. So that ten
-    problems of 64 x 64 fit into a multiprocessor of 228 KB."""
+    """Arcs with flow that a problem may have: without ties rows + columns - 1 at most, with ties some more. So that 32
+    problems of 64 x 64, as many blocks as it runs, fit into a multiprocessor of 228 KB."""
     return 3 * (rows + columns) // 2 + 16
 
 
 def shared_bytes(rows: int, columns: int) -> int:
     """Shared memory of one problem, as ``exact.cu`` divides it up."""
     room = room_for(rows, columns)
-    return 8 * (3 * rows + columns + room) + 4 * (rows * columns + room + rows) + 2 * (2 * rows + 2 * columns + room)
+    return 8 * (rows + columns + room) + 4 * (room + 3 * rows) + 2 * (2 * rows + 2 * columns + room)
 
 
 @cache
@@ -67,7 +67,7 @@ def solve(cost: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, ...] | None:
     kernel = _kernel(cost.get_device(), "double" if cost.dtype == torch.float64 else "float", rows, columns)
     if isinstance(kernel, str):
         return None
-    flow = torch.zeros(cost.shape, dtype=cost.dtype, device=cost.device)
+    flow = torch.empty(cost.shape, dtype=cost.dtype, device=cost.device)
     total, residual = (cost.new_zeros(batch, dtype=torch.float64) for _ in range(2))
     pushes = cost.new_zeros(batch, dtype=torch.int64)
     if batch:
