@@ -158,26 +158,34 @@ class Trial {
         el("button", { type: "button", class: "quiet", disabled: !open, "data-key": "0", onclick: () => sure(null) }, t("skip"))));
   }
 
-  // The choice is stored at once; how sure it was follows, and a page that closes in between loses that alone.
-  async send() {
+  // The choice is sent at once, and how sure it was afterwards: a page that closes in between loses that alone.
+  send() {
     if (this.sent) return;
+    const { turn, view } = this;
     this.sent = { ...this.session(), ...this.answer, submit_perf_ms: performance.now() };
-    await this.deliver(this.turn, async () => {
-      if (!(await this.noted) && !(await this.note(this.turn))) throw new Problem("network", t("network"));
+    const store = async () => {
+      if (!(await this.noted) && !(await this.note(turn))) throw new Problem("network", t("network"));
       return persist("answer", this.sent);
-    }, (saved) => {
-      if (this.choice === "none" || !this.view.confidence) return this.answered(saved);
-      this.told(this.confidence(true, (value) => this.rate(saved, value)));
-      this.below.firstChild.focus();
-    });
-  }
-
-  async rate(saved, value) {
-    if (this.rated) return;
-    this.rated = true;
-    for (const button of this.below.querySelectorAll("button")) button.disabled = true;
-    const { idx, step } = this.view;
-    await this.deliver(this.turn, () => persist("confidence", { ...this.session(), idx, step, value }), () => this.answered(saved));
+    };
+    if (this.choice === "none" || !view.confidence) return this.deliver(turn, store, (saved) => this.answered(saved));
+    let stored = store();
+    stored.catch((problem) => turn === this.turn && !passing(problem) && this.lost(problem));
+    const rate = async (value) => {
+      const { idx, step } = view;
+      const saved = await stored.catch((problem) => {
+        if (!passing(problem)) throw problem;
+        return (stored = store());
+      });
+      await persist("confidence", { ...this.session(), idx, step, value });
+      return saved;
+    };
+    this.told(this.confidence(true, (value) => {
+      if (this.rated) return;
+      this.rated = true;
+      for (const button of this.below.querySelectorAll("button")) button.disabled = true;
+      this.deliver(turn, () => rate(value), (saved) => this.answered(saved));
+    }));
+    this.below.firstChild.focus();
   }
 
   answered(saved) {
