@@ -204,7 +204,7 @@ def _preregister(parsed) -> None:
             facts = {"locked_utc": db.execute("SELECT locked_utc FROM study").fetchone()[0],
                      "live": db.execute("SELECT count(*) FROM participant WHERE mode = 'live'").fetchone()[0],
                      "key_id": key_id(store.seal.key) if store.seal.key else ""}
-    text = preregistration(config, stimuli, expected=dict(parsed.expect), **facts)
+    text = preregistration(config, stimuli.provenance, stimuli.sha256, expected=dict(parsed.expect), **facts)
     check_output(parsed.out, path, force=parsed.force)
     try:
         with new_file(parsed.out, path, force=parsed.force) as partial:

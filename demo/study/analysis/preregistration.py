@@ -13,15 +13,16 @@ from demo.study.design.cells import blocks, cells
 from demo.study.design.conditions import UNEXPLAINED, conditions, described, label, shows_decision
 from demo.study.design.config import COUNTERBALANCING, StudyConfig
 from demo.study.design.power import assumptions, power_for
-from demo.study.stimuli.record import Stimuli
 
 
-def preregistration(config: StudyConfig, stimuli: Stimuli, *, key_id: str = "", locked_utc: str | None = None,
-                    live: int = 0, expected: Mapping[str, float] | None = None, repetitions: int = 400) -> str:
+def preregistration(config: StudyConfig, made: Mapping, stimuli_sha256: str, *, key_id: str = "",
+                    locked_utc: str | None = None, live: int = 0,
+                    expected: Mapping[str, float] | None = None, repetitions: int = 400) -> str:
     """Markdown: question, hypotheses, design, exclusions, analysis, sample size and hashes.
 
-    key_id: of the chain of hashes. locked_utc, live: since when the study is locked and how many live participants have
-    begun; who registers late says so. expected: condition → accuracy (0 to 1) to compute the power with.
+    made, stimuli_sha256: provenance and hash of the pictures. key_id: of the chain of hashes. locked_utc, live: since
+    when the study is locked and how many live participants have begun; who registers late says so. expected: condition
+    → accuracy (0 to 1) to compute the power with.
     """
     names = [f"- `{name}`: {described(name).title}" for name in config.conditions]
     parts = [
@@ -31,11 +32,11 @@ def preregistration(config: StudyConfig, stimuli: Stimuli, *, key_id: str = "", 
         "show the same person?\n\nConditions:\n\n" + "\n".join(names),
         "## Hypotheses\n\n" + "\n".join(_hypotheses(config)),
         "## Design\n\n" + "\n".join(f"- {line}" for line in _design(config)),
-        "## Materials\n\n" + stimuli_text(stimuli.provenance),
+        "## Materials\n\n" + stimuli_text(dict(made)),
         "## Exclusions\n\n" + _exclusions(config),
         "## Analysis\n\n" + "\n".join(f"{at}. {line}" for at, line in enumerate(_analysis(config), start=1)),
         _size(config, expected, repetitions),
-        "## Fixed by hashes (SHA-256)\n\n" + _hashes(config, stimuli, key_id)]
+        "## Fixed by hashes (SHA-256)\n\n" + _hashes(config, made, stimuli_sha256, key_id)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -139,11 +140,11 @@ def _size(config: StudyConfig, expected: Mapping[str, float] | None, repetitions
                         assumptions(config, expected)])
 
 
-def _hashes(config: StudyConfig, stimuli: Stimuli, key_id: str) -> str:
-    lines = [f"- configuration: `{config.sha256}`", f"- pictures, pairs and decisions: `{stimuli.sha256}`",
+def _hashes(config: StudyConfig, made: Mapping, stimuli_sha256: str, key_id: str) -> str:
+    lines = [f"- configuration: `{config.sha256}`", f"- pictures, pairs and decisions: `{stimuli_sha256}`",
              f"- consent: `{config.consent_sha256}`"]
     if key_id:
         lines.append(f"- key of the chain over all answers: `{key_id}`")
-    lines += [f"- {name.removesuffix('_sha256')}: `{value}`" for name, value in stimuli.provenance.items()
+    lines += [f"- {name.removesuffix('_sha256')}: `{value}`" for name, value in made.items()
               if name.endswith("_sha256") and value]
     return "\n".join(lines)
