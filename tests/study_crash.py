@@ -37,7 +37,7 @@ def answer_on(path: Path, out: int, state: tuple[str, str] | None) -> None:
             again = attempt.split()
             nonce = again[1] if again and int(again[0]) == view["idx"] else secrets.token_hex(8)
             attempt = ""
-            session.onset(ticket.token, ticket.epoch, view["idx"])
+            session.onset(ticket.token, ticket.epoch, view["idx"], 1, 1.0)
             say("try", view["idx"], nonce)
             view_after = session.answer(ticket.token, ticket.epoch, Answer(view["idx"], "same", nonce))["view"]
             say("ack", ticket.token, view["idx"], nonce)

@@ -17,11 +17,11 @@ from demo.errors import BadSetting, NotSaved
 from demo.settings import Settings
 from demo.study.design.conditions import conditions, described
 from demo.study.design.config import StudyConfig
+from demo.study.design.texts import languages, ready_texts
 from demo.study.records.checks import verify
 from demo.ui.app import launch_options
 from demo.ui.study.api import browser_family
 from demo.ui.study.door import PAUSE, TRIES, TRIES_OF_ALL, Door, TooManyTries, WrongPassword
-from demo.ui.study.legends import LATER
 from demo.ui.study.plain import markdown
 
 ENROL = {"consented": True, "of_age": True, "nonce": "0123456789abcdef"}
@@ -158,9 +158,12 @@ def test_sending_anything_twice_changes_nothing(client, study):
     assert post(client, "load", token=ticket["token"]).json()["code"] == "unknown"
 
 
-def test_a_label_comes_back_as_the_same_participant(client, study):
+def test_a_recruiting_id_opens_nothing_and_nobody_takes_part_twice(client, study):
     first = enrol(client, label="prolific-7", nonce="1" * 16)
-    assert enrol(client, label="prolific-7", nonce="2" * 16)["token"] == first["token"]
+    assert enrol(client, label="prolific-7", nonce="1" * 16)["token"] == first["token"]  # the same request again
+    again = {**ENROL, "nonce": "2" * 16, "label": "prolific-7"}
+    other = post(client, "enrol", **again, consent_sha256=consent(client))
+    assert other.status_code == 400 and other.json()["code"] == "repeated" and "token" not in other.json()
     assert "prolific" not in json.dumps(rows(study, "SELECT * FROM participant") + rows(study, "SELECT * FROM event"))
 
 
@@ -275,7 +278,7 @@ def test_a_closed_study_lets_nobody_new_in(client, study):
     ticket = enrol(client)
     study.store.set_mode("closed")
     assert client.get("/study/api/welcome").json()["view"]["screen"] == "closed"
-    assert post(client, "enrol", **ENROL, consent_sha256="").status_code == 400
+    assert post(client, "enrol", **{**ENROL, "nonce": "9" * 16}, consent_sha256="").json()["code"] == "closed"
     assert post(client, "load", token=ticket["token"]).json()["view"]["screen"] == "instructions"  # may finish
 
 
@@ -298,15 +301,19 @@ def test_without_a_study_participants_get_a_sentence_and_the_operator_the_reason
 
 
 def test_every_legend_is_about_as_long_and_two_steps_hide_the_explanation(tmp_path):
-    lengths = [len(text) for text in (*(one.legend for one in conditions().values()), LATER)]
-    assert max(lengths) - min(lengths) < 25
+    english = [one.legend for one in conditions().values()]
+    for words in (english, *([text for key, text in ready_texts(language).items() if key.startswith("legend.")]
+                             for language in languages())):
+        lengths = [len(text) for text in words]
+        assert max(lengths) - min(lengths) < 25
     config = replace(TINY, two_step=True, conditions=("emd_flow", "none"), counterbalancing="fixed")
     app, _ = served(tmp_path, config)
     with TestClient(app) as client:
         ticket = enrol(client)
         first = forward(client, ticket, ticket["view"])
         second = forward(client, ticket, first)
-        assert (first["legend"], second["legend"]) == (LATER, described("emd_flow").legend)
+        assert (first["legend"], second["legend"]) == (
+            ready_texts("en")["legend.later"], described("emd_flow").legend)
         assert (first["step"], second["step"], first["idx"]) == (1, 2, second["idx"])
 
 
@@ -334,6 +341,10 @@ def sign_in(client) -> str:
     return found[1] if found else ""
 
 
+def go_live(client, csrf):
+    return client.post("/operator/mode", data={"mode": "live", "csrf": csrf, "sure": "1"})
+
+
 def test_the_page_is_off_without_a_password(tmp_path):
     app, _ = served(tmp_path, operator_password="")
     with TestClient(app) as client:
@@ -349,7 +360,8 @@ def test_nobody_gets_in_without_the_password(client):
     assert "Password" in client.get("/operator").text and client.get("/operator").status_code == 200
     for path in ("/counts", "/participants", "/results", "/setup", "/check", "/figures/accuracy.png"):
         assert client.get(f"/operator{path}").status_code == 403
-    for path in ("/mode", "/exclude", "/include", "/export", "/backup", "/leave"):
+    for path in ("/mode", "/exclude", "/include", "/export", "/backup", "/leave", "/delete",
+                 "/payments"):
         assert client.post(f"/operator{path}", data={"csrf": "x"}).status_code == 403
     assert client.post("/operator/enter", data={"password": PASSWORD + " "}).status_code == 403
     client.cookies.set("operator", "made up", path="/operator")
@@ -372,9 +384,11 @@ def test_every_change_needs_the_forms_token_from_this_site(client, study):
     assert client.post("/operator/mode", data={"mode": "live", "csrf": csrf},
                        headers={"sec-fetch-site": "cross-site"}).status_code == 403
     assert study.store.mode == "preview"
-    assert "now: live" in client.post("/operator/mode", data={"mode": "live", "csrf": csrf}).text
+    asked = client.post("/operator/mode", data={"mode": "live", "csrf": csrf}).text
+    assert "locks configuration and pictures for good" in asked and study.store.mode == "preview"
+    assert "now: live" in go_live(client, csrf).text
     assert study.store.mode == "live"
-    assert "no mode" in client.post("/operator/mode", data={"mode": "on fire", "csrf": csrf}).text
+    assert "no mode" in client.post("/operator/mode", data={"mode": "on fire", "csrf": csrf, "sure": "1"}).text
     client.post("/operator/leave", data={"csrf": csrf})
     assert client.get("/operator/setup").status_code == 403
 
@@ -447,7 +461,7 @@ def test_a_known_browser_is_let_in_whatever_others_try(client):
 
 def test_the_operator_watches_and_decides(client, study):
     csrf = sign_in(client)
-    client.post("/operator/mode", data={"mode": "live", "csrf": csrf})
+    go_live(client, csrf)
     walk(client, enrol(client))
     leaver = enrol(client, nonce="2" * 16)
     home = client.get("/operator").text
@@ -470,7 +484,7 @@ def test_the_operator_watches_and_decides(client, study):
 
 def test_p_values_stay_hidden_until_the_planned_number_unless_peeked_at(client, study):
     csrf = sign_in(client)
-    client.post("/operator/mode", data={"mode": "live", "csrf": csrf})
+    go_live(client, csrf)
     assert "stay hidden" in client.get("/operator/results").text
     walk(client, enrol(client))
     hidden = client.get("/operator/results").text
@@ -509,7 +523,7 @@ def test_export_and_backup_are_taken_home(client, study, tmp_path):
 def test_the_setup_shows_power_and_the_configuration(client, study):
     sign_in(client)
     page = client.get("/operator/setup").text
-    assert "32 are recommended" in page and study.config.sha256 in page and "Friedman" in page
+    assert "No size up to 96 is enough" in page and study.config.sha256 in page and "Friedman" in page
     assert "pairs per set" in page and "<input" not in re.sub(r'<input type="hidden"[^>]*>', "", page)
 
 
@@ -521,7 +535,7 @@ def test_the_app_serves_the_study_beside_its_pages_and_no_file_of_it(app, tmp_pa
     options = launch_options(settings)
     assert str(settings.study) in options["blocked_paths"] and str(tmp_path) in options["blocked_paths"]
     client = TestClient(App.create_app(app, app_kwargs=options["app_kwargs"]))
-    assert "Study" in client.get("/study").text and "Password" in client.get("/operator").text
+    assert "Are these two photos" in client.get("/study").text and "Password" in client.get("/operator").text
     assert client.get("/gradio_api/file=assets/study/stimuli.json").status_code in (403, 404)
     assert not list(tmp_path.iterdir())  # nothing is opened before somebody takes part
     assert client.get("/study/api/welcome").json()["view"]["screen"] == "consent"

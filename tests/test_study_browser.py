@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import threading
@@ -13,6 +14,7 @@ import pytest
 import uvicorn
 from study_pages import PASSWORD, TINY, served
 
+from demo.study.design.config import StudyConfig
 from demo.study.records.checks import verify
 
 pytestmark = pytest.mark.browser
@@ -158,7 +160,8 @@ def test_from_consent_to_debrief_with_a_refresh_and_a_second_tab(context, site):
     study = desk.study()
     with study.store.read() as db:
         answers = [tuple(row) for row in db.execute(
-            "SELECT idx, answer, confidence, input, n_onsets, flag_resumed FROM response ORDER BY idx")]
+            "SELECT idx, answer, value, input, n_onsets, flag_resumed FROM response LEFT JOIN confidence "
+            "USING(pid, idx) ORDER BY idx")]
         times = db.execute("SELECT min(rt_ms), max(visible_ms - rt_ms), min(rt_server_ms) FROM response").fetchone()
         status, loads = db.execute("SELECT status, session_epoch FROM participant").fetchone()
     assert answers[:3] == [(0, "same", 3, "key", 1, 0), (1, "diff", None, "mouse", 2, 1), (2, "same", 4, "mouse", 2, 1)]
@@ -214,10 +217,10 @@ def test_two_answers_to_a_pair_and_a_time_limit(context, tmp_path):
             ".pictures img").nth(2).get_attribute("src")  # no explanation yet
         page.get_by_role("heading", name="Now with the explanation").wait_for()  # the time ran out
         ready(page)
-        page.keyboard.press("n")
+        page.keyboard.press("j")
         page.locator(".where", has_text="2/2").wait_for()
         ready(page)
-        page.keyboard.press("y")
+        page.keyboard.press("f")
         page.get_by_role("heading", name="Now with the explanation").wait_for()
         ready(page)
         page.get_by_role("button", name="No, different people").focus()
@@ -227,6 +230,51 @@ def test_two_answers_to_a_pair_and_a_time_limit(context, tmp_path):
             rows = [tuple(row) for row in db.execute(
                 "SELECT f.answer, r.answer, r.confidence, r.input FROM first_answer f JOIN response r USING(pid, idx)")]
     assert rows == [(None, "diff", None, "key"), ("same", "diff", None, "key")]
+
+
+def test_a_study_from_right_to_left_with_forms(context, tmp_path):
+    """Arabic on a phone: direction, no word of another language, nothing serious, and the whole way by the keyboard."""
+    config = StudyConfig.from_json(json.dumps({"language": "ar", "questionnaires": ["comprehension", "tlx"]}), replace(
+        TINY, conditions=("none", "emd_flow+decision"), training_pairs=0))
+    app, desk = served(tmp_path, config)
+    found, words = {}, set()
+    with serving(app) as address:
+        page = context.new_page()
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(f"{address}/study?workerId=w1&assignmentId=a&hitId=h")
+        page.locator(".primary").wait_for()
+        assert page.evaluate("[document.documentElement.lang, document.documentElement.dir]") == ["ar", "rtl"]
+        for box in page.locator("input[type=checkbox]").all():
+            box.check()
+        page.locator(".primary").click()
+        while True:
+            page.locator(".trial .choices button:enabled, .sheet .primary:enabled, .score").first.wait_for()
+            kind = "trial" if page.locator(".trial").count() else "form" if page.locator(".form").count() else "page"
+            told = re.sub(r"\w{4}(-\w{4}){2}", "", page.locator("body").inner_text())  # but the code to withdraw with
+            words |= set(re.findall(r"[A-Za-z]{2,}", told))
+            assert page.evaluate("document.documentElement.scrollWidth") == 390
+            if kind not in found:
+                found[kind] = serious(page)
+            if page.locator(".score").count():
+                break
+            before = page.locator("main").inner_text()
+            if kind == "trial":
+                page.keyboard.press("f")
+                page.keyboard.press("2")
+            elif kind == "form":
+                for group in page.locator("[role=radiogroup]").all():
+                    group.locator("input").nth(1 if "؟" in group.locator("..").inner_text() and group.locator(
+                        "input").count() == 3 else 0).check()
+                page.locator(".form .primary").focus()
+                page.keyboard.press("Enter")
+            else:
+                page.locator(".primary:enabled").press("Enter")
+            page.wait_for_function("before => document.querySelector('main').innerText !== before", arg=before)
+    assert {kind: what for kind, what in found.items() if what} == {} and set(found) == {"trial", "form", "page"}
+    assert words <= {"PREVIEW"}, words
+    with desk.study().store.read() as db:
+        assert db.execute("SELECT label, study_ref FROM recruit").fetchone()[:] == ("w1", "h")
+        assert db.execute("SELECT count(*) FROM form").fetchone()[0] == 2 + 2 * 6
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

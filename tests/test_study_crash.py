@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 
 
 def test_fifty_participants_at_once_get_no_error_and_balanced_cells(tmp_path):
-    config = replace(SMALL, pairs_per_set=2, training_pairs=0)
+    config = replace(SMALL, pairs_per_set=2, training_pairs=0, planned_n=64)
     store = small_store(tmp_path, config)
     other = Store.open(store.path)  # as a second process would have it
 

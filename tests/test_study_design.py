@@ -99,6 +99,10 @@ def test_a_configuration_survives_json_and_names_its_hash():
     ('{"conditions": ["none", "none"]}', "different"), ('{"conditions": "none"}', "list"),
     ('{"counterbalancing": "latin"}', "rotated"), ('{"study_id": "../x"}', "study_id"),
     ('{"exclusion": {"fast_ms": -1}}', "fast_ms"), ('{"texts": {"consent": " "}}', "consent"),
+    ('{"texts": {"consnt": "x"}}', "consnt"), ('{"texts": {"score": "{points}"}}', "points"), ('{"texts": 3}', "texts"),
+    ('{"language": "xx"}', "xx"), ('{"texts": {"dir": "up"}}', "dir"), ('{"completion_url": "javascript:x"}', "https"),
+    ('{"questionnaires": ["mood"]}', "mood"), ('{"questionnaires": [{"id": "x"}]}', "when"),
+    ('{"questionnaires": [{"id": "x", "when": "end", "title": "x", "items": []}]}', "items"),
     ('{"exclusion": {"fast_ms": 9000, "slow_ms": 100}}', "smaller"),
 ])
 def test_a_mistake_in_the_configuration_is_named_in_one_sentence(text, word):

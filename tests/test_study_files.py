@@ -130,7 +130,7 @@ def test_the_shipped_study_is_ready_small_and_says_nothing():
     config, stimuli = read_study(ASSETS / "study")
     assert stimuli.problems() == []
     test = [pair for pair in stimuli.pairs if pair.set_id in "ABCD"]
-    assert len(test) == 60 and sum(pair.same for pair in test) == 30 and len(stimuli.pairs) == 69
+    assert len(test) == 60 and sum(pair.same for pair in test) == 30 and len(stimuli.pairs) == 88
     files = list((stimuli.folder / "pictures").iterdir())
     assert sum(file.stat().st_size for file in stimuli.folder.rglob("*") if file.is_file()) < 8e6
     for file in files:

@@ -1,13 +1,16 @@
 // The participant's side of study/api, and what the browser remembers: only the token, never an answer.
 
+// Everything that is read here comes with the page, in the study's language. t("score", { correct: 3 }) fills braces in.
+const WORDS = JSON.parse(document.getElementById("words").textContent);
+const t = (key, values = {}) => (WORDS[key] ?? "").replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+
 class Problem extends Error {
-  // code: as in demo/ui/study/api.py, or "network" where no answer came.
-  constructor(code, sentence) {
+  // code: as in demo/ui/study/api.py, or "network" where no answer came. service: {code, url} for a recruiting service.
+  constructor(code, sentence, service = {}) {
     super(sentence);
-    this.code = code;
+    Object.assign(this, { code, service });
   }
 }
-const OFFLINE = "The server cannot be reached: check your connection, then try again.";
 const PATIENCE = 20000;
 
 const call = async (action, body) => {
@@ -19,9 +22,9 @@ const call = async (action, body) => {
     });
     data = await answer.json();
   } catch {
-    throw new Problem("network", OFFLINE);
+    throw new Problem("network", t("network"));
   }
-  if (!answer.ok) throw new Problem(data.code ?? "network", data.error ?? OFFLINE);
+  if (!answer.ok) throw new Problem(data.code ?? "network", t(data.code ?? "network") || data.error, { code: data.for_service, url: data.url });
   return data;
 };
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -41,8 +44,17 @@ const persist = async (action, body) => {
 // Random, for answers and enrolment; crypto.randomUUID is missing on pages without https.
 const nonce = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
+// Who sent this person: Prolific and MTurk call their ids so; others may use participant_label, label or id.
 const query = new URLSearchParams(location.search);
-const label = ["PROLIFIC_PID", "participant_label", "label"].map((name) => query.get(name)).find(Boolean) ?? "";
+const SERVICES = [["prolific", "PROLIFIC_PID", "STUDY_ID", "SESSION_ID"], ["mturk", "workerId", "hitId", "assignmentId"],
+  ["other", "participant_label"], ["other", "label"], ["other", "id"]];
+const recruited = (() => {
+  const [service, person, study, session] = SERVICES.find(([, name]) => query.get(name)) ?? ["other"];
+  const value = (name) => (name ? query.get(name) ?? "" : "").slice(0, 200);
+  return { service, label: value(person), study_ref: value(study), session_ref: value(session) };
+})();
+const { label } = recruited;
+const notAccepted = query.get("assignmentId") === "ASSIGNMENT_ID_NOT_AVAILABLE";
 // This tab goes on by itself after a refresh (sessionStorage); another one asks first (localStorage), since the computer
 // may be shared. Where the browser keeps nothing, the address does.
 const memory = {

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from demo.backbones import available
 from demo.cli.arguments import add_source, identifier_of, positive
+from demo.errors import BadStudy, NotSaved
 from demo.identify import json_text
 from demo.methods import ready
 from demo.settings import settings
+from demo.study.analysis.coverage import coverage
+from demo.study.analysis.plots import drawn
+from demo.study.analysis.preregistration import preregistration
 from demo.study.analysis.report import stimuli_text, text_summary
 from demo.study.analysis.summary import summarise
 from demo.study.design.conditions import conditions, method_of
 from demo.study.design.config import PRESETS, StudyConfig
+from demo.study.records.chain import key_id
 from demo.study.records.checks import verify
 from demo.study.records.export import export, long_rows
+from demo.study.records.output import check_output, new_file
+from demo.study.records.payments import forget, write_payments
 from demo.study.records.store import MODES, Store
 from demo.study.records.sync import database_of, open_kept, target_of
+from demo.study.session.participants import by_code, delete
 from demo.study.session.simulate import simulate
 from demo.study.stimuli.make import make_study
 from demo.study.stimuli.record import Stimuli, read_study
@@ -47,6 +57,9 @@ def add(commands) -> None:
         ("open", _open, "let participants in"), ("close", _close, "let nobody in any more"),
         ("export", _export, "write everything recorded as a zip"), ("summary", _summary, "print the results"),
         ("verify", _verify, "check database, answers and pictures"), ("backup", _backup, "copy the database"),
+        ("preregister", _preregister, "write a preregistration, with power and hashes"),
+        ("payments", _payments, "write who is to be paid, apart from the answers"),
+        ("delete", _delete, "delete everything about a participant"),
         ("simulate", _simulate, "send simulated participants through a database of their own, and evaluate them"),
     ):
         action = actions.add_parser(word, help=text)
@@ -57,9 +70,17 @@ def add(commands) -> None:
         action.set_defaults(run=run)
         if word == "open":
             action.add_argument("--mode", default="live", choices=MODES[:-1], help="default live")
-        elif word in ("export", "backup"):
-            action.add_argument("out", type=Path, metavar="OUT.zip" if word == "export" else "OUT.sqlite3")
+        elif word in _OUTPUTS:
+            action.add_argument("out", type=Path, metavar=_OUTPUTS[word], nargs="?" if word == "payments" else None)
             action.add_argument("--force", action="store_true", help="replace a file that is there")
+            if word == "preregister":
+                action.add_argument("--expect", action="append", default=[], type=_expectation, metavar="CONDITION=%",
+                                    help="accuracy to compute the power with (default: the published study's)")
+            elif word == "payments":
+                action.add_argument("--forget", action="store_true", help="delete the recruiting ids, after payment")
+        elif word == "delete":
+            action.add_argument("pid", nargs="?", metavar="PARTICIPANT")
+            action.add_argument("--code", help="the participant's withdrawal code, instead of their number")
         elif word == "summary":
             action.add_argument("--peek", action="store_true",
                                 help="before the planned participants are there; that is recorded")
@@ -69,6 +90,17 @@ def add(commands) -> None:
             action.add_argument("--participants", type=positive, default=32)
             action.add_argument("--seed", type=int, default=0)
             action.add_argument("--dropout", type=float, default=0.0, help="share who leave before the end")
+
+
+#: Actions that write a file → what it is called in --help.
+_OUTPUTS = {"export": "OUT.zip", "backup": "OUT.sqlite3", "preregister": "OUT.md", "payments": "OUT.csv"}
+
+
+def _expectation(text: str) -> tuple[str, float]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value.replace(".", "", 1).isdecimal()):
+        raise argparse.ArgumentTypeError("is written CONDITION=PERCENT")
+    return name, float(value) / 100
 
 
 def _bar(text: str):
@@ -108,7 +140,7 @@ def _study(parsed) -> tuple[StudyConfig, Stimuli, Path]:
 def _open(parsed) -> int:
     config, stimuli, path = _study(parsed)
     store = open_kept(path, config, stimuli, target_of(settings()))
-    problems = verify(store, stimuli)
+    problems = verify(store, stimuli, config)
     if problems:
         print("\n".join(problems))
         return 1
@@ -132,7 +164,8 @@ def _existing(parsed) -> Store:
 def _export(parsed) -> None:
     store = _existing(parsed)
     planned = _planned(store)
-    written = export(store, parsed.out, lambda rows: summarise(list(rows), planned_n=planned), force=parsed.force)
+    written = export(store, parsed.out, lambda rows: summarise(list(rows), planned_n=planned), draw=drawn,
+                     force=parsed.force)
     print(f"Written: {written}")
 
 
@@ -151,8 +184,8 @@ def _planned(store: Store) -> int:
 
 
 def _verify(parsed) -> int:
-    _, stimuli, path = _study(parsed)
-    problems = verify(Store.open(path), stimuli) if path.is_file() else stimuli.problems()
+    config, stimuli, path = _study(parsed)
+    problems = verify(Store.open(path), stimuli, config) if path.is_file() else stimuli.problems()
     answers = "" if path.is_file() else "; it has not been opened yet"
     print("\n".join(problems) or f"The study is sound: every picture and every answer as it was kept{answers}.")
     return 1 if problems else 0
@@ -162,11 +195,57 @@ def _backup(parsed) -> None:
     print(f"Written: {_existing(parsed).backup(parsed.out, force=parsed.force)}")
 
 
+def _preregister(parsed) -> None:
+    config, stimuli, path = _study(parsed)
+    facts: dict[str, Any] = {}
+    if path.is_file():
+        store = Store.open(path)
+        with store.read() as db:
+            facts = {"locked_utc": db.execute("SELECT locked_utc FROM study").fetchone()[0],
+                     "live": db.execute("SELECT count(*) FROM participant WHERE mode = 'live'").fetchone()[0],
+                     "key_id": key_id(store.seal.key) if store.seal.key else ""}
+    text = preregistration(config, stimuli.provenance, stimuli.sha256, expected=dict(parsed.expect), **facts)
+    check_output(parsed.out, path, force=parsed.force)
+    try:
+        with new_file(parsed.out, path, force=parsed.force) as partial:
+            partial.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise NotSaved(f"The preregistration {parsed.out} could not be written ({error}).") from error
+    print(f"Written: {parsed.out}")
+
+
+def _payments(parsed) -> None:
+    store = _existing(parsed)
+    if parsed.out is None and not parsed.forget:
+        raise BadStudy("Name a file for the list, or --forget to delete the recruiting ids.")
+    if parsed.out is not None:
+        print(f"Written: {write_payments(store, parsed.out, force=parsed.force)}")
+    if parsed.forget:
+        print(f"{forget(store)} recruiting ids deleted.")
+
+
+def _delete(parsed) -> None:
+    store, pid = _existing(parsed), parsed.pid
+    if bool(pid) == bool(parsed.code):
+        raise BadStudy("Give a participant's number or --code.")
+    if parsed.code:
+        with store.read() as db:
+            pid = by_code(db, parsed.code)
+        if pid is None:
+            raise BadStudy("Nobody has this withdrawal code: perhaps the answers are deleted already.")
+    delete(store, pid)
+    print(f"Everything about participant {pid} is deleted.")
+
+
 def _simulate(parsed) -> None:
     config, stimuli, _ = _study(parsed)
     with tempfile.TemporaryDirectory() as folder:
+        config = replace(config, planned_n=max(config.planned_n, parsed.participants))  # none is turned away
         store = Store.create(parsed.db or Path(folder) / "simulated.sqlite3", config, stimuli)
         store.set_mode("live")
         print(simulate(store, parsed.participants, seed=parsed.seed, dropout=parsed.dropout))
-        print(text_summary(summarise(list(long_rows(store)), planned_n=config.planned_n)))
+        print(text_summary(summarise(list(long_rows(store)))))
+        print(stimuli_text(stimuli.provenance))
+        share, studies = coverage(config, parsed.participants, seed=parsed.seed)
+        print(f"95 % intervals of the mixed model held the truth in {100 * share:.1f} % of {studies} such studies.")
         store.close()

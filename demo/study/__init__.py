@@ -6,10 +6,10 @@ analysis and simulate: the statistics, and participants with known effects.
 """
 
 from demo.study.design.cells import Cell, PlanRow, cells, participant_plan
-from demo.study.design.config import Exclusion, StudyConfig, Texts
+from demo.study.design.config import Exclusion, StudyConfig
 from demo.study.records.store import Store
 from demo.study.session.session import Answer, Device, StudySession, Ticket
 from demo.study.stimuli.record import Pair, Render, Stimuli
 
 __all__ = ["Answer", "Cell", "Device", "Exclusion", "Pair", "PlanRow", "Render", "Stimuli", "Store", "StudyConfig",
-           "StudySession", "Texts", "Ticket", "cells", "participant_plan"]
+           "StudySession", "Ticket", "cells", "participant_plan"]

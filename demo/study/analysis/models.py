@@ -10,6 +10,7 @@ from scipy.stats import norm
 from statsmodels.genmod.cov_struct import Exchangeable
 from statsmodels.genmod.families import Binomial
 from statsmodels.genmod.generalized_estimating_equations import GEE
+from statsmodels.stats.multitest import multipletests
 
 from demo.study.analysis.glmm import fit_logistic
 from demo.study.analysis.inference import FEWEST
@@ -57,6 +58,10 @@ def logistic_mixed(answers: Answers) -> dict:
         return _no_model(answers, "the mixed model did not converge on these answers")
     result = _result(answers, "odds_ratio", names, fit.coefficients, fit.errors)
     result["participant_sd"], result["pair_sd"] = fit.sds
+    compared = [term for term in result["terms"] if term["term"] in answers.conditions]
+    for term, p in zip(compared, np.asarray(multipletests([term["p"] for term in compared], method="holm")[1]),
+                       strict=True):
+        term["p_holm"] = float(p)
     return result
 
 

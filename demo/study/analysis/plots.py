@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from demo.drawing.output import to_png
 from demo.drawing.page import DPI, FAINT, INK, MUTED
 from demo.drawing.text import families
 from demo.errors import BadStudy
@@ -111,6 +112,11 @@ def drawable(summary: dict) -> list[str]:
     conditions = summary["conditions"]
     models = any(one["agreement"]["value"] is not None for one in conditions)
     return [name for name in FIGURES if conditions and (models or name != "agreement")]
+
+
+def drawn(summary: dict) -> dict[str, bytes]:
+    """Name → PNG of every figure that the summary has data for."""
+    return {name: to_png(FIGURES[name](summary)) for name in drawable(summary)}
 
 
 def _sheet(summary: dict, axis: str, notes: Sequence[str], note_colours: Sequence[str] = (MUTED,)) -> tuple:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from demo.study.analysis.models import TERMS
-from demo.study.design.conditions import label
+from demo.study.design.cells import cells
+from demo.study.design.conditions import UNEXPLAINED, label
+from demo.study.design.config import StudyConfig
 
 _DASH = "–"
 _DIFFERENCE = "Difference, points (95% CI)"
@@ -53,6 +55,21 @@ def power_text(table: list[dict]) -> str:
     rows = [[str(row["n"]), *(number(100 * power, 0) for power in (row["friedman"], *_powers(row)))] for row in table]
     made = f"{table[0]['repetitions']} simulated studies each, alpha {table[0]['alpha']:g}, Holm over the pairs."
     return _table("Power: how often a difference is found, %", ["Participants", "Friedman", *pairs], rows, made)
+
+
+def recommendation_text(config: StudyConfig, chosen: int | None) -> str:
+    """How many participants a design needs (``power_for``), as Markdown."""
+    count = len(cells(config))
+    filled = f"a multiple of the {count} cells, so that each is filled equally often" if count > 1 else (
+        "everybody gets the same plan")
+    base = UNEXPLAINED.label if UNEXPLAINED.code in config.conditions else label(config.conditions[0])
+    if chosen is None:
+        return (f"**No size up to 96 is enough** to tell every condition from “{base}” in four of five studies: plan "
+                f"for "
+                "more, give more pairs, or compare fewer conditions.")
+    return (f"**{chosen} are recommended** for this design, {filled}: with so many, every condition is told from "
+            f"“{base}” "
+            "in at least four of five studies.")
 
 
 def number(value: float | None, digits: int = 1) -> str:
@@ -242,9 +259,10 @@ def _models(models: dict) -> str:
         if model["terms"] is None:
             return f"## {title}\n\nNot fitted (n {model['participants']}): {model['reason']}."
         rows = [[TERMS.get(term["term"], label(term["term"])), number(term[ratio], 2), interval(term["ci"], 2),
-                 p_value(term.get("p"))] for term in model["terms"] if term["term"] != "intercept"]
+                 p_value(term.get("p")), p_value(term.get("p_holm"))]
+                for term in model["terms"] if term["term"] != "intercept"]
         count = f"{model['participants']} participants, {model['answers']} answers"
-        return _table(title, ["Against " + label(model["reference"]), "Ratio", "95% interval", "p"], rows,
+        return _table(title, ["Against " + label(model["reference"]), "Ratio", "95% interval", "p", "p, Holm"], rows,
                       f"{count}; {extra(model)}.")
 
     return "\n\n".join([

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 
 from demo.errors import BadStudy
-from demo.study.design import texts
 from demo.study.design.conditions import PAPER
+from demo.study.design.forms import check_forms
+from demo.study.design.texts import check_texts, filled, languages, ready_forms, ready_texts
 
 #: How participants are spread over orders and sets: word → what it does.
 COUNTERBALANCING = {
@@ -43,33 +44,27 @@ class Exclusion:
 
 
 @dataclass(frozen=True)
-class Texts:
-    """Everything a participant reads, as Markdown. question: above every pair."""
-
-    consent: str = texts.CONSENT
-    instructions: str = texts.INSTRUCTIONS
-    ready: str = texts.READY
-    rest: str = texts.REST
-    debrief: str = texts.DEBRIEF
-    question: str = texts.QUESTION
-
-
-@dataclass(frozen=True)
 class StudyConfig:
     """A study. ``check`` raises BadStudy, in one sentence, for the first value that does not fit.
 
-    study_id: short name in file names and exports. conditions: codes of ``design.conditions``, one block each.
-    pairs_per_set: test pairs per block; there is one set per condition. training_pairs: per block, with feedback, other
-    ones in every block. attention_per_block: checks of several kinds (``stimuli.planning.CHECKS``). counterbalancing:
-    a word of COUNTERBALANCING. confidence: asked (1 to 4, may be skipped) with every answer. max_seconds: longest time
-    per pair, 0 = no limit. two_step: answer without the explanation first, then with it. breaks: a rest between blocks.
-    subtract_pattern: take from every map what the maps of all other pairs have in common.
-    planned_n: participants; p-values stay hidden until then. idle_minutes: after so long without a sign of life a
-    participant counts as dropped out. minimum_age: confirmed with the consent.
+    study_id: short name in file names and exports. title: over the consent ("" = the question). conditions: codes of
+    ``design.conditions``, one block each. pairs_per_set: test pairs per block; there is one set per condition.
+    training_pairs: per block, with feedback, other ones in every block. attention_per_block: checks of several kinds
+    (``stimuli.planning.CHECKS``). counterbalancing: a word of COUNTERBALANCING. confidence: asked (1 to 4, may be
+    skipped) with every answer. max_seconds: longest time per pair, 0 = no limit. two_step: answer without the
+    explanation first, then with it. breaks: a rest between blocks. subtract_pattern: take from every map what the maps
+    of all other pairs have in common. planned_n: participants; results stay hidden until then. stop_at_n: nobody more
+    is let in, and the study closes, once they are there. idle_minutes: after so long without a sign of life a
+    participant counts as dropped out. minimum_age: confirmed with the consent. minimum_width: of the window, in CSS
+    pixels. swap_keys: for half of the participants yes and no change places and keys. keep_ids: keep a recruiting
+    service's ids, apart from the answers, to pay people. completion, screened_out, over_quota: codes for a recruiting
+    service, and addresses to go back to it (``_code``, ``_url``; "" = none). researcher, contact, retention: told with
+    the consent. language: of the texts, see ``design.texts``. texts: all of them, by key. questionnaires: see
+    ``design.forms``.
     """
 
     study_id: str = "face-pairs"
-    title: str = "Are these two photos of the same person?"
+    title: str = ""
     conditions: tuple[str, ...] = PAPER
     pairs_per_set: int = 15
     training_pairs: int = 5
@@ -81,10 +76,25 @@ class StudyConfig:
     breaks: bool = True
     subtract_pattern: bool = False
     planned_n: int = 32
+    stop_at_n: bool = True
     idle_minutes: float = 30.0
     minimum_age: int = 18
+    minimum_width: int = 320
+    swap_keys: bool = False
+    keep_ids: bool = True
+    completion_code: str = ""
+    completion_url: str = ""
+    screened_out_code: str = ""
+    screened_out_url: str = ""
+    over_quota_code: str = ""
+    over_quota_url: str = ""
+    researcher: str = ""
+    contact: str = ""
+    retention: str = ""
+    language: str = "en"
     exclusion: Exclusion = field(default_factory=Exclusion)
-    texts: Texts = field(default_factory=Texts)
+    texts: dict[str, str] = field(default_factory=lambda: ready_texts("en"))
+    questionnaires: tuple[dict, ...] = ()
 
     @classmethod
     def preset(cls, name: str) -> StudyConfig:
@@ -101,7 +111,19 @@ class StudyConfig:
             data = json.loads(text)
         except ValueError as error:
             raise BadStudy(f"The study's configuration is not valid JSON: {error}.") from None
-        config = _filled(base or cls(), data, "")
+        if not isinstance(data, dict):
+            raise BadStudy("The configuration must be a JSON object.")
+        base = base or cls()
+        language = data.get("language", base.language)
+        own = data.pop("texts", {}) if isinstance(data, dict) else {}
+        forms = data.pop("questionnaires", None)
+        config = _filled(base, data, "")
+        if not isinstance(own, dict):
+            raise BadStudy("texts must be a JSON object of texts by their names.")
+        # What an older version wrote, or an operator leaves out, is taken from the language.
+        texts = base.texts if language == base.language else ready_texts(language)
+        config = replace(config, texts={**texts, **own},
+                         questionnaires=base.questionnaires if forms is None else _forms(forms, language))
         config.check()
         return config
 
@@ -115,7 +137,7 @@ class StudyConfig:
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces. Equal configurations give equal text."""
-        return canonical_json(asdict(self))
+        return canonical_json({**asdict(self), "questionnaires": list(self.questionnaires)})
 
     @property
     def sha256(self) -> str:
@@ -124,8 +146,26 @@ class StudyConfig:
 
     @property
     def consent_sha256(self) -> str:
-        """SHA-256 of the consent text, kept with every participant."""
-        return text_sha256(self.texts.consent)
+        """SHA-256 of all that is read before consenting, kept with every participant."""
+        return text_sha256(self.consent)
+
+    @property
+    def consent(self) -> str:
+        """All that is read before consenting, as Markdown: the text, who does the study, and everything that is
+        recorded."""
+        told, words = [], self.texts
+        for key, value in (("who", self.researcher), ("contact", self.contact), ("retention", self.retention)):
+            if value:
+                told.append(filled(words[key], **{"researcher" if key == "who" else key: value}))
+        kept = ["answers", *(["confidence"] if self.confidence else []), *(["forms"] if self.questionnaires else []),
+                "page", "device", "id" if self.keep_ids else "hash", "not"]
+        recorded = "\n".join([words["recorded"], "", *(f"- {words[f'recorded.{one}']}" for one in kept)])
+        return "\n\n".join([words["consent"].strip(), recorded, *told]) + "\n"
+
+    @property
+    def heading(self) -> str:
+        """The title, or the question where there is none."""
+        return self.title or self.texts["question"]
 
     @property
     def set_names(self) -> tuple[str, ...]:
@@ -148,14 +188,23 @@ class StudyConfig:
                 raise BadStudy(f"{name} must lie between {low} and {high}; got {value}.")
         if self.exclusion.fast_ms >= self.exclusion.slow_ms:
             raise BadStudy("fast_ms must be smaller than slow_ms.")
-        for spec in fields(self.texts):
-            if not getattr(self.texts, spec.name).strip():
-                raise BadStudy(f"The text {spec.name!r} is empty: participants need it.")
+        for name in ("researcher", "contact", "retention", "title", "completion_code", "screened_out_code",
+                     "over_quota_code"):
+            if len(getattr(self, name)) > 2000:
+                raise BadStudy(f"{name} is longer than 2000 characters: shorten it.")
+        for name in ("completion_url", "screened_out_url", "over_quota_url"):
+            if getattr(self, name) and not getattr(self, name).startswith(("https://", "http://")):
+                raise BadStudy(f"{name} must be a web address that starts with https://.")
+        if self.language not in languages() and self.texts.get("lang") != self.language:
+            raise BadStudy(f"language is {self.language!r}, but no texts in it are given.")
+        check_texts(self.texts)
+        check_forms(self.questionnaires)
 
 
 _RANGES = (
     ("pairs_per_set", 2, 200), ("training_pairs", 0, 50), ("attention_per_block", 0, 5), ("max_seconds", 0, 600),
-    ("planned_n", 1, 100_000), ("idle_minutes", 1, 10_000), ("minimum_age", 0, 120), ("fast_ms", 0, 10_000),
+    ("planned_n", 1, 100_000), ("idle_minutes", 1, 10_000), ("minimum_age", 0, 120), ("minimum_width", 0, 4000),
+    ("fast_ms", 0, 10_000),
     ("slow_ms", 1, 3_600_000), ("fast_trials", 1, 1000), ("slow_trials", 1, 1000), ("same_answer_run", 3, 1000),
     ("attention_failed", 1, 1000), ("guessing_percent", 0, 99),
 )
@@ -188,6 +237,19 @@ def _filled(default, data, where: str):
             raise BadStudy(f"The configuration has no setting {where}{name!r}: remove it or correct its name.")
     return replace(default, **{name: _typed(getattr(default, name), value, where + name)
                                for name, value in data.items()})
+
+
+def _forms(given, language: str) -> tuple[dict, ...]:
+    """Questionnaires from JSON: objects, or names of those that come with the language."""
+    if not isinstance(given, list):
+        raise BadStudy("questionnaires must be a list of names and objects.")
+    ready = ready_forms(language if language in languages() else "en")
+    found = []
+    for one in given:
+        if isinstance(one, str) and one not in ready:
+            raise BadStudy(f"There is no questionnaire {one!r}: choose from {', '.join(ready)}, or write your own.")
+        found.append({"id": one, **ready[one]} if isinstance(one, str) else one)
+    return tuple(found)
 
 
 def _typed(default, value, name: str):

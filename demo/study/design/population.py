@@ -21,10 +21,14 @@ PAPER_PEOPLE, PAPER_PAIRS = 21, 15
 def skill_for(accuracy: float, spread: float) -> float:
     """The logit at which people and pairs that differ by ``spread`` (SD, logits) are right in ``accuracy`` (0 to 1) of
     all answers: the inverse of E[expit(skill + spread z)], by Gauss-Hermite quadrature."""
-    nodes, weights = roots_hermitenorm(40)
-    weights = weights / weights.sum()
-    root: Any = brentq(lambda skill: weights @ expit(skill + spread * nodes) - accuracy, -20, 20)
+    root: Any = brentq(lambda skill: accuracy_for(skill, spread) - accuracy, -20, 20)
     return float(root)
+
+
+def accuracy_for(skill: float, spread: float) -> float:
+    """The share of right answers at a skill, 0 to 1: E[expit(skill + spread z)]."""
+    nodes, weights = roots_hermitenorm(40)
+    return float(weights @ expit(skill + spread * nodes) / weights.sum())
 
 
 def paper_skill() -> dict[str, float]:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 from scipy import stats
 from scipy.special import expit
 
+from demo.errors import BadStudy
 from demo.study.design.cells import blocks, cells
+from demo.study.design.conditions import DECIDED, UNEXPLAINED, label
 from demo.study.design.config import StudyConfig
-from demo.study.design.population import Population
+from demo.study.design.population import (
+    PAPER_CORRECT,
+    PAPER_PAIRS,
+    PAPER_PEOPLE,
+    Population,
+    accuracy_for,
+    skill_for,
+)
 
-#: A multiple of the 16 cells, so that every cell is filled equally often.
-RECOMMENDED = 32
 SIZES = (12, 16, 20, 24, 32, 48, 64)
+#: Power that a size has to have to be recommended, and the largest that is looked at.
+ENOUGH, _MOST = 0.8, 96
+#: Accuracy that is assumed of an explanation that no study has measured.
+_UNMEASURED = 0.73
 _FLIPS = 2000
 _CHUNK = 50
 
@@ -44,6 +55,48 @@ def power_table(population: Population | None = None, *, config: StudyConfig | N
                       "pairs": [{"a": config.conditions[a], "b": config.conditions[b], "power": float(share)}
                                 for (a, b), share in zip(pairs, found / repetitions, strict=True)]})
     return table
+
+
+def assumed(config: StudyConfig, expected: Mapping[str, float] | None = None) -> Population:
+    """What is taken to be true of a design: accuracies that are expected (condition → 0 to 1), else those that the
+    paper measured, else _UNMEASURED."""
+    plain = Population()
+    spread = float(np.hypot(plain.participant_sd, plain.item_sd))
+    known = {name: count / (PAPER_PEOPLE * PAPER_PAIRS) for name, count in PAPER_CORRECT.items()}
+    shares = {name: (expected or {}).get(name, known.get(name.removesuffix(DECIDED), _UNMEASURED))
+              for name in config.conditions}
+    for name, share in shares.items():
+        if not 0 < share < 1:
+            raise BadStudy(f"The accuracy expected of {name} must lie between 0 and 100 percent.")
+    return Population(skill={name: skill_for(share, spread) for name, share in shares.items()})
+
+
+def assumptions(config: StudyConfig, expected: Mapping[str, float] | None = None) -> str:
+    """``assumed`` in words."""
+    population = assumed(config, expected)
+    spread = float(np.hypot(population.participant_sd, population.item_sd))
+    shares = ", ".join(f"{label(name)} {100 * accuracy_for(population.skill[name], spread):.1f} %"
+                       for name in config.conditions)
+    return (f"Assumed accuracies: {shares} (where nothing else is expected, the published study's; "
+            f"{100 * _UNMEASURED:.0f} % for what it did not have). Standard deviations on the logit scale: "
+            f"{population.participant_sd:g} over people, {population.item_sd:g} over pairs. Whatever the number, "
+            "explanations that differ by a point or two cannot be told apart.")
+
+
+def power_for(config: StudyConfig, expected: Mapping[str, float] | None = None, *,
+              repetitions: int = 400) -> tuple[list[dict], int | None]:
+    """The power table of a design at sizes that fill its cells equally, and the smallest of these at which every
+    explanation is told from none (or, in a study without that, the first condition from every other) with power ENOUGH;
+    None where none of them is enough."""
+    count = len(cells(config))
+    step = count * max(1, round(16 / count)) if count < 16 else count
+    sizes = range(step, max(_MOST, 2 * step) + 1, step)
+    table = power_table(assumed(config, expected), config=config, sizes=sizes, repetitions=repetitions)
+    base = UNEXPLAINED.code if UNEXPLAINED.code in config.conditions else config.conditions[0]
+
+    def enough(row: dict) -> bool:
+        return all(pair["power"] >= ENOUGH for pair in row["pairs"] if base in (pair["a"], pair["b"]))
+    return table, next((row["n"] for row in table if enough(row)), None)
 
 
 def simulate_scores(population: Population, config: StudyConfig, people: int, studies: int,

@@ -1,47 +1,73 @@
-"""The words a participant reads unless the study's configuration brings its own. Markdown."""
+"""Everything that participants read, as data: a file of texts per language, and what a study's configuration puts in
+their place. Markdown where a text is a page; words in braces are filled in."""
 
-CONSENT = """\
-**What this is.** A research study about how people compare faces, and whether pictures that explain a computer's
-comparison help them.
+from __future__ import annotations
 
-**What you will do.** Look at pairs of face photos and say whether both show the same person. There are short rounds
-with a rest between them; the whole takes about 20 minutes.
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-**What is recorded.** Your answers, how long each took, how sure you were, and the size of your screen. Not your name,
-e-mail address or network address.
+from demo.errors import BadStudy
+from demo.places import ASSETS
 
-**Your rights.** Taking part is voluntary. You can stop at any time, and you can withdraw: your answers are then
-deleted. If you have questions, ask the person who sent you this link.
-"""
+#: A file per language: CODE.json. A study's own language is such a file of texts in its configuration.
+FOLDER = ASSETS / "study-texts"
+#: Key of the ready questionnaires among a language's texts.
+FORMS = "questionnaires"
+_LONGEST = 20_000
+_FILLED = re.compile(r"\{(\w+)\}")
 
-INSTRUCTIONS = """\
-You will see two faces and, with them, two pictures in the middle (on a phone: below the faces). **Look at both faces
-and at these pictures**, then decide: do the two faces belong to the same person?
 
-- Some faces wear a mask or sunglasses that were drawn on by a computer.
-- In some rounds the pictures show which parts of the faces a computer found alike: bright parts count more. In one
-  round they show nothing.
-- The computer can be wrong. Answer what you believe yourself.
-- Every round starts with a few practice pairs, after which you are told the right answer.
+def languages() -> tuple[str, ...]:
+    """Codes of the languages that come with the app."""
+    return tuple(sorted(file.stem for file in FOLDER.glob("*.json")))
 
-Answer with the buttons, or with the keys **F** (yes, same person) and **J** (no, different people). You cannot go back.
-"""
 
-READY = """\
-Practice is over. From now on you are not told whether you were right. Answer as well as you can, without hurrying.
-"""
+@cache
+def _read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))
 
-REST = """\
-This round is finished. Rest your eyes for a moment. The next round shows other pictures in the middle; it starts with
-practice pairs again.
-"""
 
-DEBRIEF = """\
-Thank you for taking part.
+def ready_texts(language: str) -> dict[str, str]:
+    """All texts of a language; BadStudy for one that does not come with the app."""
+    return {key: text for key, text in _of(language).items() if key != FORMS}
 
-The study asks whether pictures that show what a face matcher looks at help people to compare faces. You saw pairs with
-no explanation and with explanations by different methods. Half of the pairs showed one person twice, half two people
-who look alike.
-"""
 
-QUESTION = "Are these two photos of the same person?"
+def ready_forms(language: str) -> dict[str, dict]:
+    """Questionnaires of a language by their names."""
+    return _of(language)[FORMS]
+
+
+def _of(language: str) -> dict[str, Any]:
+    if language not in languages():
+        raise BadStudy(f"No texts in the language {language!r} come with the app: choose from "
+                       f"{', '.join(languages())}, and give your own as \"texts\".")
+    return _read(FOLDER / f"{language}.json")
+
+
+def check_texts(texts: Mapping[str, str]) -> None:
+    """Raise BadStudy for a text that no page shows, is empty or too long, or wants something filled in that is not
+    there."""
+    known = ready_texts("en")
+    for key, text in texts.items():
+        if key not in known and not key.startswith("legend."):
+            raise BadStudy(f"The configuration has no text {key!r}: remove it or correct its name.")
+        if not isinstance(text, str) or not text.strip():
+            raise BadStudy(f"The text {key!r} is empty: participants need it.")
+        if len(text) > _LONGEST:
+            raise BadStudy(f"The text {key!r} is longer than {_LONGEST} characters: shorten it.")
+        strange = set(_FILLED.findall(text)) - set(_FILLED.findall(known.get(key, "")))
+        if strange and key in known:
+            raise BadStudy(f"The text {key!r} names {{{sorted(strange)[0]}}}, which nothing fills in there.")
+    if texts.get("dir", "ltr") not in ("ltr", "rtl"):
+        raise BadStudy("The text 'dir' must be ltr or rtl.")
+    if not re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", texts.get("lang", "en")):
+        raise BadStudy("The text 'lang' must be a language's code, such as en or pt-BR.")
+
+
+def filled(text: str, **values: object) -> str:
+    """A text with what stands in braces filled in; other braces stay."""
+    return _FILLED.sub(lambda found: str(values.get(found[1], found[0])), text)

@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Iterator
 
 from demo.errors import DemoError
-from demo.study.design.config import text_sha256
+from demo.study.design.config import StudyConfig, text_sha256
+from demo.study.records.chain import Seal, broken
 from demo.study.records.store import Store
 from demo.study.stimuli.record import Stimuli
 
@@ -34,18 +35,29 @@ _RULES = {
         "SELECT pid FROM participant WHERE mode = 'live' AND status <> 'withdrawn' "
         "AND (SELECT locked_utc FROM study) IS NULL",
 }
-_GUARDS = ("response_never_changes", "response_is_kept", "event_never_changes", "event_is_kept", "plan_never_changes",
-           "plan_is_kept", "first_answer_never_changes", "first_answer_is_kept", "study_locked", "participant_is_kept",
-           "participant_fixed", "pair_UPDATE_locked", "render_UPDATE_locked")
+#: Participants whose exclusion and the last decision about them differ.
+_DECIDED = """
+SELECT p.pid FROM participant p LEFT JOIN (
+  SELECT pid, payload_json, type, max(ev_id) FROM event WHERE type = 'screened_out' OR (
+    type = 'admin' AND json_extract(payload_json, '$.action') IN ('exclude', 'include')) GROUP BY pid) e USING(pid)
+WHERE p.status <> 'withdrawn' AND (p.status = 'excluded') <> coalesce(
+  e.type = 'screened_out' OR json_extract(e.payload_json, '$.action') = 'exclude', 0)
+"""
+_GUARDS = ("chain_never_changes", "chain_is_kept", "confidence_never_changes", "confidence_is_kept",
+           "form_never_changes", "form_is_kept", "response_never_changes", "response_is_kept", "event_never_changes",
+           "event_is_kept", "plan_never_changes", "plan_is_kept", "first_answer_never_changes",
+           "first_answer_is_kept", "study_locked", "participant_is_kept", "participant_fixed", "pair_UPDATE_locked",
+           "render_UPDATE_locked")
 
 
-def verify(store: Store, stimuli: Stimuli | None = None) -> list[str]:
-    """Problems, one sentence each; empty where the study is sound. stimuli: check the pictures on disk too."""
+def verify(store: Store, stimuli: Stimuli | None = None, config: StudyConfig | None = None) -> list[str]:
+    """Problems, one sentence each; empty where the study is sound. stimuli: check the pictures on disk too. config: of
+    the study's folder, which must be the one that the study was opened with."""
     try:
         with store.read() as db:
             problems = list(_database(db))
             if not problems:
-                problems += _study(db, stimuli)
+                problems += _study(db, store.seal, stimuli, config)
     except DemoError as error:
         problems = [str(error)]
     return problems + (stimuli.problems() if stimuli else [])
@@ -63,14 +75,19 @@ def _database(db: sqlite3.Connection) -> Iterator[str]:
             yield f"The guard {name} is gone, so rows could have been changed."
 
 
-def _study(db: sqlite3.Connection, stimuli: Stimuli | None) -> Iterator[str]:
+def _study(db: sqlite3.Connection, seal: Seal, stimuli: Stimuli | None, given: StudyConfig | None) -> Iterator[str]:
     study = db.execute("SELECT * FROM study").fetchone()
     if text_sha256(study["config_json"]) != study["config_sha256"]:
         yield "The configuration in the database does not match its hash."
+    if given is not None and StudyConfig.from_json(study["config_json"]) != given:
+        yield "The configuration in study.json is not the one that the study was opened with."
     if text_sha256(study["consent_md"]) != study["consent_sha256"]:
         yield "The consent text in the database does not match its hash."
     if stimuli is not None and stimuli.sha256 != study["stimuli_sha256"]:
         yield "The stimuli on disk are not those that the study was opened with."
+    yield from broken(db, seal)
+    for (pid,) in db.execute(_DECIDED):
+        yield f"Participant {pid} is excluded, or included, without a decision of the operator on record."
     for sentence, rule in _RULES.items():
         rows = [str(row[0]) for row in db.execute(rule)]
         if rows:

@@ -46,6 +46,8 @@ RESPONSES = Table(
     "responses_long", "one answered trial",
     """FROM response r JOIN plan t USING(pid, idx) JOIN participant p USING(pid) JOIN pair q ON q.pair_id = t.pair_id
        JOIN render m ON m.pair_id = t.pair_id AND m.condition = t.condition LEFT JOIN first_answer f USING(pid, idx)
+       LEFT JOIN confidence c ON c.pid = r.pid AND c.idx = r.idx AND c.step = iif(f.pid IS NULL, 1, 2)
+       LEFT JOIN confidence d ON d.pid = f.pid AND d.idx = f.idx AND d.step = 1
        ORDER BY p.created_utc, p.pid, r.idx""",
     (
         Column("study_id", "p.study_id", "The study."),
@@ -64,10 +66,9 @@ RESPONSES = Table(
         Column("flip", "t.flip", "1 = the second photo stood on the left."),
         Column("answer", "r.answer", "same or diff; empty = the time ran out."),
         Column("correct", "r.correct", "1 = the answer is right; empty without an answer."),
-        Column("confidence", "r.confidence", "1 (guessing) to 4 (certain); empty where not given."),
+        Column("confidence", "coalesce(c.value, r.confidence)", "1 (guessing) to 4 (certain); empty where not given."),
         Column("rt_ms", "r.rt_ms", "Milliseconds from the last onset (all pictures decoded and shown) to the choice."),
-        Column("rt_server_ms", "r.rt_server_ms",
-               "The same as the server saw it, network and confidence included; only a check."),
+        Column("rt_server_ms", "r.rt_server_ms", "The same as the server saw it, network included; only a check."),
         Column("visible_ms", "r.visible_ms", "Part of rt_ms during which the page was visible."),
         Column("hidden_count", "r.hidden_count", "How often the page was hidden during the trial."),
         Column("n_onsets", "r.n_onsets", "How often the trial came on the screen (more than 1 after a refresh)."),
@@ -88,7 +89,7 @@ RESPONSES = Table(
         Column("status", "p.status", "The participant's, see participants.csv."),
         Column("mode", "p.mode", "preview, pilot or live: what the study was in when the participant came."),
         Column("first_answer", "f.answer", "Two-step mode: the answer before the explanation was shown."),
-        Column("first_confidence", "f.confidence", "Two-step mode: the confidence in it."),
+        Column("first_confidence", "coalesce(d.value, f.confidence)", "Two-step mode: the confidence in it."),
         Column("first_rt_ms", "f.rt_ms", "Two-step mode: its response time."),
         Column("switched", "CASE WHEN f.pid IS NULL THEN NULL ELSE r.answer IS NOT f.answer END",
                "Two-step mode: 1 = changed after the explanation."),
@@ -107,6 +108,8 @@ PARTICIPANTS = Table(
         Column("exclude_reason", "p.exclude_reason", "Why the operator excluded the participant."),
         Column("cell_row", "p.cell_row", "Row of the Williams square: the order of the conditions."),
         Column("cell_rot", "p.cell_rot", "Rotation of the sets over the conditions."),
+        Column("keys_swapped", "p.swapped", "1 = yes stood on the right (key J) and no on the left (key F)."),
+        Column("screened_utc", "p.screened_utc", "When the comprehension check was failed for good."),
         Column("answered", "(SELECT count(*) FROM response r WHERE r.pid = p.pid)", "Trials answered."),
         Column("planned", "(SELECT count(*) FROM plan t WHERE t.pid = p.pid)", "Trials planned."),
         Column("page_loads", "p.session_epoch", "How often the page was opened."),
@@ -146,4 +149,18 @@ PAIRS = Table(
         Column("model_correct", "m.model_correct", "1 = it is right."),
     ))
 
-TABLES = (RESPONSES, PARTICIPANTS, PAIRS)
+QUESTIONNAIRES = Table(
+    "questionnaires", "one answered question",
+    "FROM form q JOIN participant p USING(pid) ORDER BY p.created_utc, p.pid, q.place, q.attempt, q.rowid",
+    (
+        Column("study_id", "p.study_id", "The study."), Column("pid", "p.pid", "As in responses_long.csv."),
+        Column("form", "q.form", "The questionnaire's id in study.json."),
+        Column("block", "q.block", "The round that it was about, from 0; empty for none."),
+        Column("attempt", "q.attempt", "From 1; more than 1 of a comprehension check that was not right at once."),
+        Column("item", "q.item", "The question's id in study.json."),
+        Column("value", "q.value", "The answer: of a choice its number from 0, of a scale from 1; empty = left out."),
+        Column("is_preview", "p.is_preview", "1 = not in the live study."),
+        Column("recv_utc", "q.recv_utc", "When the server received it."),
+    ))
+
+TABLES = (RESPONSES, PARTICIPANTS, PAIRS, QUESTIONNAIRES)

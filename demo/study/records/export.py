@@ -18,12 +18,17 @@ from typing import IO, TextIO, cast
 
 from demo.errors import NotSaved
 from demo.study.design.conditions import described
+from demo.study.records.chain import head
 from demo.study.records.columns import RESPONSES, TABLES
 from demo.study.records.output import new_file
 from demo.study.records.store import Store
+from demo.study.records.wide import MEASURES, wide, wide_names
 
 #: Rows of the long table → results, as ``demo.study.analysis.summary.summarise``.
 Summary = Callable[[Iterable[dict]], dict]
+
+#: Results → PNG files by name, as ``demo.study.analysis.plots.drawn``.
+Draw = Callable[[dict], dict[str, bytes]]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -43,9 +48,10 @@ def long_rows(store: Store) -> Iterator[dict]:
         yield from RESPONSES.read(db)
 
 
-def export(store: Store, out: str | Path, summary: Summary | None = None, *, force: bool = False) -> Path:
-    """Write the zip, whole or not at all; all its tables are of one moment. summary: makes summary.json. force: replace
-    a file that is there.
+def export(store: Store, out: str | Path, summary: Summary | None = None, *, draw: Draw | None = None,
+           force: bool = False) -> Path:
+    """Write the zip, whole or not at all; all its tables are of one moment. summary: makes summary.json. draw: makes
+    the figures of it. force: replace a file that is there.
 
     BadStudy where it must not be written to (``output.new_file``) or the database is damaged, NotSaved where it cannot
     be written.
@@ -70,9 +76,16 @@ def export(store: Store, out: str | Path, summary: Summary | None = None, *, for
             del study["secret"]
             study["config"], study["stimuli"] = (json.loads(study.pop(key))
                                                  for key in ("config_json", "weights_manifest_json"))
+            study["chain_head"] = head(db)
+            with bundle.file("participants_wide.csv") as file:
+                rows = list(RESPONSES.read(db))
+                _write_csv(file, wide_names(rows), wide(rows))
             texts = {"study.json": _pretty(study), "codebook.md": codebook(study), "analysis.R": R_SNIPPET}
             if summary is not None:
-                texts["summary.json"] = _pretty(summary(RESPONSES.read(db)))
+                found = summary(RESPONSES.read(db))
+                texts["summary.json"] = _pretty(found)
+                for name, picture in (draw(found) if draw else {}).items():
+                    bundle.add(f"figures/{name}.png", picture)
             for name, text in texts.items():
                 with bundle.file(name) as file:
                     file.write(text)
@@ -80,7 +93,8 @@ def export(store: Store, out: str | Path, summary: Summary | None = None, *, for
     except OSError as error:
         raise NotSaved(f"The export {out} could not be written ({error}).") from error
     with store.write() as db:
-        store.log(db, None, "export", {"sha256": hashlib.sha256(out.read_bytes()).hexdigest()})
+        store.log(db, None, "export", {"sha256": hashlib.sha256(out.read_bytes()).hexdigest(),
+                                       "chain_head": study["chain_head"]})
     return out
 
 
@@ -93,7 +107,11 @@ def codebook(study: dict) -> str:
     for table in TABLES:
         lines += ["", f"## {table.file}.csv", "", f"Each row is {table.rows}.", "", "| column | meaning |", "|---|---|"]
         lines += [f"| {column.name} | {column.meaning} |" for column in table.columns]
-    lines += ["", "## Other files", "", "- responses_long.json: the same rows as JSON.",
+    lines += ["", "## participants_wide.csv", "", "Each row is one complete participant of the live study who is not "
+              "excluded, for JASP, SPSS or a spreadsheet; MEASURE_CONDITION, of the test pairs.", "",
+              "| column | meaning |", "|---|---|", *(f"| {name}_… | {meaning} |" for name, meaning in MEASURES.items())]
+    lines += ["", "## Other files", "", "- figures/*.png: the results drawn, where they are no longer hidden.",
+              "- responses_long.json: the same rows as JSON.",
               "- events.jsonl: everything that happened, one JSON object per line.",
               "- study.json: the study with its whole configuration.", "- summary.json: the results, where asked for.",
               "- analysis.R: a first look in R.", "- SHA256SUMS: check with `sha256sum -c SHA256SUMS`.", ""]
@@ -116,6 +134,10 @@ class _Bundle:
             text.flush()
             text.detach()
         self.sums.append(f"{digest.hexdigest()}  {name}\n")
+
+    def add(self, name: str, data: bytes) -> None:
+        self.archive.writestr(name, data)
+        self.sums.append(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
 
     def close(self) -> None:
         self.archive.writestr("SHA256SUMS", "".join(self.sums))
@@ -149,10 +171,10 @@ def _write_csv(file: TextIO, names: list[str], rows: Iterable[dict]) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(names)
     for row in rows:
-        writer.writerow([_safe(row[name]) for name in names])
+        writer.writerow([safe(row[name]) for name in names])
 
 
-def _safe(value):
+def safe(value):
     """A cell that no spreadsheet takes for a formula; numbers stay numbers, None is empty."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 

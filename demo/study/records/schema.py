@@ -99,6 +99,27 @@ CREATE TABLE first_answer(
 
 _THIRD = """
 ALTER TABLE pair ADD COLUMN check_kind TEXT NOT NULL DEFAULT '';
+ALTER TABLE participant ADD COLUMN nonce_hash TEXT;
+ALTER TABLE participant ADD COLUMN swapped INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE participant ADD COLUMN screened_utc TEXT;
+CREATE UNIQUE INDEX participant_nonce ON participant(nonce_hash);
+CREATE TABLE confidence(
+  pid TEXT NOT NULL, idx INTEGER NOT NULL, step INTEGER NOT NULL CHECK(step IN (1, 2)), value INTEGER,
+  recv_utc TEXT NOT NULL, PRIMARY KEY(pid, idx, step), FOREIGN KEY(pid, idx) REFERENCES plan(pid, idx));
+CREATE TABLE form(
+  pid TEXT NOT NULL REFERENCES participant(pid), place INTEGER NOT NULL, attempt INTEGER NOT NULL, form TEXT NOT NULL,
+  block INTEGER, item TEXT NOT NULL, value TEXT, recv_utc TEXT NOT NULL, PRIMARY KEY(pid, place, attempt, item));
+CREATE TABLE recruit(
+  pid TEXT PRIMARY KEY REFERENCES participant(pid), service TEXT NOT NULL, label TEXT NOT NULL, study_ref TEXT,
+  session_ref TEXT, utc TEXT NOT NULL);
+CREATE TABLE chain(
+  seq INTEGER PRIMARY KEY, key_id TEXT NOT NULL, kind TEXT NOT NULL, pid TEXT, ref INTEGER, mac TEXT NOT NULL,
+  link TEXT NOT NULL);
+CREATE INDEX chain_ref ON chain(kind, pid, ref);
+CREATE TRIGGER chain_never_changes BEFORE UPDATE ON chain
+BEGIN SELECT RAISE(ABORT, 'chain is append-only'); END;
+CREATE TRIGGER chain_is_kept BEFORE DELETE ON chain
+BEGIN SELECT RAISE(ABORT, 'chain is append-only'); END;
 """
 
 #: Statements that lead from version n to n + 1.
@@ -108,8 +129,8 @@ STEPS = (
               for verb in ("INSERT", "UPDATE", "DELETE")),
     # 2: answers given before the explanation is shown (two-step mode).
     _FIRST_ANSWER + _KEPT.format(table="first_answer"),
-    # 3: attention checks of several kinds.
-    _THIRD,
+    # 3: attention checks of several kinds, confidence after the choice, forms, recruiting ids, the chain of hashes.
+    _THIRD + _KEPT.format(table="confidence") + _KEPT.format(table="form"),
 )
 VERSION = len(STEPS)
 

@@ -22,11 +22,14 @@ import demo
 from demo.errors import BadStudy, NotSaved
 from demo.study.design.config import StudyConfig, text_sha256
 from demo.study.records import schema
+from demo.study.records.chain import EVENTS, SEALED, Seal
 from demo.study.records.output import new_file
 from demo.study.records.soundness import DAMAGE, damage
 from demo.study.records.trouble import damaged, explained, meaning
 from demo.study.stimuli.record import Stimuli
 
+#: The version of a database from which on everything is sealed (``records.chain``).
+SEALED_SINCE = 3
 MODES = ("preview", "pilot", "live", "closed")
 #: How long a writer waits for another process, in seconds.
 _PATIENCE = 30.0
@@ -44,6 +47,7 @@ class Store:
         self.clock = clock
         self._lock = threading.RLock()
         self._config: tuple[str, StudyConfig] | None = None
+        self.seal = Seal(self.path)
         self._writer = self._connect()
 
     @classmethod
@@ -91,6 +95,8 @@ class Store:
                 store.backup(_free(path.with_name(f"{path.name}.version{found}")))
                 with store.write() as db:
                     schema.migrate(db)
+                    if found < SEALED_SINCE:
+                        store.seal.adopt(db)
             for problem in damage(store._writer):
                 raise damaged(problem, path)
             text, digest = store._writer.execute("SELECT config_json, config_sha256 FROM study").fetchone()
@@ -175,8 +181,15 @@ class Store:
     def log(self, db: sqlite3.Connection, pid: str | None, kind: str, payload: dict | None = None,
             idx: int | None = None) -> None:
         """Add an event, inside the caller's transaction."""
-        db.execute("INSERT INTO event(pid, utc, type, idx, payload_json) VALUES (?, ?, ?, ?, ?)",
-                   (pid, self.now(), kind, idx, json.dumps(payload or {}, ensure_ascii=False)))
+        added = db.execute("INSERT INTO event(pid, utc, type, idx, payload_json) VALUES (?, ?, ?, ?, ?)",
+                           (pid, self.now(), kind, idx, json.dumps(payload or {}, ensure_ascii=False)))
+        if kind in EVENTS and added.lastrowid:
+            self.seal.append(db, "event", added.lastrowid, pid)
+
+    def add(self, db: sqlite3.Connection, table: str, row: dict) -> None:
+        """Add a row of a participant to a table of ``chain.SEALED``, inside the caller's transaction."""
+        added = db.execute(_insert(table, row), row)
+        self.seal.append(db, table, row["idx"] if SEALED[table][2] == "idx" else added.lastrowid or 0, row["pid"])
 
     # --- the study
 
@@ -203,10 +216,14 @@ class Store:
         if mode not in MODES:
             raise BadStudy(f"There is no mode {mode!r}: choose from {', '.join(MODES)}.")
         with self.write() as db:
-            before = db.execute("SELECT mode FROM study").fetchone()[0]
-            if before != mode:
-                db.execute("UPDATE study SET mode = ?", (mode,))
-                self.log(db, None, "admin", {"action": "mode", "from": before, "to": mode})
+            self.change_mode(db, mode)
+
+    def change_mode(self, db: sqlite3.Connection, mode: str, why: str = "") -> None:
+        """``set_mode`` inside the caller's transaction. why: where it was not the operator's doing."""
+        before = db.execute("SELECT mode FROM study").fetchone()[0]
+        if before != mode:
+            db.execute("UPDATE study SET mode = ?", (mode,))
+            self.log(db, None, "admin", {"action": "mode", "from": before, "to": mode} | ({"why": why} if why else {}))
 
     def note_peek(self, where: str) -> None:
         """Keep that somebody looked at the results before the planned participants were complete."""
@@ -260,8 +277,9 @@ class Store:
         """Withdraw a participant: every row goes but a tombstone, and the place in the cell is free again."""
         db.execute("""UPDATE participant SET status = 'withdrawn', token_sha256 = NULL, label_hash = NULL, seed = NULL,
                       exclude_reason = NULL, consent_utc = NULL, consent_sha256 = NULL, ua_family = NULL,
-                      viewport_w = NULL, viewport_h = NULL, dpr = NULL, tz_offset = NULL WHERE pid = ?""", (pid,))
-        for table in ("first_answer", "response", "event", "plan"):
+                      viewport_w = NULL, viewport_h = NULL, dpr = NULL, tz_offset = NULL, nonce_hash = NULL,
+                      screened_utc = NULL WHERE pid = ?""", (pid,))
+        for table in ("recruit", "form", "confidence", "first_answer", "response", "event", "plan"):
             db.execute(f"DELETE FROM {table} WHERE pid = ?", (pid,))
         self.log(db, pid, "withdraw", {"reason": why})
 
@@ -336,9 +354,9 @@ def _blank(path: Path) -> bool:
 
 def _described(config: StudyConfig, stimuli: Stimuli) -> dict:
     """The columns of ``study`` that the configuration and the stimuli determine."""
-    return {"name": config.title, "config_json": config.to_json(), "config_sha256": config.sha256,
+    return {"name": config.heading, "config_json": config.to_json(), "config_sha256": config.sha256,
             "code_version": demo.__version__, "weights_manifest_json": json.dumps(stimuli.provenance),
-            "stimuli_sha256": stimuli.sha256, "consent_md": config.texts.consent,
+            "stimuli_sha256": stimuli.sha256, "consent_md": config.consent,
             "consent_sha256": config.consent_sha256, "neutral": stimuli.neutral}
 
 

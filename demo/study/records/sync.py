@@ -22,6 +22,7 @@ from demo.errors import BadStudy, DemoError, NotSaved
 from demo.files import replacing
 from demo.settings import Settings
 from demo.study.design.config import StudyConfig
+from demo.study.records.chain import Seal
 from demo.study.records.store import Store, open_study
 from demo.study.stimuli.record import Stimuli
 
@@ -120,7 +121,8 @@ def open_kept(path: Path, config: StudyConfig, stimuli: Stimuli, target: Target 
         target.check(path)
     if target is not None and not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        target.pull(path)
+        if target.pull(path):
+            target.pull(Seal(path).path)
     return open_study(path, config, stimuli)
 
 
@@ -150,6 +152,8 @@ class Mirror:
             now = self.store.now()
             try:
                 self.target.push(self.store.backup(Path(folder) / self.store.path.name))
+                if self.store.seal.key is not None:  # so that a new machine goes on with the same chain
+                    self.target.push(self.store.seal.path)
             except DemoError as error:
                 self.error = str(error)
                 raise

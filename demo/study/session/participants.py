@@ -5,6 +5,7 @@ Functions with ``db`` work inside the caller's transaction; those with ``store``
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import secrets
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from demo.errors import BadStudy, UnknownParticipant
 from demo.study.design.cells import Cell, cells, participant_plan, participant_seed
 from demo.study.records.store import Store
+from demo.study.session.refusals import TurnedAway
 
 #: Participants of these take a place in their cell.
 COUNTED = ("consented", "active", "completed")
@@ -32,8 +34,44 @@ class Device:
     tz_offset: int | None = None
 
 
-def assign(store: Store, db: sqlite3.Connection, *, label: str | None, device: Device) -> str:
-    """A new participant in the cell with the fewest, with a plan; returns the pid. Ties fall by the seed.
+@dataclass(frozen=True)
+class Recruited:
+    """What a recruiting service's link says. service: "prolific", "mturk" or "other". label: its id for the person.
+    study_ref, session_ref: its ids for the study and for this visit."""
+
+    label: str = ""
+    service: str = "other"
+    study_ref: str = ""
+    session_ref: str = ""
+
+
+def check_room(store: Store, db: sqlite3.Connection, device: Device) -> None:
+    """Raise TurnedAway where nobody new can begin now, or not with such a window."""
+    config, mode = store.config(db), db.execute("SELECT mode FROM study").fetchone()[0]
+    if mode == "closed":
+        raise TurnedAway("closed", config)
+    if device.viewport_w is not None and device.viewport_w < config.minimum_width:
+        raise TurnedAway("screen", config)
+    if mode == "live" and config.stop_at_n:
+        drop_idle(store, db)
+        taken = db.execute(f"""SELECT count(*) FROM participant WHERE mode = 'live'
+                               AND status IN ({', '.join('?' * len(COUNTED))})""", COUNTED).fetchone()[0]
+        if taken >= config.planned_n:
+            raise TurnedAway("full", config)
+
+
+def close_when_complete(store: Store, db: sqlite3.Connection) -> None:
+    """Close the live study once the planned participants are complete."""
+    config, mode = store.config(db), db.execute("SELECT mode FROM study").fetchone()[0]
+    done = db.execute("SELECT count(*) FROM participant WHERE mode = 'live' AND status = 'completed'").fetchone()[0]
+    if mode == "live" and config.stop_at_n and done >= config.planned_n:
+        store.change_mode(db, "closed", "the planned number is complete")
+
+
+def assign(store: Store, db: sqlite3.Connection, *, label: str | None, device: Device, nonce: str | None = None,
+           recruited: Recruited | None = None) -> str:
+    """A new participant in the cell with the fewest, with a plan; returns the pid. Ties fall by the seed. nonce: of the
+    page's request, so that sent again it finds the same participant. recruited: kept apart, where the study keeps ids.
 
     Whoever has been silent for too long is counted as dropped out first, so that the place is free.
     """
@@ -53,11 +91,16 @@ def assign(store: Store, db: sqlite3.Connection, *, label: str | None, device: D
     db.execute(
         """INSERT INTO participant(pid, token_sha256, label_hash, study_id, mode, cell_row, cell_rot, seed, status,
            consent_utc, consent_sha256, is_preview, ua_family, viewport_w, viewport_h, dpr, tz_offset, created_utc,
-           last_seen_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'consented', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+           last_seen_utc, nonce_hash, swapped)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'consented', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (pid, token_digest(token_of(study["secret"], pid)), label_digest(study["secret"], mode, label),
          study["study_id"], mode, cell.row, cell.rotation, seed, now, study["consent_sha256"], int(mode != "live"),
          "".join(filter(str.isalpha, device.ua_family))[:20], device.viewport_w, device.viewport_h, device.dpr,
-         device.tz_offset, now, now))
+         device.tz_offset, now, now, nonce_digest(study["secret"], nonce),
+         int(config.swap_keys and int(seed[12:14], 16) % 2)))
+    if recruited is not None and recruited.label and config.keep_ids:
+        db.execute("INSERT INTO recruit(pid, service, label, study_ref, session_ref, utc) VALUES (?, ?, ?, ?, ?, ?)",
+                   (pid, recruited.service, recruited.label, recruited.study_ref, recruited.session_ref, now))
     plan = participant_plan(config, cell, seed, sets, {row["pair_id"]: bool(row["same"]) for row in stimuli})
     db.executemany("INSERT INTO plan(pid, idx, phase, block, pos, condition, pair_id, flip) VALUES (?,?,?,?,?,?,?,?)",
                    [(pid, row.idx, row.phase, row.block, row.pos, row.condition, row.pair_id, int(row.flip))
@@ -103,6 +146,36 @@ def by_label(db: sqlite3.Connection, label: str | None) -> str | None:
     return row["pid"] if row else None
 
 
+def by_nonce(db: sqlite3.Connection, nonce: str | None) -> str | None:
+    """pid of the participant whom this very request has made already, if any."""
+    digest = nonce_digest(db.execute("SELECT secret FROM study").fetchone()[0], nonce)
+    row = digest and db.execute("SELECT pid FROM participant WHERE nonce_hash = ?", (digest,)).fetchone()
+    return row["pid"] if row else None
+
+
+def withdrawal_code(secret: str, pid: str) -> str:
+    """The code with which somebody can withdraw later: 60 bits that nobody can guess and nothing stores."""
+    drawn = hmac.new(secret.encode(), f"withdraw:{pid}".encode(), hashlib.sha256).digest()
+    text = base64.b32encode(drawn).decode()[:12]
+    return "-".join((text[:4], text[4:8], text[8:]))
+
+
+def by_code(db: sqlite3.Connection, code: str) -> str | None:
+    """pid of whoever has a withdrawal code, if anybody has."""
+    secret = db.execute("SELECT secret FROM study").fetchone()[0]
+    wanted = "".join(filter(str.isalnum, code.upper()))
+    found = None
+    for (pid,) in db.execute("SELECT pid FROM participant WHERE status <> 'withdrawn'"):
+        if hmac.compare_digest(withdrawal_code(secret, pid).replace("-", "").encode(), wanted.encode()):
+            found = pid
+    return found
+
+
+def nonce_digest(secret: str, nonce: str | None) -> str | None:
+    """What is stored of a page's number for its enrolment; None without one."""
+    return hmac.new(secret.encode(), f"nonce:{nonce}".encode(), hashlib.sha256).hexdigest() if nonce else None
+
+
 def token_of(secret: str, pid: str) -> str:
     """The 128-bit token that a participant's page holds; only its hash is in the participant's row."""
     return hmac.new(secret.encode(), f"token:{pid}".encode(), hashlib.sha256).hexdigest()[:32]
@@ -139,6 +212,14 @@ def include(store: Store, pid: str) -> None:
         status = "completed" if row["completed_utc"] else "dropped"
         db.execute("UPDATE participant SET status = ?, exclude_reason = NULL WHERE pid = ?", (status, pid))
         store.log(db, pid, "admin", {"action": "include", "to": status})
+
+
+def delete(store: Store, pid: str) -> None:
+    """Delete everything about a participant, as if they had withdrawn; a tombstone stays."""
+    with store.write() as db:
+        _known(db, pid)
+        store.erase(db, pid, "by the operator")
+    store.flush()
 
 
 def _known(db: sqlite3.Connection, pid: str) -> sqlite3.Row:

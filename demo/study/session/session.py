@@ -11,13 +11,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from demo.errors import BadStudy, StaleTab
+from demo.errors import BadStudy, StaleTab, UnknownParticipant
 from demo.study.records.store import Store
-from demo.study.session import trials, views
-from demo.study.session.participants import Device, assign, by_label, by_token, token_of
+from demo.study.session import questions, trials, views
+from demo.study.session.participants import (
+    Device,
+    Recruited,
+    assign,
+    by_code,
+    by_label,
+    by_nonce,
+    by_token,
+    check_room,
+    token_of,
+)
+from demo.study.session.refusals import TurnedAway
 from demo.study.session.trials import Answer
 
-__all__ = ["Answer", "Device", "StudySession", "Ticket"]
+__all__ = ["Answer", "Device", "Recruited", "StudySession", "Ticket"]
 
 _STALE = "You have opened the study again in another tab or window: please continue there."
 #: Events a page may report by itself.
@@ -42,15 +53,20 @@ class StudySession:
       "consent"       title, text, minimum_age, consent_sha256, preview
       "closed"        text
       "instructions", "rest", "ready"   text, gate (send it back with ``proceed``), progress
+      "form"          form (``design.forms.shown``), place (send it back with ``fill``), again (a comprehension check
+                      was not right)
       "trial"         idx, step (1 or 2), steps, practice, question, faces [left, right], panels [left, right] (names
-                      of pictures), confidence (0 = not asked, else 1 to so many, may be skipped), max_seconds
+                      of pictures), decision (the model's, "" = hidden, None = never shown), swapped (yes and no have
+                      changed places), confidence (0 = not asked, else 1 to so many, after the answer), max_seconds
                       (0 = none), preload (names of the next pictures), progress
-      "debrief"       text, score {"correct", "total"}
+      "screened"      code, url
+      "debrief"       text, score {"correct", "total"}, code, url (for the recruiting service), withdrawal_code
     progress: {"block", "blocks", "trial", "trials", "practice"}, from 1. All but "closed" hold preview (True: show a
     watermark).
 
     Errors: UnknownParticipant (no such token), StaleTab (the study was opened again elsewhere), NotSaved (nothing was
-    recorded; send the same again), BadStudy (not possible now; the sentence says why).
+    recorded; send the same again), BadStudy (not possible now; the sentence says why), of which TurnedAway (not let
+    in).
     """
 
     def __init__(self, store: Store):
@@ -62,20 +78,25 @@ class StudySession:
             return views.consent(db, self.store.config(db))
 
     def enrol(self, *, consented: bool, of_age: bool, consent_sha256: str | None = None, label: str | None = None,
-              device: Device = Device()) -> Ticket:  # noqa: B008
-        """Take part. consent_sha256: of the text that was shown (from the view), None = the present one. label: id from
-        a recruiting service; the same label comes back as the same participant, and only its hash is kept."""
+              device: Device = Device(), nonce: str | None = None,  # noqa: B008
+              recruited: Recruited | None = None) -> Ticket:
+        """Take part. consent_sha256: of the text that was shown (from the view), None = the present one. nonce: drawn
+        by the page for this request; sent again, it comes back as the same participant. label: id from a recruiting
+        service; whoever knows one gets nothing for it: where it has been used, TurnedAway. recruited: what else the
+        service's link says.
+        """
         if not (consented and of_age):
-            raise BadStudy("To take part, please tick both boxes: your consent and your age.")
+            raise TurnedAway("tick_consent")
+        label = label or (recruited.label if recruited else None)
         with self.store.write() as db:
-            pid = by_label(db, label)
+            pid = by_nonce(db, nonce)
             if pid is None:
-                study = db.execute("SELECT mode, consent_sha256 FROM study").fetchone()
-                if study["mode"] == "closed":
-                    raise BadStudy(views.CLOSED)
-                if consent_sha256 not in (None, study["consent_sha256"]):
-                    raise BadStudy("The consent text has changed since you opened this page: please read it again.")
-                pid = assign(self.store, db, label=label, device=device)
+                if by_label(db, label) is not None:
+                    raise TurnedAway("repeated")
+                check_room(self.store, db, device)
+                if consent_sha256 not in (None, db.execute("SELECT consent_sha256 FROM study").fetchone()[0]):
+                    raise TurnedAway("consent_changed")
+                pid = assign(self.store, db, label=label, device=device, nonce=nonce, recruited=recruited)
             secret = db.execute("SELECT secret FROM study").fetchone()[0]
             return self._opened(db, token_of(secret, pid))
 
@@ -137,10 +158,32 @@ class StudySession:
         with self._acting(token, epoch) as (db, person):
             self.store.log(db, person["pid"], kind, payload, idx)
 
+    def confidence(self, token: str, epoch: int, idx: int, step: int, value: int | None) -> dict:
+        """How sure an answer was that is recorded already; None = skipped. The first one counts. Returns {"view"}."""
+        with self._acting(token, epoch) as (db, person):
+            trials.record_confidence(self.store, db, person, idx, step, value)
+            return {"view": self._now(db, person)}
+
+    def fill(self, token: str, epoch: int, place: int, answers: dict) -> dict:
+        """Answer the form that is up. Returns {"passed", "view"}: passed is False where a comprehension check was not
+        right. Sent again, or for another place, it changes nothing."""
+        with self._acting(token, epoch) as (db, person):
+            right = questions.record(self.store, db, person, place, answers)
+            return {"passed": right, "view": self._now(db, person)}
+
     def withdraw(self, token: str) -> None:
         """Delete everything about the participant; a tombstone without content stays. The token is void afterwards."""
         with self.store.write() as db:
             self.store.erase(db, by_token(db, token)["pid"], "by the participant")
+        self.store.flush()
+
+    def withdraw_by_code(self, code: str) -> None:
+        """The same with the code from the last page. UnknownParticipant where nobody has it."""
+        with self.store.write() as db:
+            pid = by_code(db, code)
+            if pid is None:
+                raise UnknownParticipant("Nobody has this code: perhaps the answers are deleted already.")
+            self.store.erase(db, pid, "by the participant, with the code")
         self.store.flush()
 
     def _opened(self, db: sqlite3.Connection, token: str) -> Ticket:
@@ -168,7 +211,7 @@ class StudySession:
         """Note a sign of life. A participant who had dropped out is back, unless the study was closed meanwhile. Who
         has consented becomes active with the first step (``begins``), not by opening a page."""
         if views.shut_out(db, person):
-            raise BadStudy(views.CLOSED)
+            raise TurnedAway("closed", self.store.config(db))
         pid, status = person["pid"], person["status"]
         if status == "dropped":
             self.store.log(db, pid, "resume")

@@ -83,7 +83,10 @@ class _Walk:
         """Answer until the end (or until leaving); milliseconds that each answer waited."""
         token, epoch, view, waits = self.ticket.token, self.ticket.epoch, self.ticket.view, []
         while view["screen"] != "debrief" and len(waits) < self.leaves:
-            if view["screen"] == "trial":
+            if view["screen"] == "form":
+                view = self.session.fill(token, epoch, view["place"], _filled(
+                    view["form"], self.session.store))["view"]
+            elif view["screen"] == "trial":
                 self.session.onset(token, epoch, view["idx"], view["step"], 0.0)
                 answer = self._answer(view)
                 start = time.perf_counter()
@@ -104,6 +107,14 @@ class _Walk:
         return Answer(view["idx"], reply.answer, secrets.token_hex(8), view["step"],
                       reply.confidence if view["confidence"] else None, reply.rt_ms, 0.0, reply.rt_ms, reply.rt_ms, 0,
                       "key")
+
+
+def _filled(form: dict, store: Store) -> dict:
+    """Answers to a form: the right one where there is one, else the first that fits."""
+    with store.read() as db:
+        items = next(one["items"] for one in store.config(db).questionnaires if one["id"] == form["id"])
+    simple = {"choice": 0, "scale": 1, "text": "simulated"}
+    return {item["id"]: item.get("right", simple.get(item["kind"], item.get("low", 1))) for item in items}
 
 
 def _by_cell(store: Store, tickets: list[Ticket]) -> list[tuple[Ticket, list[sqlite3.Row]]]:

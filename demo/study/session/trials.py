@@ -11,6 +11,7 @@ from demo.errors import BadStudy
 from demo.study.design.conditions import UNEXPLAINED
 from demo.study.design.config import CONFIDENCE_LEVELS, StudyConfig
 from demo.study.records.store import Store
+from demo.study.session.participants import close_when_complete
 
 CHOICES = ("same", "diff")
 INPUTS = ("key", "mouse", "touch")
@@ -26,9 +27,9 @@ class Answer:
     """What a page sends. choice: "same" or "diff"; None = the time ran out (only where the study has a limit).
 
     nonce: 8 to 64 characters drawn by the page for this answer; sent again with every retry. step: as in the view.
-    confidence: 1 to 4 or None. rt_ms: from the last onset to the choice; onset_perf_ms, submit_perf_ms: on the page's
-    performance.now() clock. visible_ms: part of rt_ms during which the page was visible. hidden_count: how often it
-    was hidden. input: "key", "mouse" or "touch".
+    confidence: 1 to 4, where it is known with the answer (a page sends it afterwards). rt_ms: from the last onset to
+    the choice; onset_perf_ms, submit_perf_ms: on the page's performance.now() clock. visible_ms: part of rt_ms during
+    which the page was visible. hidden_count: how often it was hidden. input: "key", "mouse" or "touch".
     """
 
     idx: int
@@ -68,7 +69,7 @@ def next_index(db: sqlite3.Connection, pid: str) -> int:
 def trial(db: sqlite3.Connection, pid: str, idx: int) -> sqlite3.Row | None:
     """A trial of the plan with its pair and its panels; None beyond the end."""
     return db.execute(
-        """SELECT plan.*, pair.same, pair.set_id, pair.face1, pair.face2, render.panel1, render.panel2,
+        """SELECT plan.*, pair.same, pair.set_id, pair.check_kind, pair.face1, pair.face2, render.panel1, render.panel2,
                   render.model_pred
            FROM plan JOIN pair USING(pair_id) JOIN render USING(pair_id, condition) WHERE pid = ? AND idx = ?""",
         (pid, idx)).fetchone()
@@ -115,10 +116,10 @@ def record(store: Store, db: sqlite3.Connection, person: sqlite3.Row, answer: An
              "recv_utc": store.now()}
     store.log(db, pid, "submit", {"step": answer.step}, answer.idx)
     if answer.step < steps(config, row["condition"]):
-        _add(db, "first_answer", shown)
+        store.add(db, "first_answer", shown)
         return
     took, rule = answer.rt_ms, config.exclusion
-    _add(db, "response", {
+    store.add(db, "response", {
         **shown, "condition": row["condition"], "pair_id": row["pair_id"],
         "correct": None if answer.choice is None else int((answer.choice == "same") == bool(row["same"])),
         "rt_server_ms": _between(onsets[-1], shown["recv_utc"]),
@@ -131,6 +132,21 @@ def record(store: Store, db: sqlite3.Connection, person: sqlite3.Row, answer: An
         db.execute("""UPDATE participant SET completed_utc = ?,
                       status = CASE status WHEN 'excluded' THEN status ELSE 'completed' END WHERE pid = ?""",
                    (shown["recv_utc"], pid))
+        close_when_complete(store, db)
+
+
+def record_confidence(store: Store, db: sqlite3.Connection, person: sqlite3.Row, idx: int, step: int,
+                      value: int | None) -> None:
+    """Add how sure an answer was; the first one counts. BadStudy for one that no page of ours sends."""
+    pid, config = person["pid"], store.config(db)
+    answered = db.execute("SELECT 1 FROM response WHERE pid = ? AND idx = ?", (pid, idx)).fetchone() or (
+        step == 1 and db.execute("SELECT 1 FROM first_answer WHERE pid = ? AND idx = ?", (pid, idx)).fetchone())
+    sound = value is None or (_whole(value) and 1 <= value <= CONFIDENCE_LEVELS)
+    if not (config.confidence and answered and sound and step in (1, 2)):
+        raise BadStudy("That confidence belongs to no answer of yours: reload the page to go on where you are.")
+    known = db.execute("SELECT 1 FROM confidence WHERE pid = ? AND idx = ? AND step = ?", (pid, idx, step)).fetchone()
+    if not known:
+        store.add(db, "confidence", {"pid": pid, "idx": idx, "step": step, "value": value, "recv_utc": store.now()})
 
 
 def recorded(db: sqlite3.Connection, pid: str, answer: Answer) -> sqlite3.Row | None:
@@ -168,10 +184,6 @@ def _between(earlier: str, later: str) -> float:
     """Milliseconds from one time to another."""
     first, second = (datetime.fromisoformat(utc.replace("Z", "+00:00")) for utc in (earlier, later))
     return (second - first).total_seconds() * 1000
-
-
-def _add(db: sqlite3.Connection, table: str, row: dict) -> None:
-    db.execute(f"INSERT INTO {table}({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})", row)
 
 
 def _whole(value) -> bool:

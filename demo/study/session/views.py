@@ -6,54 +6,86 @@ import sqlite3
 
 from demo.study.design.conditions import shows_decision
 from demo.study.design.config import CONFIDENCE_LEVELS, StudyConfig
+from demo.study.design.forms import shown
+from demo.study.design.texts import filled
 from demo.study.records.store import Store
-from demo.study.session import trials
-
-CLOSED = "The study is closed: no more answers are taken. Thank you for your interest."
+from demo.study.session import questions, trials
+from demo.study.session.participants import withdrawal_code
+from demo.study.session.refusals import codes
 
 
 def consent(db: sqlite3.Connection, config: StudyConfig) -> dict:
     """The first page of the study."""
-    study = db.execute("SELECT mode, consent_sha256 FROM study").fetchone()
+    study = db.execute("SELECT mode, consent_md, consent_sha256 FROM study").fetchone()
     if study["mode"] == "closed":
-        return closed()
-    return {"screen": "consent", "title": config.title, "text": config.texts.consent,
-            "minimum_age": config.minimum_age, "consent_sha256": study["consent_sha256"],
-            "preview": study["mode"] == "preview"}
+        return closed(config)
+    return {"screen": "consent", "title": config.heading, "text": study["consent_md"],
+            "minimum_age": config.minimum_age, "minimum_width": config.minimum_width,
+            "consent_sha256": study["consent_sha256"], "preview": study["mode"] == "preview"}
 
 
-def closed() -> dict:
+def closed(config: StudyConfig) -> dict:
     """Nothing more to do."""
-    return {"screen": "closed", "text": CLOSED}
+    code, url = codes(config, "over_quota")
+    return {"screen": "closed", "text": config.texts["closed"], "code": code, "url": url}
 
 
 def current(store: Store, db: sqlite3.Connection, person: sqlite3.Row) -> dict:
     """The view of a participant."""
     config, pid = store.config(db), person["pid"]
     preview = {"preview": person["mode"] == "preview"}
-    up = trials.trial(db, pid, trials.next_index(db, pid))
+    if person["screened_utc"]:
+        code, url = codes(config, "screened_out")
+        return {"screen": "screened", "text": config.texts["screened"], "code": code, "url": url, **preview}
+    number = trials.next_index(db, pid)
+    up = trials.trial(db, pid, number)
+    if up is not None and shut_out(db, person):
+        return closed(config)
+    gate_open = open_gate(db, config, person) is not None
+    form = questions.due(db, config, person, number, gate_open)
+    if form is not None:
+        return {"screen": "form", "form": shown(form.form), "place": form.place,
+                "again": questions.tries(db, pid, form.place) > 0, **preview}
     if up is None:
-        return {"screen": "debrief", "text": config.texts.debrief, "score": _score(db, pid), **preview}
-    if shut_out(db, person):
-        return closed()
+        return _debrief(db, config, person) | preview
     where = {"progress": _progress(db, config, up), **preview}
     screen = _gate(config, up)
-    if screen is not None and open_gate(db, config, person) is not None:
-        text = {"instructions": config.texts.instructions, "rest": config.texts.rest, "ready": config.texts.ready}
-        return {"screen": screen, "text": text[screen], "gate": up["idx"], **where}
+    if screen is not None and gate_open:
+        return {"screen": screen, "text": filled(config.texts[screen], **_keys(person)), "gate": up["idx"], **where}
     step = trials.step_up(db, config, up)
     study = db.execute("SELECT neutral FROM study").fetchone()
     following = trials.trial(db, pid, up["idx"] + 1)
     hidden = step < trials.steps(config, up["condition"])
     return {
         "screen": "trial", "idx": up["idx"], "step": step, "steps": trials.steps(config, up["condition"]),
-        "practice": up["phase"] == "train", "question": config.texts.question, "faces": _sides(up, "face"),
+        "practice": up["phase"] == "train", "question": _question(config, up), "faces": _sides(up, "face"),
         "panels": [study["neutral"]] * 2 if hidden else _sides(up, "panel"),
-        "decision": _decision(config, up, hidden), "confidence": CONFIDENCE_LEVELS if config.confidence else 0,
-        "max_seconds": config.max_seconds,
+        "decision": _decision(config, up, hidden), "swapped": bool(person["swapped"]),
+        "confidence": CONFIDENCE_LEVELS if config.confidence else 0, "max_seconds": config.max_seconds,
         "preload": [*_sides(up, "panel"), *((*_sides(following, "face"), *_sides(following, "panel"))
                                             if following else ())], **where,
     }
+
+
+def _debrief(db: sqlite3.Connection, config: StudyConfig, person: sqlite3.Row) -> dict:
+    """The last page. Nobody in a preview gets a code that is paid for."""
+    secret = db.execute("SELECT secret FROM study").fetchone()[0]
+    code, url = codes(config, "completion") if person["mode"] != "preview" else ("PREVIEW", "")
+    return {"screen": "debrief", "text": config.texts["debrief"], "score": _score(db, person["pid"]), "code": code,
+            "url": url, "withdrawal_code": withdrawal_code(secret, person["pid"])}
+
+
+def _question(config: StudyConfig, up: sqlite3.Row) -> str:
+    """What is asked; of an instructed check, what to answer."""
+    if up["check_kind"] != "instructed":
+        return config.texts["question"]
+    words = {"yes": config.texts["yes"], "no": config.texts["no"]}
+    return filled(config.texts["check.same" if up["same"] else "check.diff"], **words)
+
+
+def _keys(person: sqlite3.Row) -> dict[str, str]:
+    """Which key means what."""
+    return {"yes_key": "J", "no_key": "F"} if person["swapped"] else {"yes_key": "F", "no_key": "J"}
 
 
 def shut_out(db: sqlite3.Connection, person: sqlite3.Row) -> bool:

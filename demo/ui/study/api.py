@@ -2,13 +2,16 @@
 
 A call is a POST with a small JSON object to study/api/ACTION; the answer is JSON too, or {"code", "error"} with one
 sentence. Codes: stale (opened again elsewhere), unknown (no such participant), not_saved (send the same again), refused
-(not possible now), unavailable (there is no study to take part in).
+(not possible now), unavailable (there is no study to take part in), and the words of ``session.refusals``, which come
+with a code and an address for the recruiting service.
 """
 
 from __future__ import annotations
 
+import html
+import json
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -17,17 +20,20 @@ from starlette.routing import BaseRoute
 
 from demo.errors import DemoError, UnknownParticipant
 from demo.study import Answer, Device, Ticket
+from demo.study.design.texts import filled
+from demo.study.session.session import Recruited
 from demo.ui.study.desk import OpenStudy, StudyDesk, log
 from demo.ui.study.legends import legend_of
 from demo.ui.study.plain import JsonRoute, Unavailable, markdown, page
 
 UNAVAILABLE = "There is no study to take part in here at the moment: please tell the person who sent you this link."
 _BODY = """<div id="watermark" hidden></div>
-<div id="study-page"><main id="study" aria-live="off"><p>One moment …</p></main>
-<noscript><p>This study needs JavaScript: please switch it on and reload the page.</p></noscript>
+<div id="study-page"><main id="study" aria-live="off"><p>{one_moment}</p></main>
+<noscript><p>{needs_javascript}</p></noscript>
 <footer id="foot" hidden></footer></div>
 <dialog id="withdraw" aria-labelledby="withdraw-title"></dialog>
-<p class="sr" id="announce" role="status"></p>"""
+<p class="sr" id="announce" role="status"></p>
+<script type="application/json" id="words">{words}</script>"""
 #: Largest whole number taken from a page; a database holds no larger one than 2**63 - 1.
 _MOST = 2**31
 
@@ -40,14 +46,17 @@ class _Device(BaseModel):
 
 
 class _Enrol(BaseModel):
-    """nonce: drawn by the page once; sent again, it comes back as the same participant. label: from a recruiting
-    service."""
+    """nonce: drawn by the page once; sent again, it comes back as the same participant. label, service, study_ref,
+    session_ref: from a recruiting service."""
 
     consented: bool
     of_age: bool
     consent_sha256: str = Field(max_length=64)
     nonce: str = Field(min_length=16, max_length=64)
     label: str = Field("", max_length=200)
+    service: Literal["prolific", "mturk", "other"] = "other"
+    study_ref: str = Field("", max_length=200)
+    session_ref: str = Field("", max_length=200)
     device: _Device = _Device()
 
 
@@ -85,6 +94,21 @@ class _Answer(_Page):
     input: str | None = Field(None, max_length=8)
 
 
+class _Confidence(_Page):
+    idx: int = Field(ge=0, le=_MOST)
+    step: int = Field(1, ge=1, le=2)
+    value: int | None = Field(None, ge=1, le=100)
+
+
+class _Form(_Page):
+    place: int = Field(ge=0, le=_MOST)
+    answers: dict[str, str | int | Annotated[float, Field(allow_inf_nan=False)] | None]
+
+
+class _Code(BaseModel):
+    code: str = Field(max_length=64)
+
+
 class _Report(_Page):
     kind: str = Field(max_length=20)
     payload: dict[str, str | int | Annotated[float, Field(allow_inf_nan=False)]] = {}
@@ -105,8 +129,14 @@ def study_routes(desk: StudyDesk) -> list[BaseRoute]:
 
     @router.get("/study", response_class=Response)
     def participant_page() -> Response:
-        return page("Study", _BODY, styles=("study.css",),
-                    scripts=("common.js", "study-link.js", "study-trial.js", "study.js"))
+        texts = desk.texts()
+        # In a script, "<" could end it.
+        words = json.dumps({key: text for key, text in texts.items() if not key.startswith("legend.")},
+                           ensure_ascii=False).replace("<", "\\u003c")
+        told = {key: html.escape(texts[key]) for key in ("one_moment", "needs_javascript")}
+        body = filled(_BODY, words=words, **told)
+        return page(texts["question"], body, styles=("study.css",), lang=texts["lang"], direction=texts["dir"],
+                    scripts=("common.js", "study-link.js", "study-trial.js", "study-form.js", "study.js"))
 
     @router.get("/study/pictures/{name}", response_class=Response)
     def picture(name: str) -> Response:
@@ -128,8 +158,9 @@ def study_routes(desk: StudyDesk) -> list[BaseRoute]:
         opened = study()
         device = Device(browser_family(request.headers.get("user-agent", "")), **sent.device.model_dump())
         return _ticket(opened, opened.session.enrol(
-            consented=sent.consented, of_age=sent.of_age, consent_sha256=sent.consent_sha256,
-            label=sent.label.strip() or f"page {sent.nonce}", device=device))
+            consented=sent.consented, of_age=sent.of_age, consent_sha256=sent.consent_sha256, device=device,
+            nonce=sent.nonce, recruited=Recruited(sent.label.strip(), sent.service, sent.study_ref.strip(),
+                                                  sent.session_ref.strip())))
 
     @post("/study/api/load")
     def load(sent: _Token) -> JSONResponse:
@@ -153,6 +184,23 @@ def study_routes(desk: StudyDesk) -> list[BaseRoute]:
         saved = opened.session.answer(sent.token, sent.epoch, Answer(**values))
         return JSONResponse({**saved, "view": shown(opened, saved["view"])})
 
+    @post("/study/api/confidence")
+    def confidence(sent: _Confidence) -> JSONResponse:
+        opened = study()
+        saved = opened.session.confidence(sent.token, sent.epoch, sent.idx, sent.step, sent.value)
+        return JSONResponse({"saved": True, "view": shown(opened, saved["view"])})
+
+    @post("/study/api/form")
+    def form(sent: _Form) -> JSONResponse:
+        opened = study()
+        saved = opened.session.fill(sent.token, sent.epoch, sent.place, sent.answers)
+        return JSONResponse({"passed": saved["passed"], "view": shown(opened, saved["view"])})
+
+    @post("/study/api/withdraw-by-code")
+    def withdraw_by_code(sent: _Code) -> JSONResponse:
+        study().session.withdraw_by_code(sent.code)
+        return JSONResponse({"withdrawn": True})
+
     @post("/study/api/report")
     def report(sent: _Report) -> JSONResponse:
         study().session.report(sent.token, sent.epoch, sent.kind, sent.payload, sent.idx)
@@ -173,7 +221,7 @@ def shown(study: OpenStudy, view: dict) -> dict:
         view = {**view, "html": markdown(view["text"])}
         del view["text"]
     if view["screen"] == "trial":
-        view = {**view, "legend": legend_of(study.stimuli, view)}
+        view = {**view, "legend": legend_of(study.stimuli, view, study.config.texts)}
     return view
 
 

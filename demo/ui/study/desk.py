@@ -12,13 +12,15 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
+from demo.errors import DemoError
 from demo.settings import Settings
 from demo.study import Stimuli, Store, StudySession
 from demo.study.analysis.summary import summarise
 from demo.study.design.config import StudyConfig
+from demo.study.design.texts import ready_texts
 from demo.study.records.export import long_rows
 from demo.study.records.sync import Mirror, database_of, open_kept, target_of
-from demo.study.stimuli.record import read_study
+from demo.study.stimuli.record import CONFIG, read_study
 
 log = logging.getLogger("demo")
 
@@ -70,6 +72,14 @@ class StudyDesk:
                 self._open = OpenStudy(config, stimuli, store, StudySession(store), mirror)
                 atexit.register(self.close)
             return self._open
+
+    def texts(self) -> dict[str, str]:
+        """What participants read, by the study's folder alone, before anything is opened; English where it cannot be
+        read."""
+        try:
+            return StudyConfig.read(self.settings.study / CONFIG).texts
+        except DemoError:
+            return ready_texts("en")
 
     def close(self) -> None:
         """Send the last copy and close the database; a later ``study`` opens it again."""

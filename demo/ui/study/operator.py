@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.background import BackgroundTask
@@ -19,11 +19,13 @@ from demo.drawing.output import to_png
 from demo.errors import BadStudy, DemoError
 from demo.settings import Settings
 from demo.study.analysis.exclusions import exclusion_candidates
-from demo.study.analysis.plots import FIGURES
+from demo.study.analysis.plots import FIGURES, drawn
 from demo.study.records.checks import verify
 from demo.study.records.export import export, long_rows
+from demo.study.records.payments import write_payments
+from demo.study.records.store import MODES
 from demo.study.session.overview import overview, people
-from demo.study.session.participants import exclude, include
+from demo.study.session.participants import by_code, delete, exclude, include
 from demo.ui.study import pages
 from demo.ui.study.desk import StudyDesk
 from demo.ui.study.door import COOKIE, KNOWN, LASTS, REMEMBERS, Door, TooManyTries, Visit, WrongPassword
@@ -128,18 +130,22 @@ def operator_routes(desk: StudyDesk, settings: Settings) -> list[BaseRoute]:
         return HTMLResponse(pages.counts(study.config, overview(study.store)), headers={"Cache-Control": "no-store"})
 
     @router.post("/mode", response_class=Response)
-    def mode(request: Request, mode: Text = "", csrf: Text = "") -> Response:
+    def mode(request: Request, mode: Text = "", csrf: Text = "", sure: Text = "") -> Response:
         visit = act(request, csrf)
-        desk.study().store.set_mode(mode)
+        study = desk.study()
+        if mode in MODES and not sure:
+            return pages.confirm_mode(_base(request), visit.csrf, study, overview(study.store), mode)
+        study.store.set_mode(mode)
         return done(request, visit, f"The study is now: {mode}.")
 
     @router.get("/participants", response_class=HTMLResponse)
-    def participants(request: Request) -> Response:
+    def participants(request: Request, page: Annotated[int, Query(ge=1)] = 1) -> Response:
         visit, study = admit(request), desk.study()
+        everybody = people(study.store)
         found = study.once(("candidates",), lambda: {
             one["pid"]: one["reasons"] for one in exclusion_candidates(list(long_rows(study.store)),
                                                                        study.config.exclusion)})
-        return pages.participants(_base(request), visit.csrf, told(visit), study.config, people(study.store), found)
+        return pages.participants(_base(request), visit.csrf, told(visit), study.config, everybody, found, page)
 
     @router.post("/exclude", response_class=Response)
     def exclude_one(request: Request, pid: Text = "", reason: Text = "", csrf: Text = "") -> Response:
@@ -152,6 +158,26 @@ def operator_routes(desk: StudyDesk, settings: Settings) -> list[BaseRoute]:
         visit = act(request, csrf)
         include(desk.study().store, pid)
         return done(request, visit, f"Participant {pid} is included again.", "/participants")
+
+    @router.post("/delete", response_class=Response)
+    def delete_one(request: Request, pid: Text = "", code: Text = "", sure: Text = "", csrf: Text = "") -> Response:
+        visit, study = act(request, csrf), desk.study()
+        if code:
+            with study.store.read() as db:
+                pid = by_code(db, code) or ""
+            if not pid:
+                raise BadStudy("Nobody has this withdrawal code: perhaps the answers are deleted already.")
+        if not sure:
+            return pages.confirm_delete(_base(request), visit.csrf, pid)
+        delete(study.store, pid)
+        return done(request, visit, f"Everything about participant {pid} is deleted.", "/participants")
+
+    @router.post("/payments", response_class=Response)
+    def take_payments(request: Request, csrf: Text = "") -> Response:
+        act(request, csrf)
+        study = desk.study()
+        return _download(f"{study.config.study_id}-payments-{_stamp(study.store.now())}.csv",
+                         lambda file: write_payments(study.store, file))
 
     @router.get("/results", response_class=HTMLResponse)
     def results(request: Request, peek: bool = False, preview: bool = False) -> Response:
@@ -181,14 +207,14 @@ def operator_routes(desk: StudyDesk, settings: Settings) -> list[BaseRoute]:
     @router.get("/check", response_class=HTMLResponse)
     def check(request: Request) -> Response:
         visit, study = admit(request), desk.study()
-        return pages.check(_base(request), visit.csrf, verify(study.store, study.stimuli))
+        return pages.check(_base(request), visit.csrf, verify(study.store, study.stimuli, study.config))
 
     @router.post("/export", response_class=Response)
     def take_export(request: Request, csrf: Text = "") -> Response:
         act(request, csrf)
         study = desk.study()
         return _download(f"{study.config.study_id}-{_stamp(study.store.now())}.zip", lambda file: export(
-            study.store, file, lambda rows: study.summary(peek=False, preview=False)))
+            study.store, file, lambda rows: study.summary(peek=False, preview=False), draw=drawn))
 
     @router.post("/backup", response_class=Response)
     def take_backup(request: Request, csrf: Text = "") -> Response:

@@ -11,11 +11,10 @@ from functools import lru_cache
 from fastapi.responses import HTMLResponse
 
 from demo.study.analysis.plots import drawable
-from demo.study.analysis.report import power_text, text_summary
+from demo.study.analysis.report import power_text, recommendation_text, text_summary
 from demo.study.design.conditions import label
 from demo.study.design.config import COUNTERBALANCING, StudyConfig
-from demo.study.design.population import PAPER_CORRECT
-from demo.study.design.power import RECOMMENDED, power_table
+from demo.study.design.power import assumptions, power_for
 from demo.study.records.store import MODES
 from demo.study.session.overview import STATUSES, Overview
 from demo.ui.study.desk import OpenStudy
@@ -34,6 +33,8 @@ _FIGURE_MEANS = {
     "time": "Response time by condition; the numbers are in the table Time and confidence.",
     "agreement": "Agreement with the model by condition; the numbers are in the table Agreement with the model.",
 }
+#: Participants on one page.
+_PER_PAGE = 50
 _TABS = (("", "Overview"), ("/participants", "Participants"), ("/results", "Results"), ("/setup", "Setup"))
 _STYLES = ("operator.css",)
 
@@ -67,7 +68,7 @@ def home(base: str, csrf: str, told: str, study: OpenStudy, now: Overview) -> HT
             f'<p class="problem">{_text(mirror.error)}</p>' if mirror.error else "")
     locked = f"Configuration and pictures are locked since {_utc(now.locked_utc)}." if now.locked_utc else (
         "The first participant of the live study locks configuration and pictures for good.")
-    return _framed(base, csrf, "", f"{config.study_id}: {config.title}", told, f"""
+    return _framed(base, csrf, "", f"{config.study_id}: {config.heading}", told, f"""
 <section aria-labelledby="mode-title"><h2 id="mode-title">Mode: <strong class="mode">{now.mode}</strong></h2>
 <p>{_MODE_MEANS[now.mode]} {locked}</p>
 <form method="post" action="{base}/mode" class="row">{_csrf(csrf)}{buttons}</form></section>
@@ -75,14 +76,18 @@ def home(base: str, csrf: str, told: str, study: OpenStudy, now: Overview) -> HT
 <div class="row"><label class="sr" for="link">Link for participants</label><input id="link" readonly data-path="study">
 <a class="button" href="{base.removesuffix('operator')}study" target="_blank" rel="noopener">{
         "See it as a participant (preview)" if now.mode == "preview" else "Open the participants' page"}</a></div>
-<details><summary>With a recruiting service</summary><p>Add its id for the person, so that a second visit goes on where
-the first stopped: <code>?PROLIFIC_PID=…</code>, <code>?participant_label=…</code> or <code>?label=…</code>. Only a
-keyed hash of it is kept. A code or link for the end belongs in the study's text <code>debrief</code>.</p></details>
+<details><summary>With a recruiting service</summary><p>Prolific: append
+<code>?PROLIFIC_PID={{{{%PROLIFIC_PID%}}}}&amp;STUDY_ID={{{{%STUDY_ID%}}}}&amp;SESSION_ID={{{{%SESSION_ID%}}}}</code>.
+MTurk adds <code>workerId</code>, <code>assignmentId</code> and <code>hitId</code> by itself. Anybody else:
+<code>?label=…</code>.
+Codes and links for the end, for a full study and for who is screened out are settings of the study
+(<code>completion_code</code>, <code>completion_url</code>, …). {_ids(config)}</p></details>
 </section>
 <div id="counts" data-path="operator/counts">{counts(config, now)}</div>
 <section aria-labelledby="data-title"><h2 id="data-title">Data</h2><div class="row">
 <form method="post" action="{base}/export">{_csrf(csrf)}<button class="primary">Export (zip)</button></form>
 <form method="post" action="{base}/backup">{_csrf(csrf)}<button>Backup of the database</button></form>
+<form method="post" action="{base}/payments">{_csrf(csrf)}<button>List for paying</button></form>
 <a class="button" href="{base}/check">Check integrity</a></div>
 <p class="hint">The zip holds all answers as a long table, participants, pairs, events, a codebook, the results and
 SHA-256 sums. Preview, pilot and excluded participants are in it, marked.</p>{copies}</section>""",
@@ -114,9 +119,33 @@ def counts(config: StudyConfig, now: Overview) -> str:
 {f"<ul>{events}</ul>" if events else ""}<p class="hint">As of {_utc(now.now_utc)}.</p></section>"""
 
 
+def confirm_mode(base: str, csrf: str, study: OpenStudy, now: Overview, mode: str) -> HTMLResponse:
+    """Before the mode changes: what that means."""
+    lock = ("<p><strong>The first participant locks configuration and pictures for good.</strong></p>"
+            if mode == "live" and not now.locked_utc else "")
+    inside = now.statuses["consented"] + now.statuses["active"]
+    there = f"<p>{inside} are in the middle of it ({now.counted}); they may finish.</p>" if inside else ""
+    return _framed(base, csrf, "", f"Change the mode from {now.mode} to {mode}?", "", f"""
+<section><p>{_MODE_MEANS[mode]}</p>{lock}{there}<form method="post" action="{base}/mode" class="row">{_csrf(csrf)}
+<input type="hidden" name="sure" value="1"><button class="primary" name="mode" value="{mode}">Yes: {mode}</button>
+<a class="button" href="{base}">No, keep {now.mode}</a></form></section>""")
+
+
+def confirm_delete(base: str, csrf: str, pid: str) -> HTMLResponse:
+    """Before a person is deleted."""
+    return _framed(base, csrf, "/participants", "Delete a participant?", "", f"""
+<section><p>Everything about participant <code>{_text(pid)}</code> is deleted for good, recruiting id and answers, as if
+the person had withdrawn. To leave the answers out of the results only, exclude instead.</p>
+<form method="post" action="{base}/delete" class="row">{_csrf(csrf)}
+<input type="hidden" name="pid" value="{_text(pid)}"><input type="hidden" name="sure" value="1">
+<button class="danger">Delete for good</button>
+<a class="button" href="{base}/participants">No, keep</a></form></section>""")
+
+
 def participants(base: str, csrf: str, told: str, config: StudyConfig, everybody: list[dict],
-                 candidates: dict[str, list[str]]) -> HTMLResponse:
-    """Every participant with flags and a form to exclude or include; candidates first, then the newest."""
+                 candidates: dict[str, list[str]], number: int = 1) -> HTMLResponse:
+    """Participants with flags and forms to exclude, include or delete, _PER_PAGE at a time; candidates first, then the
+    newest."""
     named = [one for one in everybody if one["pid"] in candidates and one["status"] != "excluded"]
     rule = config.exclusion
     declared = (f"The rule declared in the configuration: {rule.fast_trials} or more answers under {rule.fast_ms} ms, "
@@ -125,21 +154,37 @@ def participants(base: str, csrf: str, told: str, config: StudyConfig, everybody
                 f"(practice and checks) right than a coin reaches in {rule.guessing_percent} of 100 tries.")
     found = (f"<p>{len(named)} to decide about. The decision is yours.</p>" if named
              else "<p>Nobody meets the rule so far.</p>")
+    wanted = {one["pid"] for one in named}
+    ordered = sorted(everybody, key=lambda one: one["pid"] not in wanted)
+    last = max(1, -(-len(ordered) // _PER_PAGE))
+    number = min(number, last)
+    here = ordered[(number - 1) * _PER_PAGE:number * _PER_PAGE]
     columns = ["Participant", "Mode", "State", "Cell", "Answered", "Flags", "Meets the rule", "Came, last seen (UTC)",
                "Screen", "Decision"]
     rows = [[f"<code>{one['pid']}</code>", _text(one["mode"]), _status(one),
              f"{one['cell_row'] + 1}/{one['cell_rot'] + 1}", f"{one['answered']} of {one['planned']}", _flags(one),
              _text("; ".join(candidates.get(one["pid"], ()))) or "–",
              "<br>".join(_utc(one[at]).removesuffix(" UTC") for at in ("created_utc", "last_seen_utc")), _device(one),
-             _decide(base, csrf, one, candidates.get(one["pid"], ()))] for one in sorted(
-                 everybody, key=lambda one: one not in named)]
+             _decide(base, csrf, one, candidates.get(one["pid"], ()))] for one in here]
     return _framed(base, csrf, "/participants", "Participants", told, f"""
 <section aria-labelledby="rule"><h2 id="rule">Candidates for exclusion</h2>{found}
 <p class="hint">{_text(declared)}</p></section>
 <section aria-labelledby="all"><h2 id="all">Everybody ({len(everybody)})</h2>
-{_table("All participants", columns, rows, head=True, raw=True)}
+{_table("All participants", columns, rows, head=True, raw=True)}{_turns(base, number, last)}
 <p class="hint">Flags count answers: fast and slow by the limits above; resumed = answered after the page was opened
-again; away = the page was hidden meanwhile.</p></section>""")
+again; away = the page was hidden meanwhile.</p></section>
+<section aria-labelledby="code-title"><h2 id="code-title">Somebody withdraws by their code</h2>
+<form method="post" action="{base}/delete" class="row">{_csrf(csrf)}<label for="code">Code</label>
+<input id="code" name="code" required maxlength="64" autocomplete="off"><button>Find and delete …</button></form>
+</section>""")
+
+
+def _turns(base: str, number: int, last: int) -> str:
+    if last == 1:
+        return ""
+    links = [f'<a class="button" href="{base}/participants?page={to}">{word}</a>'
+             for to, word in ((number - 1, "Newer"), (number + 1, "Older")) if 1 <= to <= last]
+    return f'<nav class="row" aria-label="Pages">{"".join(links)}<span>Page {number} of {last}</span></nav>'
 
 
 def results(base: str, csrf: str, study: OpenStudy, summary: dict, *, peek: bool, preview: bool) -> HTMLResponse:
@@ -164,7 +209,8 @@ def setup(base: str, csrf: str, study: OpenStudy) -> HTMLResponse:
     """How many participants, and the configuration, read-only."""
     config, row = study.config, study.store.study()
     values = asdict(config)
-    texts, exclusion = values.pop("texts"), values.pop("exclusion")
+    texts, exclusion, forms = values.pop("texts"), values.pop("exclusion"), values.pop("questionnaires")
+    values["questionnaires"] = ", ".join(form["id"] for form in forms) or "none"
     values["conditions"] = ", ".join(label(name) for name in config.conditions)
     values["counterbalancing"] += f": {COUNTERBALANCING[config.counterbalancing]}"
     settings = [[_text(name.replace("_", " ")), _text(_value(value))] for name, value in (*values.items(),
@@ -177,15 +223,15 @@ def setup(base: str, csrf: str, study: OpenStudy) -> HTMLResponse:
               ["Consent text", row["consent_sha256"]]]
     return _framed(base, csrf, "/setup", "Setup", "", f"""
 <section aria-labelledby="n"><h2 id="n">How many participants</h2>
-<p><strong>{RECOMMENDED} are recommended</strong>, a multiple of the 16 cells, so that each is filled equally often.
-This study plans {config.planned_n}; p-values stay hidden until then.</p>{_power(config)}</section>
+{_power(config.to_json())}<p>This study plans {config.planned_n}; results stay hidden until then.</p></section>
 <section aria-labelledby="config"><h2 id="config">Configuration</h2><p>{locked}</p>
 {_table("Settings", ["Setting", "Value"], settings, head=True, raw=True)}
 {_table("SHA-256", ["What", "Hash"], hashes, head=True)}
 <details><summary>How the pictures were made</summary><pre tabindex="0">{_text(made)}</pre></details></section>
 <section aria-labelledby="texts"><h2 id="texts">Texts</h2>{"".join(
-        f'<details><summary>{_text(name.capitalize())}</summary><div class="shown">{markdown(text)}</div></details>'
-        for name, text in texts.items())}</section>""")
+        f'<details><summary>{_text(name)}</summary><div class="shown" lang="{_text(texts["lang"])}" '
+        f'dir="{_text(texts["dir"])}">{markdown(text)}</div></details>'
+        for name, text in {"all that is read before consenting": config.consent, **texts}.items())}</section>""")
 
 
 def check(base: str, csrf: str, problems: list[str]) -> HTMLResponse:
@@ -226,14 +272,13 @@ def _report(text: str) -> str:
 
 
 @lru_cache(maxsize=2)
-def _power(config: StudyConfig) -> str:
-    if len(config.conditions) < 2 or not set(config.conditions) <= set(PAPER_CORRECT):
-        return ("<p>There is no power table for these conditions: it needs two or more of those whose accuracy the "
-                "paper measured.</p>")
-    return _report("#" + power_text(power_table(config=config))) + (
-        '<p class="hint">Accuracies as in the paper (54.6, 69.8, 74.0, 75.2 %), participants and pairs varying as '
-        "people and faces do. Whatever the number, explanations that differ by a point or two cannot be told apart."
-        "</p>")
+def _power(config_json: str) -> str:
+    config = StudyConfig.from_json(config_json)
+    if len(config.conditions) < 2:
+        return "<p>With one condition there is nothing to compare.</p>"
+    table, chosen = power_for(config, repetitions=200)
+    return (markdown(recommendation_text(config, chosen)) + _report("#" + power_text(table))
+            + markdown(assumptions(config)))
 
 
 def _cell(found: dict[str, int]) -> str:
@@ -264,11 +309,17 @@ def _decide(base: str, csrf: str, one: dict, reasons: Iterable[str]) -> str:
     if one["status"] == "withdrawn":
         return "–"
     known = f'{_csrf(csrf)}<input type="hidden" name="pid" value="{pid}">'
+    gone = f'<form method="post" action="{base}/delete">{known}<button class="quiet">Delete …</button></form>'
     if one["status"] == "excluded":
-        return f'<form method="post" action="{base}/include">{known}<button>Include again</button></form>'
+        return f'<form method="post" action="{base}/include">{known}<button>Include again</button></form>{gone}'
     return (f'<form method="post" action="{base}/exclude" class="row">{known}<input name="reason" required '
             f'maxlength="500" aria-label="Reason to exclude {pid}" placeholder="Reason" '
-            f'value="{_text("; ".join(reasons))}"><button>Exclude</button></form>')
+            f'value="{_text("; ".join(reasons))}"><button>Exclude</button></form>{gone}')
+
+
+def _ids(config: StudyConfig) -> str:
+    return ("The service's ids are kept apart from the answers, for paying." if config.keep_ids else
+            "Only a keyed hash of the service's ids is kept (<code>keep_ids</code>), so nobody can be paid by them.")
 
 
 def _csrf(token: str) -> str:

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from demo.errors import BadStudy, DemoError, NotSaved, StaleTab, UnknownParticipant
 from demo.settings import ASSETS
+from demo.study.session.refusals import TurnedAway
 
 log = logging.getLogger("demo")
 
@@ -45,15 +46,17 @@ def markdown(text: str) -> str:
 
 
 def page(title: str, body: str, *, styles: tuple[str, ...], scripts: tuple[str, ...] = (), status: int = 200,
-         frames: str = _FRAMES) -> HTMLResponse:
-    """A whole page. body: markup for <body>. styles, scripts: files of assets/ui, sent with the page.
+         frames: str = _FRAMES, lang: str = "en", direction: str = "ltr") -> HTMLResponse:
+    """A whole page. body: markup for <body>. styles, scripts: files of assets/ui, sent with the page. lang, direction:
+    of its texts.
 
     frames: who may show the page inside another. Nothing but this server's own pictures and answers can be loaded.
     """
     nonce = secrets.token_urlsafe(16)
     style = "\n".join(asset(name) for name in ("plain.css", *styles))
     script = f'<script nonce="{nonce}">{chr(10).join(map(asset, scripts))}</script>' if scripts else ""
-    text = (f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n'
+    text = (f'<!doctype html>\n<html lang="{html.escape(lang)}" dir="{html.escape(direction)}">\n<head>\n'
+            f'<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" '
             f'content="light dark">\n<link rel="icon" href="data:,">\n<style nonce="{nonce}">{style}</style>\n</head>\n'
             f"<body>\n{body}\n{script}\n</body>\n</html>\n")
@@ -68,6 +71,8 @@ def problem(error: Exception) -> tuple[str, str, int]:
     # Of a value, of a body that is no JSON, and of half characters, which cannot be stored.
     if isinstance(error, RequestValidationError | HTTPException | UnicodeEncodeError):
         return "refused", "This page sent something that cannot be read: reload it and try again.", 400
+    if isinstance(error, TurnedAway):
+        return error.word, str(error), 400
     for kind, word, status in _KINDS:
         if isinstance(error, kind):
             return word, str(error), status
@@ -95,7 +100,8 @@ class JsonRoute(APIRoute):
                 response = await handle(request)
             except Exception as error:  # whatever it is, the reader gets a sentence
                 word, sentence, status = problem(error)
-                response = JSONResponse({"code": word, "error": sentence}, status)
+                more = {"for_service": error.code, "url": error.url} if isinstance(error, TurnedAway) else {}
+                response = JSONResponse({"code": word, "error": sentence, **more}, status)
             response.headers.setdefault("Cache-Control", "no-store")
             return response
 

@@ -1,0 +1,150 @@
+"""A preregistration of a study, written from its configuration and pictures before the first answer counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import demo
+from demo.study.analysis.inference import FEWEST, FLIPS
+from demo.study.analysis.measures import RESAMPLES
+from demo.study.analysis.models import RT_RANGE
+from demo.study.analysis.report import power_text, recommendation_text, stimuli_text
+from demo.study.design.cells import blocks, cells
+from demo.study.design.conditions import UNEXPLAINED, conditions, described, label, shows_decision
+from demo.study.design.config import COUNTERBALANCING, StudyConfig
+from demo.study.design.power import assumptions, power_for
+
+
+def preregistration(config: StudyConfig, made: Mapping, stimuli_sha256: str, *, key_id: str = "",
+                    locked_utc: str | None = None, live: int = 0,
+                    expected: Mapping[str, float] | None = None, repetitions: int = 400) -> str:
+    """Markdown: question, hypotheses, design, exclusions, analysis, sample size and hashes.
+
+    made, stimuli_sha256: provenance and hash of the pictures. key_id: of the chain of hashes. locked_utc, live: since
+    when the study is locked and how many live participants have begun; who registers late says so. expected: condition
+    → accuracy (0 to 1) to compute the power with.
+    """
+    names = [f"- `{name}`: {described(name).title}" for name in config.conditions]
+    parts = [
+        f"# Preregistration: {config.heading}", _status(config, locked_utc, live),
+        "## Question\n\nDo explanations of a face matcher's comparison change how well people decide whether two "
+        "photos "
+        "show the same person?\n\nConditions:\n\n" + "\n".join(names),
+        "## Hypotheses\n\n" + "\n".join(_hypotheses(config)),
+        "## Design\n\n" + "\n".join(f"- {line}" for line in _design(config)),
+        "## Materials\n\n" + stimuli_text(dict(made)),
+        "## Exclusions\n\n" + _exclusions(config),
+        "## Analysis\n\n" + "\n".join(f"{at}. {line}" for at, line in enumerate(_analysis(config), start=1)),
+        _size(config, expected, repetitions),
+        "## Fixed by hashes (SHA-256)\n\n" + _hashes(config, made, stimuli_sha256, key_id)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _status(config: StudyConfig, locked_utc: str | None, live: int) -> str:
+    when = f"locked since {locked_utc}" if locked_utc else "not locked yet"
+    begun = f"{live or 'No'} participants of the live study have begun"
+    return (f"Study `{config.study_id}`, program version {demo.__version__}. {begun}; configuration and pictures are "
+            f"{when}. "
+            "Answers of the preview and the pilot are marked and left out.")
+
+
+def _hypotheses(config: StudyConfig) -> list[str]:
+    explained = [name for name in config.conditions if name != UNEXPLAINED.code]
+    lines = []
+    if UNEXPLAINED.code in config.conditions:
+        lines += [f"- H{at}: accuracy differs between “{label(name)}” and “{UNEXPLAINED.label}”."
+                  for at, name in enumerate(explained, start=1)]
+    lines += [f"- Exploratory: accuracy differs between “{label(a)}” and “{label(b)}”."
+              for at, a in enumerate(explained) for b in explained[at + 1:]]
+    if config.two_step and any(map(shows_decision, config.conditions)):
+        lines.append("- Exploratory: over- and under-reliance differ between the conditions that show the decision.")
+    return lines or ["- One condition only: its accuracy is above that of the best constant answer."]
+
+
+def _design(config: StudyConfig) -> list[str]:
+    count = len(cells(config))
+    forms = ", ".join(f"{form['id']} ({form['when']})" for form in config.questionnaires)
+    order = [" → ".join(label(name) for name, _ in blocks(config, cell)) for cell in cells(config) if not cell.rotation]
+    return [
+        f"Within subjects, one round per condition. {config.counterbalancing}: "
+        f"{COUNTERBALANCING[config.counterbalancing]}; "
+        f"{count} cells. Orders: {'; '.join(order)}.",
+        f"{config.pairs_per_set} test pairs per round, {config.training_pairs} practice pairs with feedback before "
+        f"them, "
+        f"{config.attention_per_block} attention checks among them.",
+        "New participants go to the cell with the fewest complete and active; ties by a keyed hash. Order of pairs, "
+        "sides "
+        "and practice are drawn per participant from a secret.",
+        "Each pair is answered twice, first without explanation and decision." if config.two_step
+        else "Each pair is answered once.",
+        f"Confidence 1 to 4 after each answer, stored apart from it: {'yes' if config.confidence else 'no'}. Time "
+        f"limit: "
+        + (f"{config.max_seconds:g} s." if config.max_seconds else "none."),
+        f"Questionnaires: {forms or 'none'}.",
+        f"Language {config.texts['lang']}. Keys change places for half of the participants: "
+        f"{'yes' if config.swap_keys else 'no'}."]
+
+
+def _exclusions(config: StudyConfig) -> str:
+    rule = config.exclusion
+    lines = [f"{rule.fast_trials} or more test answers under {rule.fast_ms} ms",
+             f"{rule.slow_trials} or more over {rule.slow_ms / 1000:g} s",
+             f"more than {rule.same_answer_run} equal answers in a row",
+             f"{rule.attention_failed} or more failed attention checks"]
+    if rule.guessing_percent:
+        lines.append(f"no more right among practice pairs and checks than a coin reaches in {rule.guessing_percent} "
+                     f"of 100 "
+                     "tries")
+    return ("Candidates for exclusion, found by the program before results are looked at; the decision and its "
+            "reason are "
+            "recorded:\n\n" + "\n".join(f"- {line}" for line in lines) + "\n\nLeft out besides: who did not finish, "
+                                                                         "who "
+            "withdrew, who failed the comprehension check twice, answers after the time limit.")
+
+
+def _analysis(config: StudyConfig) -> list[str]:
+    low, high = RT_RANGE
+    lines = [
+        "Primary: logistic mixed model of a right answer with condition (reference: "
+        f"{label(_ordered(config)[0])}) and place of the round as fixed effects, crossed random intercepts of "
+        f"participant "
+        "and pair; maximum likelihood by Laplace's approximation; Wald tests, two-sided, alpha .05, Holm over the "
+        "hypotheses H1 and following.",
+        f"Confirmation without that model: sign-flip permutation tests ({FLIPS:,} flips) of the participants' "
+        f"differences, "
+        f"Holm over all pairs of conditions; Friedman's test with Kendall's W over all. At least {FEWEST} "
+        f"participants.",
+        "Beside it: GEE with an exchangeable correlation and a small-sample covariance.",
+        f"Described: accuracy with 95 % t and bootstrap intervals ({RESAMPLES:,} resamples of participants), d' and "
+        "criterion, agreement with the model less that of answers which saw nothing of it.",
+        f"Response time: linear mixed model of log time, right answers, {low:g} ms to {high / 1000:g} s."]
+    if config.two_step and any(map(shows_decision, config.conditions)):
+        lines.append("Reliance: over-reliance is the share of right first answers given up for a wrong decision, "
+                     "under-reliance that of wrong first answers kept against a right one.")
+    return lines + ["Means, tests and intervals stay hidden until the planned participants are complete; every earlier "
+                    "look is recorded and reported."]
+
+
+def _ordered(config: StudyConfig) -> list[str]:
+    return [name for name in conditions() if name in config.conditions]
+
+
+def _size(config: StudyConfig, expected: Mapping[str, float] | None, repetitions: int) -> str:
+    stop = ("The program lets nobody more in, and closes the study, once they are complete or under way."
+            if config.stop_at_n else "The operator closes the study.")
+    text = f"## Sample size\n\n{config.planned_n} complete participants are planned. {stop}"
+    if len(config.conditions) < 2:
+        return text
+    table, chosen = power_for(config, expected, repetitions=repetitions)
+    return "\n\n".join([text, recommendation_text(config, chosen), "#" + power_text(table),
+                        assumptions(config, expected)])
+
+
+def _hashes(config: StudyConfig, made: Mapping, stimuli_sha256: str, key_id: str) -> str:
+    lines = [f"- configuration: `{config.sha256}`", f"- pictures, pairs and decisions: `{stimuli_sha256}`",
+             f"- consent: `{config.consent_sha256}`"]
+    if key_id:
+        lines.append(f"- key of the chain over all answers: `{key_id}`")
+    lines += [f"- {name.removesuffix('_sha256')}: `{value}`" for name, value in made.items()
+              if name.endswith("_sha256") and value]
+    return "\n".join(lines)
