@@ -84,7 +84,8 @@ def launch_options(settings: Settings | None = None, engine: Engine | None = Non
         "theme": THEME, "css_paths": [ASSETS / "ui" / name for name in ("app.css", "inspector.css")],
         "footer_links": ["api", "settings"],
         "run_history": False, "enable_monitoring": False, "show_error": False, "num_workers": 0,
-        "max_file_size": f"{settings.max_archive_mb:.0f}mb", "state_session_capacity": 500,
+        # Gradio keeps the last pictures of each session; results within their budget are about as many.
+        "max_file_size": f"{settings.max_archive_mb:.0f}mb", "state_session_capacity": 200,
         "favicon_path": ASSETS / "ui" / "favicon.png",
         "blocked_paths": [str(settings.study.resolve()), str(settings.study_dir.resolve())],
         "app_kwargs": {"routes": [*routes, *study_routes(desk), *operator_routes(desk, settings), *upload_routes(),
