@@ -381,7 +381,7 @@ def test_a_killed_run_goes_on_and_finds_the_same(tmp_path, capsys, monkeypatch):
 
 def test_photos_that_another_index_has_are_not_computed_again(people, backbone, tmp_path, monkeypatch):
     index = Gallery.build(people, backbone, tmp_path / "index")
-    monkeypatch.setattr("demo.gallery.build.load_photo", None)
+    monkeypatch.setattr("demo.gallery.compute.load_photo", None)
     (tmp_path / "part").mkdir()
     shutil.copytree(people / "person-002", tmp_path / "part" / "person-002")
     part = open_or_build(tmp_path / "part", backbone, tmp_path / "cache", known=tmp_path / "index")

@@ -127,7 +127,7 @@ def test_the_query_shows_what_was_drawn(masked):
 
 def test_json_has_the_documented_shape(masked):
     data = json.loads(json.dumps(masked.as_json(5)))
-    assert set(data) == {"query", "stage1", "stage2", "verdict", "settings", "timings_ms"}
+    assert set(data) == {"query", "stage1", "stage2", "verdict", "notes", "settings", "timings_ms"}
     assert set(data["stage1"][0]) == {"rank", "identity", "path", "cosine"}
     assert set(data["stage2"][0]) == {"rank", "identity", "path", "cosine", "emd", "combined"}
     assert len(data["stage1"]) == len(data["stage2"]) == 5
