@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -165,7 +165,7 @@ def _first(values: Mapping) -> dict:
     return dict(list(values.items())[:1])
 
 
-def _published(paper: list[Mapping]) -> Grid:
+def _published(paper: Sequence[Mapping]) -> Grid:
     """The papers' numbers, beside ours where the same data set was measured."""
     metrics = list(dict.fromkeys(metric for one in paper for metric in one["values"]))
     backbones = list(dict.fromkeys(name for one in paper for name in one["ours"]))
