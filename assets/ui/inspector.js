@@ -214,7 +214,7 @@ const render = () => {
   const target = element.querySelector(".inspector-root");
   if (!target) return;
   target.replaceChildren();
-  if (!value) return;
+  if (!value || value.pending) return;
   const views = [ALL, ...value.views.slice(0, 1), ...(value.contrasts?.length ? [CONTRAST] : []), ...value.views.slice(1)];
   const shown = views.find(({ name }) => name === view) ?? ALL;
   view = shown.name;
@@ -254,6 +254,13 @@ document.addEventListener("inspector-opening", (event) => {
 });
 let seen = null; // which candidate of which answer is shown
 watch("value", () => {
+  if (props.value?.pending) { // what stood here stays, dimmed, until its successor is there
+    const target = element.querySelector(".inspector-root");
+    if (!target.querySelector("h2")) target.append(el("h2", {}));
+    target.querySelector("h2").textContent = props.value.pending;
+    target.setAttribute("aria-busy", "true");
+    return;
+  }
   const now = props.value ? `${props.value.result} ${props.value.row}` : null;
   if (now !== seen) [patch, rival] = [null, 0]; // a patch was chosen on another face
   seen = now;

@@ -93,10 +93,11 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
                 details = gr.Markdown(elem_id="details")
                 command = gr.Code(language="shell", label="The same answer on the command line",
                                   interactive=False, lines=1, wrap_lines=True)
-    result, unindexed, ready = gr.State(time_to_live=1800), gr.State(), gr.State()
+    result, explaining, unindexed, ready = gr.State(time_to_live=1800), gr.State(), gr.State(), gr.State()
 
     run = {"fn": does.run, "inputs": [form.photo, form.example, form.face, result, *form.components],
-           "outputs": [shown, inspector, downloads.row, details, command, result, unindexed], "concurrency_id": HEAVY,
+           "outputs": [shown, inspector, downloads.row, details, command, result, explaining, unindexed],
+           "concurrency_id": HEAVY,
            "concurrency_limit": engine.settings.jobs, "api_visibility": "private", "show_progress": "minimal",
            "show_progress_on": [shown], "trigger_mode": "always_last"}
     form.wire_choices(engine, QUICK)
@@ -123,8 +124,9 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
     gr.on(form.triggers, does.preset, form.components, form.preset, **QUICK)
     form.stop.click(does.stop, cancels=started, **QUICK,
                     js="() => document.dispatchEvent(new CustomEvent('board-stopping'))")
-    shown.inspect(does.inspect, result, inspector, concurrency_id="inspect", concurrency_limit=4,
-                  show_progress="hidden", api_visibility="private")
+    for event, answers in ((explaining.change, does.explain_first), (shown.inspect, does.inspect)):
+        event(answers, result, inspector, concurrency_id="inspect", concurrency_limit=4, show_progress="hidden",
+              api_visibility="private")
     for asked, answers in ((shown.tryout, does.try_out), (shown.redraw, does.redraw), (shown.play, does.play),
                            (shown.tour, does.tour)):
         asked(answers, result, answered, queue=False, show_progress="hidden", api_visibility="private",
@@ -178,18 +180,17 @@ class IdentifyHandlers:
         asked = photo, example, face, tuple(values.values())
         shown = RESULTS.use(shown)
         if shown is not None and shown.asked == asked:
-            return (gr.skip(),) * 7
+            return (gr.skip(),) * 8
         if photo is None:
             return *_problem({"error": "Choose an example or add a photo."}), gr.skip()
         known = EXAMPLES.get(example)
         try:
             if not self.engine.opens(values["gallery"], values["backbone"]):
-                return *(gr.skip(),) * 6, (values["gallery"], values["backbone"], secrets.token_hex(4))
+                return *(gr.skip(),) * 7, (values["gallery"], values["backbone"], secrets.token_hex(4))
             result = self.compute(photo, values, face, known.truth if known and not face else None, progress)
             result.asked = asked
             value: dict[str, Any] = board_value(result)
             value["link"] = link_of(self.choices, values, self.standard, example, face)
-            first = inspector_value(result, value["selected"])
             RESULTS.keep(result)
         except DemoError as error:
             shown = getattr(error, "photo", None)  # of a face that was lost, the altered photo
@@ -202,7 +203,8 @@ class IdentifyHandlers:
             text = f"Something went wrong on our side (code {code}). Please try another photo."
             return *_problem({"error": text}), gr.skip()
         command = "\n".join(reproduce(run, f"galleries/{values['gallery']}") for run in (result.found, *result.further))
-        return value, first, gr.Row(visible=True), details_text(result), command, result, gr.skip()
+        coming = {"pending": f"Explaining {result.found.ranking[0].identity} …"}
+        return (value, coming, gr.Row(visible=True), details_text(result), command, result, result.token, gr.skip())
 
     def index(self, unindexed: tuple[str, str, str], request: gr.Request, progress=gr.Progress()):  # noqa: B008
         """Index a gallery that was asked for and is not indexed for its backbone yet, in a line of its own that makes
@@ -220,7 +222,7 @@ class IdentifyHandlers:
             self.engine.identifier(gallery, backbone, tell)
         except DemoError as error:
             return *_problem({"error": for_visitors(error, self.engine.settings)}), gr.skip()
-        return *(gr.skip(),) * 6, asked
+        return *(gr.skip(),) * 7, asked
 
     def stop(self, request: gr.Request) -> None:
         """Stop this visitor's indexing at the next photo."""
@@ -263,6 +265,14 @@ class IdentifyHandlers:
     def choose_face(self, event: gr.EventData) -> int:
         """Another face of the photo was chosen."""
         return event_value(event, FACE)
+
+    def explain_first(self, result: Result | None):
+        """The answer is shown: what explains its first match, which takes longer, follows."""
+        result = RESULTS.use(result)
+        if result is None:
+            return gr.skip()
+        with _sentences(), self.engine.answering():
+            return inspector_value(result, result.found.ranking[0].row)
 
     def inspect(self, result: Result | None, event: gr.EventData):
         """A candidate was chosen on the board."""
@@ -321,7 +331,7 @@ def _sentences() -> Iterator[None]:
 
 def _problem(shown: dict):
     """What the page shows where there is no result."""
-    return shown, None, gr.Row(visible=False), "", "", None
+    return shown, None, gr.Row(visible=False), "", "", None, gr.skip()
 
 
 def _told(text: str, photo, limits: Limits) -> dict:
