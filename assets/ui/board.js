@@ -159,6 +159,8 @@ const explainHero = () => {
 };
 document.addEventListener("inspector-shown", (event) => {
   explained = event.detail;
+  const value = props.value, late = explained && value && !value.error && explained.result === value.result && explained.row !== value.selected;
+  if (late && !element.querySelector(".hero")?.hasAttribute("aria-busy")) trigger("inspect", { row: value.selected, result: value.result });
   explainHero();
 });
 watch("value", render);

@@ -239,7 +239,7 @@ const render = () => {
 document.addEventListener("inspector-view", (event) => {
   const { name, word } = event.detail;
   view = name;
-  chosen[name] = word;
+  if (word) chosen[name] = word;
   render();
   element.scrollIntoView({ block: "nearest" });
 });

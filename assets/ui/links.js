@@ -16,7 +16,7 @@ document.addEventListener("click", (event) => {
 const reopen = () => {
   const { tab, patch } = linked;
   linked.tab = linked.patch = null;
-  if (tab && inspected()?.querySelector(`[id="view-${CSS.escape(tab)}"]`)) document.dispatchEvent(new CustomEvent("inspector-view", { detail: tab }));
+  if (tab && inspected()?.querySelector(`[id="view-${CSS.escape(tab)}"]`)) document.dispatchEvent(new CustomEvent("inspector-view", { detail: { name: tab } }));
   const [side, index] = (patch ?? "").split("-");
   if (side) inspected()?.querySelector(`.patch[data-side="${CSS.escape(side)}"][data-index="${CSS.escape(index ?? "")}"]`)?.click();
 };

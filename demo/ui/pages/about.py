@@ -11,6 +11,7 @@ from demo.errors import DemoError
 from demo.explain import (
     Flows,
     Matrices,
+    available,
     enlarge,
     explain,
     explains,
@@ -95,7 +96,9 @@ def looks_html(engine: Engine) -> str:
     except (DemoError, StopIteration):
         return ""
     pair = pair_of(found, identifier, match, crops_of(identifier))
-    looks = next((one for one in explain(pair, *explains(H2L.word)).values() if isinstance(one, Matrices)), None)
+    ready = available(pair)
+    found_ways = explain(pair, *(word for word in explains(H2L.word) if word in ready))
+    looks = next((one for one in found_ways.values() if isinstance(one, Matrices)), None)
     maps = None if looks is None else face_maps(looks)
     if maps is None:
         return ""
