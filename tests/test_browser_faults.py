@@ -391,7 +391,7 @@ def test_the_note_on_brightness_follows_the_brightness(page):
     inspector = page.locator("#inspector")
     assert "brighter" not in inspector.locator("section.flow .hint").inner_text()
     inspector.get_by_role("tab", name="Flow").click()
-    inspector.get_by_label("Brightness").select_option(index=2)
+    inspector.get_by_label("Brightness").locator("input").nth(2).check()
     assert "The brighter" in inspector.locator(".hint").last.inner_text()
     inspector.get_by_role("tab", name="Side by side").click()
     assert "The brighter a patch" in inspector.locator("section.flow .hint").inner_text()

@@ -99,8 +99,9 @@ def test_nothing_runs_over_on_a_phone(visit):
     for view in ("Where they agree", "Why not another?", "Flow", "Lines"):
         inspector.get_by_role("tab", name=view).click()
         wide = inspector.evaluate("""one => {
-            const swiped = [...one.querySelectorAll('.panel *')].filter((part) => getComputedStyle(part).overflowX === 'auto');
-            return Math.max(...[...one.querySelectorAll('.panel *')].filter(
+            const parts = [...one.querySelectorAll('.panel *')];
+            const swiped = parts.filter((part) => getComputedStyle(part).overflowX === 'auto');
+            return Math.max(...parts.filter(
                 (part) => !swiped.some((outer) => outer !== part && outer.contains(part))).map(
                 (part) => part.getBoundingClientRect().right)); }""")
         assert wide <= 391, view

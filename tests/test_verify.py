@@ -164,7 +164,8 @@ def test_downloads_of_a_comparison(same_person):
     np.testing.assert_allclose(arrays["attention_forward"].sum(-1), 1, atol=1e-5)
     assert set(arrays) == {
         "first_crop", "second_crop", "methods", "distances", "emd", "flow", "ground", "query_weights",
-        "candidate_weights", "grid", "attention_forward", "attention_backward", "rollout_forward", "rollout_backward",
+        "candidate_weights", "grid", "agreement_cosine_first", "agreement_emd_first", "attention_forward",
+        "attention_backward", "rollout_forward", "rollout_backward",
         *(f"{name}_{side}" for name in ("relevance", "correlation", "cnn_correlation") for side in ("first", "second"))}
     assert arrays["attention_forward"].ndim == 4 and arrays["rollout_forward"].shape == (64, 64)
     for which in ("relevance", "correlation", "cnn_correlation"):

@@ -41,7 +41,7 @@ class Agreement(Explanation):
     def __init__(self, method: type[Method]):
         """method: whose distance it explains."""
         self.word, self.method, self.short = f"agreement-{method.word}", method.word, method.short
-        self.title = f"Where they agree: {method.short}"
+        self.title, self.stored = f"Where they agree: {method.short}", f"agreement_{method.word}"
 
     def unavailable(self, pair: Pair) -> str | None:
         if reason := super().unavailable(pair):

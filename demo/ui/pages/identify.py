@@ -272,11 +272,14 @@ class IdentifyHandlers:
         if result is None:
             return gr.skip()
         with _sentences(), self.engine.answering():
-            return inspector_value(result, result.found.ranking[0].row)
+            value = inspector_value(result, result.found.ranking[0].row)
+        return gr.skip() if result.opened is not None else value  # another was opened meanwhile
 
     def inspect(self, result: Result | None, event: gr.EventData):
         """A candidate was chosen on the board."""
-        return inspector_value(*_chosen(result, event))
+        shown, row = _chosen(result, event)
+        shown.opened = row
+        return inspector_value(shown, row)
 
     def try_out(self, result: Result | None, event: gr.EventData) -> dict:
         """Something about a match was changed: what is it then?"""

@@ -34,6 +34,7 @@ class Result:
 
     found: the answer. identifier: what gave it. colormap: of the heat maps. beside: the same query re-ranked by another
     method, where both were asked for. asked: the form that it answers.
+    opened: the row that the visitor asked to see explained, where one was.
     """
 
     found: Identification
@@ -42,6 +43,7 @@ class Result:
     beside: Identification | None = None
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     asked: tuple = ()
+    opened: int | None = None
     _crops: dict[int, np.ndarray] = field(default_factory=dict)
 
     def crop(self, row: int) -> np.ndarray:
