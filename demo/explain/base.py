@@ -74,7 +74,7 @@ class Explanation(ABC):
     on_sheets: ClassVar[bool] = True
     thumbnail_note: ClassVar[str] = ""
     thumbnail_alt: ClassVar[str] = ""
-    stored: ClassVar[str | None] = None
+    stored: str | None = None
     condition: ClassVar[Condition | None] = None
 
     def unavailable(self, pair: Pair) -> str | None:
