@@ -37,7 +37,12 @@ def quadrature(y, fixed, person, nodes=61):
         return -(top + np.log(np.exp(sums - top[:, None]) @ weights)).sum()
 
     found = minimize(loss, np.r_[np.zeros(fixed.shape[1]), 0.5], method="BFGS", options={"gtol": 1e-6})
-    return found.x[:-1], abs(found.x[-1]), np.sqrt(found.hess_inv.diagonal()[:-1])
+    # By differences: what BFGS keeps of its steps is no inverse Hessian, and another in every version of SciPy.
+    step, size = 1e-3 * np.eye(len(found.x)), range(len(found.x))
+    hessian = np.array([[(loss(found.x + step[a] + step[b]) - loss(found.x + step[a] - step[b])
+                          - loss(found.x - step[a] + step[b]) + loss(found.x - step[a] - step[b])) / 4e-6
+                         for b in size] for a in size])
+    return found.x[:-1], abs(found.x[-1]), np.sqrt(np.linalg.inv(hessian).diagonal()[:-1])
 
 
 def test_the_mixed_model_is_that_of_quadrature():
