@@ -13,7 +13,8 @@ import argparse
 import json
 import platform
 import resource
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import cycle
 from time import perf_counter
 
@@ -61,7 +62,7 @@ def run(repeats: int = 20) -> dict:
     start = perf_counter()
     answer()
     first = perf_counter() - start
-    calls = {name: lambda choices=choices: answer(**choices) for name, choices in CASES.items()}
+    calls: dict[str, Callable[[], object]] = {name: partial(answer, **choices) for name, choices in CASES.items()}
     calls[EXPLAINED] = explained
     timings = time_in_turn(calls, repeats)
     return {

@@ -132,7 +132,7 @@ def agedb_pairs(photos: Sequence[Photo], file: Path) -> list[Pair]:
             names, labels = tuple(cell[0, 0])[:2]
             listed += [(*(str(names[row, column][0, 0][0].item()) for row in (0, 1)), int(label) == 1, fold)
                        for column, label in enumerate(np.ravel(labels))]
-    except (OSError, ValueError, TypeError, LookupError, NotImplementedError, MatReadError):
+    except (OSError, ValueError, TypeError, LookupError, RuntimeError, MatReadError):  # Runtime: of a newer MATLAB
         raise BadSetting(f"{file.name} is not AgeDB's protocol: a .mat file with the cell 'splits'.") from None
     find = _finder(photos, lambda photo: photo.file.stem)
     return [Pair(find(first, file), find(second, file), same, fold) for first, second, same, fold in listed]
