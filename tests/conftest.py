@@ -11,6 +11,8 @@ from urllib.parse import urlparse
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+# Of processes side by side, no two look for the same free port.
+os.environ.setdefault("GRADIO_SERVER_PORT", str(7860 + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])))
 
 import pytest
 import torch
@@ -25,6 +27,20 @@ from demo.ui.engine import Engine
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLED = ROOT / "galleries" / "synthetic-people"
 QUERIES = ROOT / "assets" / "queries"
+CORES = os.cpu_count() or 1
+#: Tests run in as many processes; each holds networks, a gallery and a browser, about 2 GB.
+PROCESSES = min(4, CORES)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """A folder of tests is spread over the cores, file by file; what is named more closely runs here, at once."""
+    beside = "PYTEST_XDIST_WORKER" in os.environ or not config.pluginmanager.hasplugin("xdist")
+    if beside or PROCESSES == 1 or config.option.usepdb or not any(map(os.path.isdir, config.args)):
+        return
+    if config.option.numprocesses is None:
+        config.option.numprocesses, config.option.dist = PROCESSES, "loadfile"
+        os.environ.setdefault("OMP_NUM_THREADS", str(CORES // PROCESSES))  # more would only wait for one another
 
 
 def real_photos(name: str) -> Path:
