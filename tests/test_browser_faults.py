@@ -364,22 +364,6 @@ def test_visitors_read_no_paths_of_the_server(tmp_path):
     assert for_visitors(f"put it into {own.weights}.", own) == "put it into the host's folder of weights."
 
 
-@pytest.mark.browser
-@pytest.mark.parametrize("path", ["/", "/compare", "/galleries", "/results", "/about"])
-def test_pages_name_no_path_and_skip_no_heading(visit, path):
-    page = visit(path)
-    page.get_by_role("heading", level=1).first.wait_for()
-    if path in ("/", "/compare"):
-        page.locator("#inspector .overview").wait_for()
-    if path == "/results":
-        page.locator("#report table").first.wait_for()
-    levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4,h5')].map((one) => Number(one.tagName[1]))")
-    steps = zip(levels, levels[1:], strict=False)
-    assert levels[0] == 1 and all(after <= before + 1 for before, after in steps), levels
-    text = page.locator("body").inner_text()
-    assert "/root" not in text and str(ROOT) not in text and "/home/" not in text
-
-
 def test_a_photo_that_cannot_be_shown_is_named(own):
     (own.folder("few") / "person-001" / "broken.jpg").write_bytes(b"no picture")
     shown = GalleryHandlers(own).sheet("few", 1)
