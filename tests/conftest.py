@@ -66,6 +66,12 @@ def backbone():
 
 
 @pytest.fixture(scope="session")
+def mobile():
+    """The backbone that the app opens with."""
+    return load_backbone("mobilefacenet", device="cpu")
+
+
+@pytest.fixture(scope="session")
 def bundled(backbone) -> Gallery:
     return Gallery.open(BUNDLED, backbone)
 

@@ -284,27 +284,21 @@ def test_the_shown_command_is_read_as_the_same_settings(identifier, capsys, sett
         assert one["path"] == two["path"] and one["combined"] == pytest.approx(two["combined"], abs=1e-6)
 
 
-@pytest.fixture(scope="module")
-def first_met(engine):
-    """What a visitor's photo meets first: the recommended settings."""
-    return engine.identifier(engine.settings.gallery, engine.settings.backbone)
-
-
 @pytest.mark.parametrize("example", EXAMPLES.values(), ids=list(EXAMPLES))
-def test_every_example_tells_its_story(first_met, example):
+def test_every_example_tells_its_story(shown, example):
     """The right person, and the calibration agrees; of a stranger that it is probably nobody."""
-    found = first_met.identify(example.photo, occlusion=example.occlusion, style=example.style, seed=example.seed)
+    found = shown.identify(example.photo, occlusion=example.occlusion, style=example.style, seed=example.seed)
     says = found.as_json(1)["verdict"]["says"]
     if example.truth:
         assert found.ranking[0].identity == example.truth and says == "plausible"
     else:
-        assert example.photo.parent.name not in first_met.gallery.people and says == "nobody"
+        assert example.photo.parent.name not in shown.gallery.people and says == "nobody"
 
 
-def test_re_ranking_turns_the_first_example_around(first_met):
+def test_re_ranking_turns_the_first_example_around(shown):
     """What the page is opened with shows what it is about."""
     example = EXAMPLES[FIRST]
-    found = first_met.identify(example.photo, occlusion=example.occlusion, style=example.style, seed=example.seed)
+    found = shown.identify(example.photo, occlusion=example.occlusion, style=example.style, seed=example.seed)
     assert found.stage1[0].identity != example.truth == found.stage2[0].identity
 
 

@@ -5,7 +5,6 @@ import torch
 from conftest import QUERIES, ROOT
 from safetensors import safe_open
 
-from demo.backbones import load_backbone
 from demo.crossimage import CrossReranker, cross_attention, cross_correlation, load_h2l, pair_maps, save_model, shipped
 from demo.crossimage.maps import received
 from demo.crossimage.train import TRAINED, recipe
@@ -16,11 +15,6 @@ from demo.weights import sha256
 
 FILES = {(kind, backbone): shipped(kind, backbone) for backbone in ("dlib", "mobilefacenet") for kind in TRAINED}
 CARDS = {"H2L": "h2l", "H1": "h1-h2", "H2": "h1-h2"}
-
-
-@pytest.fixture(scope="module")
-def mobile():
-    return load_backbone("mobilefacenet", device="cpu")
 
 
 @pytest.fixture(scope="module")

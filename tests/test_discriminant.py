@@ -23,11 +23,6 @@ from demo.methods import METHODS, load_method
 
 
 @pytest.fixture(scope="module")
-def mobile():
-    return load_backbone("mobilefacenet", device="cpu")
-
-
-@pytest.fixture(scope="module")
 def gallery(mobile):
     return Gallery.open(ROOT / "galleries" / "synthetic-people", mobile)
 

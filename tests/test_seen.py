@@ -11,7 +11,6 @@ import pytest
 from conftest import QUERIES, real_photos
 from PIL import Image
 
-from demo.backbones import load_backbone
 from demo.calibration import Calibration, calibrate
 from demo.cli import main
 from demo.errors import NoFace
@@ -27,11 +26,6 @@ from demo.visibility.estimate import WORN
 PHOTO = QUERIES / "person-002" / "04.jpg"
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def mobile():
-    return load_backbone("mobilefacenet", device="cpu")
 
 
 def prepared(photo, mobile, **asked):

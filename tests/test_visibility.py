@@ -11,7 +11,7 @@ import torch
 from conftest import BUNDLED, real_photos
 from safetensors.torch import save_file
 
-from demo.backbones import Features, load_backbone
+from demo.backbones import Features
 from demo.cli import main
 from demo.errors import BadGallery, BadSetting, BadWeights, WeightsMissing
 from demo.faces import align, alter, detect_faces, load_photo
@@ -26,11 +26,6 @@ from demo.weights import sha256
 HELD_OUT = sorted(BUNDLED.glob("person-0[789]*/02.jpg"))[::3]
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def mobile():
-    return load_backbone("mobilefacenet", device="cpu")
 
 
 @pytest.fixture(scope="module")
