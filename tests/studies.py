@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -20,6 +21,14 @@ SECRET = "a secret for tests"
 SMALL = replace(StudyConfig(), pairs_per_set=4, training_pairs=1, attention_per_block=0)
 
 
+@cache
+def pixel(grey: int) -> tuple[bytes, str]:
+    """A picture of one pixel as a file, and its hash."""
+    file = BytesIO()
+    Image.new("L", (1, 1), grey).convert("RGB").save(file, format="WEBP", lossless=True)
+    return file.getvalue(), hashlib.sha256(file.getvalue()).hexdigest()
+
+
 def fake_stimuli(folder: Path, config: StudyConfig, *, files: bool = False) -> Stimuli:
     """Stimuli that fit a configuration, their pictures written only if asked. The first pairs of a set show one person;
     every method says "same", "none" says nothing."""
@@ -27,11 +36,10 @@ def fake_stimuli(folder: Path, config: StudyConfig, *, files: bool = False) -> S
 
     def picture(name: str) -> tuple[str, str]:
         digest = hashlib.sha256(name.encode()).hexdigest()
-        file = BytesIO()
-        Image.new("L", (1, 1), int(digest[:2], 16)).convert("RGB").save(file, format="WEBP", lossless=True)
+        content, known_by = pixel(int(digest[:2], 16))
         if files:
-            (folder / "pictures" / f"{digest[:24]}.webp").write_bytes(file.getvalue())
-        return f"{digest[:24]}.webp", hashlib.sha256(file.getvalue()).hexdigest()
+            (folder / "pictures" / f"{digest[:24]}.webp").write_bytes(content)
+        return f"{digest[:24]}.webp", known_by
 
     sizes = dict(zip(config.set_names, [config.pairs_per_set] * len(config.conditions), strict=True))
     blocks = len(config.conditions)

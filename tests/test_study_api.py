@@ -7,6 +7,7 @@ import json
 import re
 import zipfile
 from dataclasses import replace
+from secrets import token_hex
 
 import pytest
 from fastapi.testclient import TestClient
@@ -42,6 +43,14 @@ def client(desk):
 @pytest.fixture
 def study(desk):
     return desk[1].study()
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """A client, and the study that it asks, for what leaves nothing behind."""
+    app, desk = served(tmp_path_factory.mktemp("asked"), replace(TINY, planned_n=64))
+    with TestClient(app, headers={"user-agent": AGENT}) as opened:
+        yield opened, desk.study()
 
 
 def rows(study, query, *values):
@@ -183,7 +192,8 @@ def test_an_older_tab_is_told_and_cannot_answer(client, study):
     b"", b"\xff\xfe", b"[" * 9000, b'{"a":' * 3900, b'{"token": "\\ud800"}',
     b'{"token": {"path": "/etc/passwd"}}', b'{"token": ["a"]}',
     b'{"token": "a", "epoch": NaN}', b'{"token": "a", "epoch": ' + b"9" * 6000 + b"}"], ids=range(9))
-def test_what_cannot_be_read_is_refused_in_a_sentence(client, body):
+def test_what_cannot_be_read_is_refused_in_a_sentence(asked, body):
+    client, _ = asked
     for action in ("enrol", "proceed", "onset", "answer", "report"):
         answer = client.post(f"/study/api/{action}", content=body, headers={"content-type": "application/json"})
         assert answer.status_code == 400 and answer.json()["code"] == "refused", action
@@ -191,8 +201,9 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(client, body):
 
 @pytest.mark.parametrize("payload", [b'{"a": NaN}', b'{"a": Infinity}', b'{"\\ud800": 1}', b'{"a": "\\ud800"}',
                                      b'{"a": {"path": "/etc/passwd"}}', b'[1]'], ids=range(6))
-def test_a_report_keeps_only_what_can_be_read_back(client, study, payload):
-    ticket = enrol(client)
+def test_a_report_keeps_only_what_can_be_read_back(asked, payload):
+    client, study = asked
+    ticket = enrol(client, nonce=token_hex(8))
     body = json.dumps({"token": ticket["token"], "epoch": ticket["epoch"], "kind": "visibility"}).encode()
     answer = client.post("/study/api/report", content=body[:-1] + b', "payload": ' + payload + b"}",
                          headers={"content-type": "application/json"})
@@ -244,8 +255,9 @@ def test_what_cannot_be_saved_is_said_and_does_not_advance(client, study, monkey
     {"rt_ms": 1e300}, {"visible_ms": 1e10},
     {"submit_perf_ms": 1e300}, {"input": "telepathy"},
     {"choice": None}, {"idx": 3}, {"step": 2}, {"epoch": -1}, {"hidden_count": 10**20}])
-def test_what_no_page_of_ours_sends_gets_one_sentence(client, study, body):
-    ticket = enrol(client)
+def test_what_no_page_of_ours_sends_gets_one_sentence(asked, body):
+    client, study = asked
+    ticket = enrol(client, nonce=token_hex(8))
     view = forward(client, ticket, ticket["view"])
     refused = post(client, "answer", **reply(ticket, view, **body) if "choice" not in body else
                    {**reply(ticket, view), **body})
