@@ -81,8 +81,8 @@ tiny = load_backbone("tiny", device="cpu", folder=weights)
 assert tiny.extract(load_photo(photo)[:128, :128].copy()).embedding.shape == (1, 32)
 assert main(["weights", "check", str(weights / "tiny.safetensors")]) == 0
 
-for flag in (["--weighting", "centre"], ["--occlude", "bar"], ["--stage2", "minkowski", "--power", "2"]):
-    assert main(["identify", photo, "--gallery", gallery_folder, "--top", "1", *flag]) == 0, flag
+for flags in (["--weighting", "centre", "--occlude", "bar"], ["--stage2", "minkowski", "--power", "2"]):
+    assert main(["identify", photo, "--gallery", gallery_folder, "--top", "1", *flags]) == 0, flags
 print("every recipe holds")
 '''
 
