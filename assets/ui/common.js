@@ -12,7 +12,9 @@ const el = (tag, attributes = {}, ...children) => {
   }
   return node;
 };
-const fixed = (number) => (number === null || number === undefined ? "–" : number.toFixed(3));
+// A distance; what rounds to nothing has no sign.
+const fixed = (number, places = 3) =>
+  number === null || number === undefined ? "–" : number.toFixed(places).replace(/^-(?=[0.]+$)/, "");
 const movement = (places) => (places === 0 ? "same place" : `${places > 0 ? "▲" : "▼"} ${Math.abs(places)}`);
 const moved = (places) =>
   places === 0 ? "same place" : `moved ${places > 0 ? "up" : "down"} ${Math.abs(places)}`;

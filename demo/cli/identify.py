@@ -17,7 +17,7 @@ from demo.query import Preparation
 from demo.settings import settings
 from demo.sources import is_video, pictures
 from demo.verdict import headline, verdict_of
-from demo.words import moved
+from demo.words import decimals, moved
 
 
 def add(commands) -> None:
@@ -107,10 +107,10 @@ def _one(parsed, identifier: Identifier, preparation: Preparation, matching: Mat
     print(f"{'Stage 1':<34}{'Stage 2' if found.stage2 else ''}")
     for slot in range(min(parsed.top, len(found.stage1))):
         first = found.stage1[slot]
-        line = f"{first.rank:>2}. {first.identity:<20.20} {first.cosine:.3f}"
+        line = f"{first.rank:>2}. {first.identity:<20.20} {decimals(first.cosine)}"
         if found.stage2:
             second = found.stage2[slot]
-            line = (f"{line:<34}{second.rank:>2}. {second.identity:<20.20} {second.distance:.3f}  "
+            line = (f"{line:<34}{second.rank:>2}. {second.identity:<20.20} {decimals(second.distance)}  "
                     f"{moved(second.rank, second.stage1_rank)}")
         print(line)
     print(verdict_of(found).detail)
