@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from demo.cli.arguments import SECOND, add_preparation, add_second, add_source, identifier_of, preparation_of
+from demo.cli.arguments import SECOND, add_preparation, add_second, add_source, identifier_of, photo_of, preparation_of
 from demo.explain import pair_figure, save_figure, sentence
 from demo.figures import verified_pair
 from demo.identify import json_text
@@ -28,7 +28,7 @@ def add(commands) -> None:
 
 def _compare(parsed) -> None:
     first, second = preparation_of(parsed), preparation_of(parsed, SECOND)
-    found = verify(parsed.photo, parsed.second, identifier_of(parsed), first, second)
+    found = verify(photo_of(parsed.photo), photo_of(parsed.second), identifier_of(parsed), first, second)
     if parsed.figure:
         save_figure(pair_figure(verified_pair(found)), parsed.figure)
         print(f"Figure written to {parsed.figure}.", file=sys.stderr)

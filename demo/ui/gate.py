@@ -2,8 +2,8 @@
 
 Gradio takes any object with a path in it for a file, in every slot of every event, and gives every file in its folder
 to everybody. Here each call is read once, whatever event it is for, so that no component and no handler can forget:
-files that are not the visitor's are taken out of it, addresses are never fetched, and text becomes text that can be
-sent back. What is left of a photo that was taken out, ``PhotoInput`` answers with a sentence.
+files that are not the visitor's are taken out of it, addresses are hidden from Gradio, which would fetch them, and text
+becomes text that can be sent back. What is left of a photo that was taken out, ``PhotoInput`` answers with a sentence.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from demo.faces import is_address
 from demo.settings import Settings
 from demo.ui.uploads import uploads
 
@@ -206,6 +207,8 @@ def _clean(value: Any, usable: Callable[[object], str | None], depth: int = 0) -
         return {_clean(name, usable): _clean(one, usable, depth + 1) for name, one in value.items()}
     path, url = value.get("path"), value.get("url")
     file = {"path": usable(path), "url": None, "meta": {"_type": "gradio.FileData"}}
+    if file["path"] is None and (there := next(filter(is_address, (path, url)), None)):
+        file["address"] = _clean(there, usable)  # what of it is fetched, and from where, an endpoint decides
     if path is None and isinstance(url, str) and url.startswith("data:"):
         file["url"] = _clean(url, usable)
     return file
