@@ -34,9 +34,11 @@ def cut(text: str, fits: Callable[[str], bool]) -> str:
     only are told apart still. fits: whether a text is short enough; of shorter texts more are."""
     def around(left_out: int) -> str:
         kept = len(text) - left_out
-        return f"{text[:(kept + 1) // 2].rstrip()}…{text[len(text) - kept // 2:].lstrip()}" if left_out else text
+        return f"{text[:(kept + 1) // 2].rstrip()}…{text[len(text) - kept // 2:].lstrip()}"
 
-    return around(bisect_left(range(len(text)), True, key=lambda left_out: fits(around(left_out))))
+    if not text or fits(text):
+        return text
+    return around(bisect_left(range(len(text)), True, 1, key=lambda left_out: fits(around(left_out))))
 
 
 def columns(text: str) -> int:

@@ -463,7 +463,7 @@ def test_letters_are_drawn_by_a_font_that_has_them_or_spelled(tmp_path, caplog, 
     maker.setupGlyf({".notdef": TTGlyphPen(None).glyph(), "king": pen.glyph()})
     maker.setupHorizontalMetrics({".notdef": (500, 0), "king": (1000, 0)})
     maker.setupHorizontalHeader(ascent=800, descent=-200)
-    maker.setupNameTable({"familyName": "Kings", "styleName": "Regular"})
+    maker.setupNameTable({"familyName": "Kings", "styleName": "Regular", "psName": "Kings"})
     maker.setupOS2()
     maker.setupPost()
     maker.save(tmp_path / "kings.ttf")

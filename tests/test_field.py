@@ -18,6 +18,7 @@ from PIL import Image
 
 from demo.cli import main
 from demo.cli.output import stand_any_letter
+from demo.faces import load_photo
 from demo.gallery import Freshness, Gallery, Photo, add_photos, people_left_out, remove_photos
 from demo.identify import Identifier, json_text
 from demo.query import Preparation
@@ -112,9 +113,9 @@ def test_who_has_no_usable_photo_is_told(people, backbone, capsys):
 @pytest.mark.parametrize("larger", [1, 2])
 def test_a_photo_that_shows_two_faces_is_told_and_which_was_taken(larger, people, backbone, capsys):
     """A full-size face and one of 60 % beside it; larger: the place of the former, from the left."""
-    one = np.asarray(Image.open(BUNDLED / "person-007" / "01.jpg").convert("RGB"))
+    one = load_photo(BUNDLED / "person-001" / "01.jpg")
     other = np.full_like(one, 200)
-    other[60:60 + 153, 50:50 + 153] = np.asarray(Image.open(BUNDLED / "person-009" / "01.jpg").resize((153, 153)))
+    other[60:60 + 153, 50:50 + 153] = np.asarray(Image.open(BUNDLED / "person-002" / "01.jpg").resize((153, 153)))
     shutil.rmtree(people / "person-003")
     crowd = people / "person-004" / "03.png"
     Image.fromarray(np.hstack([one, other][::1 if larger == 1 else -1])).save(crowd)

@@ -199,7 +199,8 @@ def test_no_event_takes_a_file_that_is_not_the_visitors(visitor, config, parts, 
                 named = f"{_name(config, event, slot)}: "
                 assert error in ("Upload the photo first.", "Upload the photos first.", "Upload the zip first.",
                                  f"{named}Upload the photo first.") or error.removeprefix(named).startswith(
-                    ("The photo is an address, and none is fetched", "The photo is text: upload it")), (where, output)
+                    ("The photo is an address, and none is fetched", "The photo is text: upload it as a file",
+                     "The photo is an address: upload it as a file")), (where, output)
                 refused += 1
             else:
                 assert error is None or "\n" not in error and "Traceback" not in error, (where, error)

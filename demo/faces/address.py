@@ -9,13 +9,14 @@ import ssl
 import threading
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from demo.errors import BadPhoto
 
 #: Seconds for a whole answer, and redirects that are followed.
 PATIENCE, REDIRECTS = 10.0, 3
 _PORT = 443
+_MAY_STAND = "/?:@!$&'()*+,;=%~"
 _MOVED = frozenset({301, 302, 303, 307, 308})
 
 
@@ -35,26 +36,26 @@ class PhotoAt:
     @property
     def name(self) -> str:
         """What sentences call it."""
-        return urlsplit(self.address).path.rsplit("/", 1)[-1][:80] or "The photo"
+        return self.address.partition("?")[0].rsplit("/", 1)[-1][:80] or "The photo"
 
     def read(self, most: int) -> bytes:
         """Its first bytes, so many at most. BadPhoto where it must not, or cannot, be fetched."""
-        address = self.address.strip()
+        address, found = self.address.strip(), ""
         for _ in range(REDIRECTS + 1):
-            parts = self._allowed(address)
+            parts = self._allowed(address, found)
             found = _asked(parts, most)
             if isinstance(found, bytes):
                 return found
-            address = urljoin(address, found)
+            address = parts.geturl()
         raise BadPhoto("The photo's address leads from one to the next without end: save the photo first.")
 
-    def _allowed(self, address: str) -> SplitResult:
-        """The address in its parts, where it may be asked."""
+    def _allowed(self, address: str, there: str) -> SplitResult:
+        """An address, or where it leads, in its parts; where it may be asked."""
         if not self.hosts:
             raise BadPhoto("The photo is an address, and none is fetched here (DEMO_PHOTO_HOSTS names no host): save "
                            "the photo and send the file.")
         with suppress(ValueError):  # no address at all, or no number as port
-            parts = urlsplit(address)
+            parts = urlsplit(urljoin(address, there))
             if (parts.scheme == "https" and parts.port in (None, 443) and parts.username is None
                     and (parts.hostname or "") in self.hosts):
                 return parts
@@ -73,7 +74,7 @@ def _asked(parts: SplitResult, most: int) -> bytes | str:
             try:
                 asking = http.client.HTTPConnection(host)
                 asking.sock = line
-                target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+                target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), _MAY_STAND)
                 asking.request("GET", target, headers={"Accept": "image/*", "Accept-Encoding": "identity"})
                 answer = asking.getresponse()
                 if answer.status in _MOVED and (there := answer.getheader("Location")):
