@@ -58,6 +58,7 @@ class Server(BaseHTTPRequestHandler):
 def hosts(monkeypatch):
     """The allowed hosts, as a server of this machine, without the certificates that they would have."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    server.handle_error = lambda *_: None  # a caller that hangs up is what is tried here
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     monkeypatch.setattr(address, "_PORT", server.server_port)

@@ -275,7 +275,8 @@ def test_a_photo_may_come_as_bytes(visitor):
     ("photo.jpg", "is text: upload it as a file")])
 def test_what_is_no_photo_is_told_what_it_is(photo, words):
     """As curl, gradio_client (an object with a path) and people who pass on base64 send it."""
-    sent = _clean(photo, lambda path: None)
+    sent = _clean(photo, lambda path: None, addresses=True)
+    assert isinstance(photo, str) or "address" not in _clean(photo, lambda path: None)
     with pytest.raises(BadPhoto, match=words):
         answer = Engine(Settings()).allowed(read(photo_field("photo"), sent))
         load_photo(answer)
