@@ -43,7 +43,7 @@ from demo.methods import METHODS, STAGE1
 from demo.query import ALTERATIONS, Query
 from demo.verdict import headline
 from demo.verify import Verification, agreement
-from demo.words import ordinal
+from demo.words import decimals, ordinal
 
 #: Gives the aligned crop of a gallery row.
 Crops = Callable[[int], np.ndarray]
@@ -78,7 +78,7 @@ def _measured(run: Identification, match: Match) -> Match | None:
 def terms_of(pair: Pair, runs: Sequence[Identification], match: Match) -> list[Term]:
     """Every term of a match's distance: Stage 1's, transport's (which is shown whatever ranks), and each ranking's."""
     stage1 = pair.method(STAGE1.word)
-    terms = [Term(stage1.title, f"{match.cosine:.4f}", f"Stage 1: {stage1.describe()}")]
+    terms = [Term(stage1.title, decimals(match.cosine, 4), f"Stage 1: {stage1.describe()}")]
     shown = {}
     for run in runs:
         if measured := _measured(run, match):
@@ -90,11 +90,12 @@ def terms_of(pair: Pair, runs: Sequence[Identification], match: Match) -> list[T
         else:
             evidence = pair.evidence(word)
             distance = float(evidence.distance[0])
-        terms.append(Term(method.title, f"{distance:.4f}", method.describe(options, evidence)))
+        terms.append(Term(method.title, decimals(distance, 4), method.describe(options, evidence)))
     for word, (run, measured) in shown.items():
         alpha, short = run.matching.alpha, METHODS[word].short
-        terms.append(Term(f"Combined with {short}", f"{measured.combined:.4f}",
-                          f"Eq. 5.1: {alpha:g} × {measured.patch:.4f} + {1 - alpha:g} × {measured.cosine:.4f}", True))
+        terms.append(Term(f"Combined with {short}", decimals(measured.combined, 4),
+                          f"Eq. 5.1: {alpha:g} × {decimals(measured.patch, 4)} + "
+                          f"{1 - alpha:g} × {decimals(measured.cosine, 4)}", True))
         terms.append(Term(f"Rank with {short}", f"{measured.stage1_rank} → {measured.rank}",
                           "before → after re-ranking"))
     return terms
@@ -191,7 +192,7 @@ def explained_json(pair: Pair, contrasted: Sequence[Contrast] = ()) -> dict:
 
 def verified_pair(found: Verification) -> PairSheet:
     """Two compared photos as ``explain.pair_figure`` takes them: every method's distance, verdict and explanation."""
-    lines = ", ".join(f"{judged.short} {judged.threshold.value:.3f}" for judged in found.judgements
+    lines = ", ".join(f"{judged.short} {decimals(judged.threshold.value)}" for judged in found.judgements
                       if judged.threshold)
     used = found.provenance
     scores = [Score(judged.short + (f": {judged.verdict}" if judged.verdict else ""), judged.distance)

@@ -19,7 +19,7 @@ import demo
 from demo.backbones import Backbone, Features
 from demo.calibration import Calibration, Strangers, Unfit
 from demo.crossimage import CrossImageModel
-from demo.errors import BadSetting, NoFace
+from demo.errors import BadPhoto, BadSetting, NoFace
 from demo.faces import NO_FACE, Face, detect_faces, load_photo
 from demo.fields import fields_of
 from demo.gallery import Freshness, Gallery, person_named
@@ -171,16 +171,18 @@ class Identifier:
         word = usual(self.backbone, self.gallery, settings).word if stage2 == USUAL else stage2 or NONE
         return self.answer(photo, *asked(stage2=word, **settings), truth=truth, first=first)
 
-    def everyone(self, photo, preparation: Preparation, matching: Matching, *,
-                 first: int | None = None) -> list[Identification]:
+    def everyone(self, photo, preparation: Preparation, matching: Matching, *, first: int | None = None,
+                 most: int | None = None) -> list[Identification]:
         """An answer for every face of a photo, the most prominent first; small faces are looked for beside large ones.
-        Raises BadPhoto, NoFace or BadSetting."""
+        most: a photo of more faces is not answered. Raises BadPhoto, NoFace or BadSetting."""
         photo = load_photo(photo, self.gallery.limits)
         if preparation.aligned:
             return [self.answer(photo, preparation, matching, first=first)]
         faces = tuple(detect_faces(photo, preparation.detector, folder=self.backbone.info.folder, every=True))
         if not faces:
             raise NoFace(NO_FACE)
+        if most is not None and len(faces) > most:
+            raise BadPhoto(f"The photo shows {len(faces)} faces and the limit is {most}: send a part of it.")
         return [self.answer(photo, replace(preparation, face=number), matching, first=first, faces=faces)
                 for number in range(len(faces))]
 

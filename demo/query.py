@@ -37,6 +37,7 @@ from demo.gallery import Gallery
 from demo.methods import Matching
 from demo.visibility import Seen, seen_on
 from demo.visibility.estimate import WORN
+from demo.words import rounded
 
 #: Every way to alter the query: word → what menus show. Those of ``demo.attack`` are made against the backbone.
 ALTERATIONS = {**DRAWN, **ATTACKS}
@@ -158,7 +159,7 @@ class Query:
         asked = self.preparation
         return {
             "width": self.photo.shape[1], "height": self.photo.shape[0], "faces": len(self.faces),
-            "face": asked.face, "box": [round(float(x), 1) for x in self.face.box],
+            "face": asked.face, "box": [rounded(float(x), 1) for x in self.face.box],
             "aligned": asked.aligned, "occlusion": asked.alteration,
             "style": None if self.alteration is None else self.alteration.style, "seed": asked.seed,
             "note": "" if self.alteration is None else self.alteration.note,

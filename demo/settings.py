@@ -17,12 +17,16 @@ def _flag(text: str) -> bool:
     return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(one.strip().lower() for one in text.split(",") if one.strip())
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 
 #: Kinds of values that are not read by their type's own constructor.
-_READERS = {bool: _flag, Path: _path}
+_READERS = {bool: _flag, Path: _path, tuple: _listed}
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Settings:
     gallery, backbone: what the app opens first. device: "auto", "cpu", "cuda" or "cuda:N".
     threads: CPU threads for one identification (0 = all cores). jobs: identifications run at a time.
     max_upload_mb, max_megapixels: limits for a photo. max_archive_mb: limit for a zip of photos, unpacked.
+    photo_hosts: from which photos are fetched whose address is given, by commas; from none unless it is set.
     keep_minutes: age at which session files are erased. edit_galleries: whether visitors may add, index and
     delete galleries; by default only where the app does not run on a public Space.
     study: folder of the human study that is run. study_dir: where its answers are kept; on a Space, a mounted folder
@@ -54,6 +59,7 @@ class Settings:
     max_upload_mb: float = Limits.megabytes
     max_megapixels: float = Limits.megapixels
     max_archive_mb: float = 200.0
+    photo_hosts: tuple[str, ...] = ()
     keep_minutes: int = 60
     edit_galleries: bool = "SPACE_ID" not in os.environ
     study: Path = ASSETS / "study"

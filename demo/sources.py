@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from demo.errors import BadPhoto
-from demo.faces import Limits
+from demo.faces import Limits, PhotoAt, is_address
 from demo.gallery.folder import is_photo, not_a_persons
 
 #: Endings of videos; whether one can be read is up to OpenCV.
@@ -22,7 +22,7 @@ class Picture:
     """One picture to ask about. name: for people. photo: anything ``load_photo`` takes. seconds: of a frame."""
 
     name: str
-    photo: Path | np.ndarray
+    photo: Path | PhotoAt | np.ndarray
     seconds: float | None = None
 
 
@@ -31,11 +31,16 @@ def is_video(path: str | Path) -> bool:
     return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
-def pictures(paths: Sequence[str | Path], every: float = 1.0, limits: Limits = Limits()) -> Iterator[Picture]:
+def pictures(paths: Sequence[str | Path], every: float = 1.0, limits: Limits = Limits(),
+             hosts: tuple[str, ...] = ()) -> Iterator[Picture]:
     """The pictures of some paths: a photo is itself; of a folder all photos in it and below, sorted; of a video a frame
-    every so many seconds. BadPhoto for a folder without photos and a video that cannot be read."""
-    for path in map(Path, paths):
-        if path.is_dir():
+    every so many seconds; at an address on one of the hosts a photo. BadPhoto for a folder without photos and a video
+    that cannot be read."""
+    for given in paths:
+        path = Path(given)
+        if is_address(given):
+            yield Picture(str(given), PhotoAt(str(given), hosts))
+        elif path.is_dir():
             files = [file for file in sorted(path.rglob("*")) if is_photo(file) and file.is_file()
                      and not any(map(not_a_persons, file.relative_to(path).parts[:-1]))]
             if not files:

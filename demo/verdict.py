@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from demo.calibration import NOBODY, PLAUSIBLE, UNCERTAIN, Strangers, Unfit
 from demo.identify import Identification
 from demo.query import ALTERATIONS
-from demo.words import ordinal
+from demo.words import decimals, ordinal
 
 _PROOF = "A distance says how alike two pictures are to this network; it does not prove who someone is."
 
@@ -34,9 +34,9 @@ def verdict_of(found: Identification) -> Verdict:
             NOBODY: "Farther than people are who are in the gallery, all but a few of them."}[word]
     near, far = strangers.limits
     return Verdict(word, text, (
-        f"{strangers.source} Nine in ten of those nearest strangers lie between {low:.3f} and {high:.3f}; "
-        f"{100 * below:.0f} % of them are nearer than {best.distance:.3f}. A match is called plausible up to "
-        f"{near:.3f}, and nobody of this gallery beyond {far:.3f}. {_PROOF}"))
+        f"{strangers.source} Nine in ten of those nearest strangers lie between {decimals(low)} and {decimals(high)}; "
+        f"{100 * below:.0f} % of them are nearer than {decimals(best.distance)}. A match is called plausible up to "
+        f"{decimals(near)}, and nobody of this gallery beyond {decimals(far)}. {_PROOF}"))
 
 
 def headline(found: Identification) -> str:
@@ -45,11 +45,11 @@ def headline(found: Identification) -> str:
     when = "after re-ranking" if found.stage2 else "by cosine distance"
     word = verdict_of(found).word
     if word == NOBODY:
-        return f"Probably nobody in this gallery (nearest {when}: {best.identity} at {best.distance:.3f})."
+        return f"Probably nobody in this gallery (nearest {when}: {best.identity} at {decimals(best.distance)})."
     other = next((match for match in found.ranking if match.identity != best.identity), None)
     text = "Uncertain. " if word == UNCERTAIN else ""
-    text += f"Nearest {when}: {best.identity} at {best.distance:.3f}"
-    text += f"; next {other.identity} at {other.distance:.3f}." if other else "."
+    text += f"Nearest {when}: {best.identity} at {decimals(best.distance)}"
+    text += f"; next {other.identity} at {decimals(other.distance)}." if other else "."
     if found.stage2:
         before = next(match.rank for match in found.stage1 if match.identity == best.identity)
         text += " It was also first before re-ranking." if before == 1 else (

@@ -10,6 +10,7 @@ from demo.explain import Pair, Term, explain, sentence
 from demo.identify import Identifier, settings_json
 from demo.methods import METHODS, Matching
 from demo.query import ALTERATIONS, Clock, Preparation, Query, prepare_query
+from demo.words import decimals
 
 #: Verdict → how a person would say it.
 WORDS = {"same": "same person", "uncertain": "uncertain", "different": "different people"}
@@ -116,7 +117,7 @@ def verify(first, second, identifier: Identifier, first_preparation: Preparation
 def _term(judged: Judgement, pair: Pair) -> Term:
     method = pair.method(judged.method)
     note = method.describe(pair.matching.of(judged.method), pair.evidence(judged.method))
-    return Term(judged.title, f"{judged.distance:.4f}", note)
+    return Term(judged.title, decimals(judged.distance, 4), note)
 
 
 def agreement(found: Verification) -> str:

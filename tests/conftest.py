@@ -14,6 +14,7 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 # Of processes side by side, no two look for the same free port.
 os.environ["GRADIO_SERVER_PORT"] = str(7860 + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
 
+import numpy as np
 import pytest
 import torch
 
@@ -150,8 +151,19 @@ def visit(browser, app_url):
     visits.close()
 
 
+@pytest.fixture(scope="session")
+def scene(tmp_path_factory) -> Path:
+    """What Chromium's camera sees, one frame of 640 x 480: a dark wall with a bright mark at the top left."""
+    wall = np.full((480, 640), 60, np.uint8)
+    wall[40:140, 40:140] = 235
+    file = tmp_path_factory.mktemp("camera") / "scene.y4m"
+    colours = np.full(2 * 240 * 320, 128, np.uint8)
+    file.write_bytes(b"YUV4MPEG2 W640 H480 F25:1 Ip A1:1 C420jpeg\nFRAME\n" + wall.tobytes() + colours.tobytes())
+    return file
+
+
 @pytest.fixture(scope="module")
-def browser():
+def browser(scene):
     """Headless Chromium."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
@@ -160,6 +172,7 @@ def browser():
     with api.sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=chromium, args=[
             "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream"])
+            "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
+            f"--use-file-for-fake-video-capture={scene}"])
         yield opened
         opened.close()

@@ -15,6 +15,7 @@ from gradio_client import Client, handle_file
 from PIL import Image
 
 from demo.cli import main
+from demo.errors import BadPhoto
 from demo.explain import EXPLANATIONS, VIEWS
 from demo.faces import alter, find_face, load_photo
 from demo.methods import METHODS, Matching
@@ -36,10 +37,11 @@ from demo.ui.engine import Engine
 from demo.ui.pages.downloads import IDENTIFICATION
 from demo.ui.pages.form import example_thumb
 from demo.ui.pages.galleries import GalleryHandlers
-from demo.ui.views.board import Result, board_value, verdict
+from demo.ui.views.board import Result, board_value, faces_value, verdict
 from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST
 from demo.ui.views.inspector import inspector_value
+from demo.verdict import headline
 from demo.verify import verify
 
 PHOTO = QUERIES / "person-002" / "04.jpg"
@@ -84,6 +86,35 @@ def test_the_endpoint_explains_errors_in_a_sentence(client, tmp_path):
     Image.fromarray(np.full((300, 300, 3), 128, np.uint8)).save(wall)
     with pytest.raises(Exception, match="No face was found"):
         client.predict(photo=handle_file(wall), api_name="/identify")
+
+
+def test_the_endpoint_answers_every_face_of_a_group(client, shown):
+    group = ASSETS / "examples" / "two-faces.jpg"
+    answer, figure = client.predict(photo=handle_file(group), faces="all", top=2, api_name="/identify")
+    found = json.loads(answer)
+    for face, one in enumerate(found):
+        expected = shown.identify(group, face=face).as_json(2)
+        assert one["stage2"] == json.loads(json.dumps(expected["stage2"])) and one["query"]["face"] == face
+    assert len(found) == 2 and found[0]["stage1"][0] != found[1]["stage1"][0]
+    assert Image.open(figure["path"] if isinstance(figure, dict) else figure).width > 600
+    with pytest.raises(Exception, match="leave face out"):
+        client.predict(photo=handle_file(group), faces="all", face=2, api_name="/identify")
+
+
+def test_a_photo_of_too_many_faces_is_refused(shown):
+    with pytest.raises(BadPhoto, match="shows 2 faces and the limit is 1"):
+        shown.everyone(ASSETS / "examples" / "two-faces.jpg", Preparation(), Matching(), most=1)
+
+
+def test_who_each_face_of_a_group_is_nearest_to(shown):
+    """The face that is asked about as it was answered, another as it would be."""
+    preparation, matching = asked(face=1)
+    result = Result(shown.answer(ASSETS / "examples" / "two-faces.jpg", preparation, matching), shown)
+    first, second = faces_value(result, matching)["faces"]
+    assert (second["name"], second["distance"]) == (result.found.ranking[0].identity, result.found.ranking[0].distance)
+    alone = shown.answer(ASSETS / "examples" / "two-faces.jpg", Preparation(), matching)
+    assert first["name"] == alone.ranking[0].identity and first["text"] == headline(alone)
+    assert first["distance"] == pytest.approx(alone.ranking[0].distance, abs=1e-6)
 
 
 def test_the_compare_endpoint_answers_as_the_command_line_does(client, shown):

@@ -1,7 +1,9 @@
 """The real app in a real browser. Skipped, with the reason, where Chromium or Playwright is missing."""
 
+import base64
 import json
 import re
+from io import BytesIO
 from urllib.parse import urlparse
 
 import numpy as np
@@ -112,8 +114,14 @@ def test_an_upload_is_shown_to_its_sender(visit):
     assert other.request.get(address).status == 403 and page.request.get(address).status == 200
 
 
-def test_a_photo_of_the_camera_is_taken(visit):
-    """Chromium's camera for tests shows a moving pattern, which is no face."""
+def test_a_photo_of_the_camera_is_taken_as_it_is_and_shown_as_in_a_mirror(visit):
+    """The camera sees a wall with a bright mark at the top left, which is no face."""
+    def mark(picture: bytes) -> str:
+        grey = np.asarray(Image.open(BytesIO(picture)).convert("L"), float)
+        left, right = (half[:len(half) // 2].mean() for half in np.array_split(grey, 2, axis=1))
+        assert abs(left - right) > 5
+        return "left" if left > right else "right"
+
     page = visit("/?example=plain")
     page.context.grant_permissions(["camera"])
     sentence(page, "Nearest")
@@ -121,8 +129,11 @@ def test_a_photo_of_the_camera_is_taken(visit):
     page.locator("#photo").get_by_label("Capture from camera").click()
     page.locator("#photo").get_by_text("Click to Access Webcam").click()
     page.wait_for_function("document.querySelector('#photo video')?.readyState >= 2")  # there is a frame to take
+    assert mark(page.locator("#photo video").screenshot()) == "right"
     page.locator("#photo").get_by_label("capture photo").click()
     page.locator("#board .problem", has_text="No face was found").wait_for()
+    photo = page.locator("#board .problem img").get_attribute("src")
+    assert mark(base64.b64decode(photo.partition(",")[2])) == "left"
 
 
 def test_patches_answer_to_the_keyboard(visit):

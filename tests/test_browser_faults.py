@@ -198,8 +198,12 @@ def test_faces_of_a_group_are_shown_large(visit):
     chips.nth(1).wait_for()
     assert chips.count() == 2 and min(chips.nth(1).bounding_box()[side] for side in ("width", "height")) >= 44
     assert page.locator("#board .facebox span").count() == 0  # nothing lies over a face
+    nearest = page.locator("#board .chip-of small")
+    nearest.nth(1).wait_for()
+    told = nearest.nth(1).inner_text().split()[-1]
     chips.nth(1).click()
     page.locator("#board .chip[aria-pressed=true] span", has_text="2").wait_for()
+    assert told in page.locator("#board .sentence").inner_text()  # what was told of the face is what is found of it
 
 
 @pytest.mark.browser

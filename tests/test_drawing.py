@@ -9,6 +9,8 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import colormaps, font_manager
 from matplotlib.ft2font import FT2Font
 from PIL import Image
@@ -16,7 +18,8 @@ from PIL import Image
 from demo.drawing.grids import cell_edges
 from demo.drawing.lines import FACE_GAP, LINE_COLOURS
 from demo.drawing.overlays import CHOSEN, OTHER
-from demo.drawing.text import shorten, text_width, wrap
+from demo.drawing.page import Page
+from demo.drawing.text import _family, drawable, families, shorten, text_width, wrap
 from demo.errors import BadPhoto, BadSetting, DemoError
 from demo.explain import (
     COLORMAPS,
@@ -44,6 +47,7 @@ from demo.explain import (
     to_pdf,
     to_png,
 )
+from demo.words import columns, in_columns
 
 #: Crop (height, width) and grid of each kind of backbone, and the finer and coarser grids they are used on.
 SHAPES = [((150, 150), (8, 8)), ((150, 150), (4, 4)), ((128, 128), (8, 8)), ((112, 96), (7, 6)), ((160, 160), (3, 3))]
@@ -421,7 +425,7 @@ def test_wrapping_keeps_to_width_and_prefers_spaces():
     assert wrap("a_b c_d", text_width("a_b c_", 9), 9, 5) == ["a_b", "c_d"]
     assert wrap("α\u00a0=\u00a00.7 k", text_width("α = 0.7", 9), 9, 5) == ["α\u00a0=\u00a00.7", "k"]
     cut = wrap("one two three four five six", text_width("one two…", 9), 9, 2)
-    assert len(cut) == 2 and cut[-1].endswith("…")
+    assert len(cut) == 2 and "…" in cut[-1] and cut[-1].endswith("x")
     assert all(text_width(line, 9) <= text_width("one two…", 9) for line in cut)
     assert wrap("", 10, 9, 3) == []
 
@@ -431,7 +435,47 @@ def test_shorten_never_exceeds_its_width(text):
     short = shorten(text, 40, 9)
     assert text_width(short, 9) <= 40
     assert "\n" not in short
-    assert short == text or short.endswith("…") or "\n" in text
+    assert short == drawable(text) or "…" in short or "\n" in text
+
+
+def test_names_that_differ_at_their_ends_are_cut_apart():
+    names = [f"a_very_long_name_of_somebody_{number}" for number in (1, 2)]
+    assert shorten(names[0], 60, 9) != shorten(names[1], 60, 9)
+    assert wrap(names[0], 60, 9, 2) != wrap(names[1], 60, 9, 2)
+    shown = [in_columns(name, 20) for name in (*names, "面容識別面容識別面容識別面容識別")]
+    assert shown[0] == "a_very_lon…omebody_1" and shown[1] != shown[0] and [columns(one) for one in shown] == [20] * 3
+
+
+def test_letters_are_drawn_by_a_font_that_has_them_or_spelled(tmp_path, caplog, monkeypatch):
+    """王 by a font made here, of that letter alone; た and 김, which none has, by how they sound, 明 by its number."""
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [
+        font for font in font_manager.fontManager.ttflist if font.name.startswith(("DejaVu", "Last Resort"))])
+    _family.cache_clear()
+    assert drawable("José 王明 た김") == "José [738B 660E] [ta gim]" and families("王") == ("DejaVu Sans",)
+    assert "No installed font has 王" in caplog.text
+    maker = FontBuilder(1000, isTTF=True)
+    maker.setupGlyphOrder([".notdef", "king"])
+    maker.setupCharacterMap({ord("王"): "king"})
+    pen = TTGlyphPen(None)
+    for point, draw in (((0, 0), pen.moveTo), ((0, 700), pen.lineTo), ((700, 700), pen.lineTo)):
+        draw(point)
+    pen.closePath()
+    maker.setupGlyf({".notdef": TTGlyphPen(None).glyph(), "king": pen.glyph()})
+    maker.setupHorizontalMetrics({".notdef": (500, 0), "king": (1000, 0)})
+    maker.setupHorizontalHeader(ascent=800, descent=-200)
+    maker.setupNameTable({"familyName": "Kings", "styleName": "Regular", "psName": "Kings"})
+    maker.setupOS2()
+    maker.setupPost()
+    maker.save(tmp_path / "kings.ttf")
+    font_manager.fontManager.addfont(tmp_path / "kings.ttf")
+    _family.cache_clear()
+    assert drawable("王明") == "王[660E]" and families("a王") == ("DejaVu Sans", "Kings")
+    page = Page(2, 1)
+    page.text(0.1, 0.5, "王", 40, width=1.8)
+    inside = np.asarray(Image.open(BytesIO(to_png(page.figure, dpi=72))).convert("L"))[18:54, 8:44]
+    assert 0.2 < (inside < 128).mean() < 0.6  # half of a square, and no box of a letter that is missing
+    assert b"Kings" in to_pdf(page.figure)
+    _family.cache_clear()
 
 
 # ---------------------------------------------------------------- files

@@ -18,9 +18,13 @@ from PIL import Image
 
 from demo.cli import main
 from demo.cli.output import stand_any_letter
-from demo.gallery import Freshness, Gallery, people_left_out
+from demo.faces import load_photo
+from demo.gallery import Freshness, Gallery, Photo, add_photos, people_left_out, remove_photos
 from demo.identify import Identifier, json_text
 from demo.query import Preparation
+from demo.settings import Settings
+from demo.ui.engine import Engine
+from demo.ui.pages.galleries import GalleryHandlers
 from demo.ui.serve import _ask_itself_directly
 from demo.ui.uploads import _sweep
 from demo.verify import agreement, verify
@@ -104,6 +108,32 @@ def test_who_has_no_usable_photo_is_told(people, backbone, capsys):
     assert people_left_out(Gallery.open(people, backbone)) == ["bob", "carl"]
     assert main(["gallery", "info", str(people), "--backbone", "dlib"]) == 0
     assert "bob, of whom no photo can be used" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("larger", [1, 2])
+def test_a_photo_that_shows_two_faces_is_told_and_which_was_taken(larger, people, backbone, capsys):
+    """A full-size face and one of 60 % beside it; larger: the place of the former, from the left."""
+    one = load_photo(BUNDLED / "person-001" / "01.jpg")
+    other = np.full_like(one, 200)
+    other[60:60 + 153, 50:50 + 153] = np.asarray(Image.open(BUNDLED / "person-002" / "01.jpg").resize((153, 153)))
+    shutil.rmtree(people / "person-003")
+    crowd = people / "person-004" / "03.png"
+    Image.fromarray(np.hstack([one, other][::1 if larger == 1 else -1])).save(crowd)
+    told = f"shows 2 faces: the most prominent, {('1st', '2nd')[larger - 1]} from the left, is in the gallery"
+    assert main(["gallery", "build", str(people), "--backbone", "dlib"]) == 0
+    assert f"person-004/03.png {told}" in capsys.readouterr().out
+    gallery = Gallery.open(people, backbone)
+    row = next(row for row, entry in enumerate(gallery.entries) if entry.path == "person-004/03.png")
+    assert bool(gallery.face(row).box[0] > 200) == (larger == 2)
+    page = GalleryHandlers(Engine(Settings(galleries=people.parent, backbone="dlib", device="cpu")))
+    assert f"`person-004/03.png` {told}" in page.show("people")[0]
+    remove_photos(gallery.folder, ["person-004/03.png"])
+    assert main(["gallery", "info", str(people), "--backbone", "dlib"]) == 0
+    assert "several faces: " not in capsys.readouterr().out
+    add_photos(gallery.folder, backbone, [Photo("person-004/03.png", "person-004", crowd)])
+    assert main(["gallery", "info", str(people), "--backbone", "dlib"]) == 0
+    assert f"several faces: person-004/03.png {told}" in capsys.readouterr().out
+    assert [one.told for one in Gallery.build(people, backbone).manifest.crowded] == [f"{told}."]
 
 
 def test_an_aligned_photo_without_a_face_is_no_ones(bundled, backbone):

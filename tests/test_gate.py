@@ -17,10 +17,13 @@ from gradio import processing_utils
 from PIL import Image
 
 from demo.errors import BadPhoto, BadSetting
+from demo.faces import load_photo
 from demo.fields import LARGEST, Field
 from demo.settings import Settings
 from demo.ui.app import launch_options
-from demo.ui.gate import COOKIE
+from demo.ui.engine import Engine
+from demo.ui.gate import COOKIE, _clean
+from demo.ui.pages.identify import IdentifyHandlers
 from demo.ui.parameters import expected, photo_field, read, read_all
 from demo.ui.uploads import Uploads, uploads
 
@@ -196,8 +199,11 @@ def test_no_event_takes_a_file_that_is_not_the_visitors(visitor, config, parts, 
             if payload is None:
                 usual[event["id"]] = pictures(output)
             elif slot is not None and slot["type"] in FILES:
+                named = f"{_name(config, event, slot)}: "
                 assert error in ("Upload the photo first.", "Upload the photos first.", "Upload the zip first.",
-                                 f"{_name(config, event, slot)}: Upload the photo first."), (where, output)
+                                 f"{named}Upload the photo first.") or error.removeprefix(named).startswith(
+                    ("The photo is an address, and none is fetched", "The photo is text: upload it as a file",
+                     "The photo is an address: upload it as a file")), (where, output)
                 refused += 1
             else:
                 assert error is None or "\n" not in error and "Traceback" not in error, (where, error)
@@ -263,6 +269,27 @@ def test_a_photo_may_come_as_bytes(visitor):
     assert "person-002" in visitor.call("identify", {"photo": {"url": address}})["data"][0]
     for bad in ("data:image/png;base64,????", "data:text/html,<b>", f"data:,{PHOTO}"):
         assert "pload the photo" in visitor.call("identify", {"photo": {"url": bad}})["error"]
+
+
+@pytest.mark.parametrize(("photo", "words"), [
+    ("https://example.com/face.jpg", "is an address, and none is fetched here"),
+    ({"path": "https://example.com/face.jpg", "url": "https://example.com/face.jpg", "meta": META}, "is an address"),
+    (base64.b64encode(PHOTO.read_bytes()).decode(), "is text in base64: upload it as a file"),
+    ("photo.jpg", "is text: upload it as a file")])
+def test_what_is_no_photo_is_told_what_it_is(photo, words):
+    """As curl, gradio_client (an object with a path) and people who pass on base64 send it."""
+    sent = _clean(photo, lambda path: None, addresses=True)
+    assert isinstance(photo, str) or "address" not in _clean(photo, lambda path: None)
+    with pytest.raises(BadPhoto, match=words):
+        answer = Engine(Settings()).allowed(read(photo_field("photo"), sent))
+        load_photo(answer)
+
+
+@pytest.mark.parametrize("value", [-1, 0, None])
+def test_how_many_matches_are_told_is_at_least_one(engine, value):
+    top = next(one for one in IdentifyHandlers(engine).parameters if one.word == "top")
+    with pytest.raises(BadSetting, match=r"^top (must be|is missing: give) a whole number, at least 1 and at most"):
+        read(top, value)
 
 
 def test_a_zip_is_its_senders_too(app_url, config):

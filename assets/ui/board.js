@@ -1,6 +1,7 @@
 // The query, the verdict and the two rankings side by side. The value is built by demo/ui/views/board.py.
 const root = () => element.querySelector(".board-root");
-let kept = { result: null, row: null }; // the answer that is shown, and the candidate that was chosen of it
+// The answer that is shown, the candidate that was chosen of it, and who is nearest to each face of the photo.
+let kept = { result: null, row: null, faces: null };
 let alphas = {}; // stage → α; the inspector's slider moves the first stage's
 
 const order = (value, stage) => {
@@ -79,11 +80,13 @@ const rankings = (value) => {
     el("thead", {}, head), el("tbody", {}, rows));
 };
 
+const queryFigures = (query) =>
+  photoFigures({ ...query, nearest: kept.faces }, "Original", "identify this one", (index) => trigger("face", { index }));
 const heroOfBoard = (value) => {
   reset(); // what was tried was of another match, or is undone
   const match = candidateOf(value, value.selected), { query } = value;
   const patches = `${value.grid[0]} × ${value.grid[1]} patches`;
-  const shown = hero(el("div", { class: "query" }, photoFigures(query, "Original", "identify this one", (index) => trigger("face", { index })), seenOn(query)),
+  const shown = hero(el("div", { class: "query" }, queryFigures(query), seenOn(query)),
     { title: `Query, ${patches}`, src: query.crop, alt: `The query: the aligned face as the matcher sees it, in ${patches}` },
     { title: `Match: ${match.name}`, src: match.thumb, alt: `The match: ${match.name}` });
   shown.append(tools());
@@ -105,7 +108,7 @@ const render = () => {
   if (kept.result === value.result) { // the same answer once more: as the visitor left it
     value.selected = kept.row ?? value.selected;
   } else {
-    kept = { result: value.result, row: null };
+    kept = { result: value.result, row: null, faces: null };
     alphas = Object.fromEntries(value.stages.map((stage) => [stage.name, stage.alpha]));
   }
   showLink(value.link);
@@ -162,6 +165,11 @@ document.addEventListener("inspector-shown", (event) => {
   const value = props.value, late = explained && value && !value.error && explained.result === value.result && explained.row !== value.selected;
   if (late && !element.querySelector(".hero")?.hasAttribute("aria-busy")) trigger("inspect", { row: value.selected, result: value.result });
   explainHero();
+});
+document.addEventListener("what-if", ({ detail: answer }) => {
+  if (answer.kind !== "faces" || answer.result !== kept.result) return;
+  kept.faces = answer.faces;
+  element.querySelector(".hero .chips")?.replaceWith(queryFigures(props.value.query).at(-1));
 });
 watch("value", render);
 render();

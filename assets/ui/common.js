@@ -12,7 +12,9 @@ const el = (tag, attributes = {}, ...children) => {
   }
   return node;
 };
-const fixed = (number) => (number === null || number === undefined ? "–" : number.toFixed(3));
+// A distance; what rounds to nothing has no sign.
+const fixed = (number, places = 3) =>
+  number === null || number === undefined ? "–" : number.toFixed(places).replace(/^-(?=[0.]+$)/, "");
 const movement = (places) => (places === 0 ? "same place" : `${places > 0 ? "▲" : "▼"} ${Math.abs(places)}`);
 const moved = (places) =>
   places === 0 ? "same place" : `moved ${places > 0 ? "up" : "down"} ${Math.abs(places)}`;
@@ -21,9 +23,12 @@ const ordinal = (n) => {
   return `${n}${tail}`;
 };
 
+const nearestTo = (face) =>
+  face ? el("small", {}, face.nobody ? "nobody here" : face.name, " ", el("span", { class: "number" }, fixed(face.distance))) : null;
 const picture = (title, src, alt, extra = null) =>
   el("figure", {}, el("div", { class: "frame" }, el("img", { src, alt }), extra), el("figcaption", {}, title));
 // A photo as given, its faces boxed to choose from, and as altered. use: what choosing does, in words; choose: does it.
+// photo.nearest: of each face, who is nearest to it, once that is known.
 const photoFigures = (photo, title, use, choose) => {
   const { faces } = photo;
   const boxes = faces.map((face, index) =>
@@ -35,15 +40,16 @@ const photoFigures = (photo, title, use, choose) => {
     }));
   // A face in a group is small: each again, large enough to tell who it is.
   const chips = faces.length < 2 ? null : el("div", { class: "chips", role: "group", "aria-label": `Faces of ${title}` },
-    faces.map(([left, top, width, height], index) => el("button", {
+    faces.map(([left, top, width, height], index) => el("div", { class: "chip-of" }, el("button", {
       type: "button", class: `chip${index === photo.face ? " chosen" : ""}`, "aria-pressed": String(index === photo.face),
       "aria-label": `Face ${index + 1}${index === photo.face ? ", used" : `: ${use}`}`,
+      title: photo.nearest?.[index]?.text,
       style: {
         backgroundImage: `url(${photo.original})`, backgroundSize: `${10000 / width}% ${10000 / height}%`,
         backgroundPosition: `${(100 * left) / Math.max(100 - width, 1)}% ${(100 * top) / Math.max(100 - height, 1)}%`,
       },
       onclick: () => choose(index),
-    }, el("span", {}, String(index + 1)))));
+    }, el("span", {}, String(index + 1))), nearestTo(photo.nearest?.[index]))));
   return [
     picture(faces.length > 1 ? `${title}: ${faces.length} faces, pick one` : title, photo.original, `${title} as given`, boxes),
     photo.altered ? picture(photo.alteredTitle, photo.altered, `${title} altered: ${photo.alteredTitle}`) : null,

@@ -84,7 +84,7 @@ const drawLines = (value) => {
     const width = 0.5 + 3 * Math.sqrt(mass / most);
     return svg("g", { class: "line" }, svg("path", { d: path, class: "casing", "stroke-width": width + 0.8 }),
       svg("path", { d: path, stroke: mixed(found.bar.colours, (cost - low) / Math.max(high - low, 1e-9)), "stroke-width": width },
-        svg("title", {}, `${share(mass)} of the mass, row ${Math.floor(i / columns) + 1}, column ${(i % columns) + 1} to row ${Math.floor(j / columns) + 1}, column ${(j % columns) + 1}, at distance ${cost.toFixed(2)}`)));
+        svg("title", {}, `${share(mass)} of the mass, row ${Math.floor(i / columns) + 1}, column ${(i % columns) + 1} to row ${Math.floor(j / columns) + 1}, column ${(j % columns) + 1}, at distance ${fixed(cost, 2)}`)));
   }));
   const carried = shown.reduce((a, line) => a + line[2], 0);
   element.querySelector(".carried").textContent = `${shown.length} ${shown.length === 1 ? "line carries" : "lines carry"} ${share(carried)} of the mass.`

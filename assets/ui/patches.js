@@ -4,7 +4,7 @@ let patch = null; // {side: "query" | "candidate", x, y: its middle, 0 to 1, fix
 let layer = 0, head = 0; // what is chosen of a matrix
 
 const share = (x) => `${(100 * x).toFixed(1)} %`;
-const signedText = (x) => `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(3)}`;
+const signedText = (x) => `${fixed(x).startsWith("-") ? "−" : "+"}${fixed(Math.abs(x))}`;
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const where = (grid, index) => `row ${Math.floor(index / grid[1]) + 1}, column ${(index % grid[1]) + 1}`;
 const patchName = (value, panel) => `${capital(value[patch.side].called)} patch ${where(panel.grid, indexIn(panel.grid))}`;
@@ -57,7 +57,7 @@ const KINDS = {
       const part = found.values.query[index];
       if (patch.side !== "query") return null;
       const than = found.stranger ? "than a stranger's would" : "than no face would";
-      return `brings the distance ${Math.abs(part).toFixed(3)} ${part < 0 ? "less" : "further"} down ${than}.`;
+      return `brings the distance ${fixed(Math.abs(part))} ${part < 0 ? "less" : "further"} down ${than}.`;
     },
   }),
   matrix: (value, found) => {

@@ -14,6 +14,7 @@ from demo.backbones import Backbone, load_backbone
 from demo.cli.options import add_fields, given
 from demo.crossimage import CrossImageModel, load_h2l
 from demo.errors import BadSetting
+from demo.faces import PhotoAt, is_address
 from demo.fields import changed, fields_of
 from demo.gallery import Photo, open_or_build
 from demo.identify import Identifier
@@ -129,6 +130,11 @@ def photo_progress(text: str):
             bars[0].close()
 
     return update
+
+
+def photo_of(text: str) -> str | PhotoAt:
+    """A photo as it is named: a path, or an address on a host that photos may come from."""
+    return PhotoAt(text, settings().photo_hosts) if is_address(text) else text
 
 
 def backbone_of(parsed) -> Backbone:

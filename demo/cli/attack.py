@@ -11,6 +11,7 @@ from demo.cli.arguments import add_preparation, add_source, identifier_of, posit
 from demo.identify import json_text
 from demo.methods import METHODS, RERANKING, STAGE1
 from demo.robustness import LIMITS, STAGE1_RANKING, AttackReport, Change, attack_photo
+from demo.words import decimals
 
 #: Ranking → what the table calls it.
 RANKINGS = {STAGE1_RANKING: "Stage 1", **{word: method.short for word, method in RERANKING.items()}}
@@ -54,20 +55,22 @@ def _table(report: AttackReport) -> str:
     lines = [f"{report.goal.capitalize()}: {report.label}. eps {report.pgd.eps}/255, {report.pgd.steps} steps, seed "
              f"{report.seed}; largest change {report.largest}/255, {psnr}.",
              "Distance of the attacked to the clean photo: "
-             + ", ".join(f"{METHODS[method].short} {distance:.3f}" for method, distance in report.itself.items()) + "."]
+             + ", ".join(f"{METHODS[method].short} {decimals(distance)}"
+                         for method, distance in report.itself.items()) + "."]
     for one in report.references:
         role = f"{one.role}, assumed" if one.role == "truth" and report.assumed else one.role
         ranked = f"{'rank before':>15}{'after':>8}" if one.ranks else ""
         lines += ["", f"{one.name} ({role})", f"{'':<12}{'distance before':>17}{'after':>8}{ranked}"]
         for method, change in one.distances.items():
             ranks = one.ranks.get(STAGE1_RANKING if method == STAGE1.word else method)
-            lines.append(f"{METHODS[method].short:<12}{change.before:>17.3f}{change.after:>8.3f}" + _ranks(ranks))
+            lines.append(f"{METHODS[method].short:<12}{decimals(change.before):>17}{decimals(change.after):>8}"
+                         + _ranks(ranks))
     lines += ["", "First match: " + "; ".join(f"{RANKINGS[name]} {before} → {after}"
                                               for name, (before, after) in report.first.items()) + "."]
     for one in report.transfer:
-        seen = "; ".join(f"to {role} {change.before:.3f} → {change.after:.3f}"
+        seen = "; ".join(f"to {role} {decimals(change.before)} → {decimals(change.after)}"
                          for role, change in one.references.items())
-        lines.append(f"Shown to {one.backbone}, cosine distance: attacked to clean {one.itself:.3f}; {seen}.")
+        lines.append(f"Shown to {one.backbone}, cosine distance: attacked to clean {decimals(one.itself)}; {seen}.")
     if not report.transfer:
         lines.append("Transfer: no other backbone is ready to show it to.")
     return "\n".join([*lines, LIMITS])

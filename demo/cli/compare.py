@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from demo.cli.arguments import SECOND, add_preparation, add_second, add_source, identifier_of, preparation_of
+from demo.cli.arguments import SECOND, add_preparation, add_second, add_source, identifier_of, photo_of, preparation_of
 from demo.explain import pair_figure, save_figure, sentence
 from demo.figures import verified_pair
 from demo.identify import json_text
 from demo.verify import WORDS, agreement, verify
+from demo.words import decimals
 
 
 def add(commands) -> None:
@@ -27,7 +28,7 @@ def add(commands) -> None:
 
 def _compare(parsed) -> None:
     first, second = preparation_of(parsed), preparation_of(parsed, SECOND)
-    found = verify(parsed.photo, parsed.second, identifier_of(parsed), first, second)
+    found = verify(photo_of(parsed.photo), photo_of(parsed.second), identifier_of(parsed), first, second)
     if parsed.figure:
         save_figure(pair_figure(verified_pair(found)), parsed.figure)
         print(f"Figure written to {parsed.figure}.", file=sys.stderr)
@@ -42,9 +43,9 @@ def _compare(parsed) -> None:
     for judged in found.judgements:
         line, verdict = judged.threshold, judged.verdict
         said = ("no threshold was measured for such photos" if line is None or verdict is None else
-                f"{WORDS[verdict]:<16}  threshold {line.value:.3f}, uncertain from {line.lower:.3f} "
-                f"to {line.upper:.3f}")
-        print(f"{judged.title:<30} {judged.distance:.3f}  {said}")
+                f"{WORDS[verdict]:<16}  threshold {decimals(line.value)}, uncertain from {decimals(line.lower)} "
+                f"to {decimals(line.upper)}")
+        print(f"{judged.title:<30} {decimals(judged.distance)}  {said}")
     for source in dict.fromkeys(judged.threshold.source for judged in found.judgements if judged.threshold):
         print(source)
     print("Distances: smaller is nearer; a distance is no proof of identity.")

@@ -71,6 +71,8 @@ def _gallery_build(parsed) -> None:
 def _tell_what_is_left_out(gallery: Gallery, folder: Path) -> None:
     for left in (*gallery.manifest.failures, *passed_over(folder)):
         print(f"left out {left.path}: {left.reason}")
+    for one in gallery.manifest.crowded:
+        print(f"{one.path} {one.told}")
     for person in people_left_out(gallery):
         print(f"{person} is not in the gallery: none of the photos can be used.")
 
@@ -89,6 +91,10 @@ def _gallery_add(parsed) -> None:
     print(f"{gallery.name}: {_photos(len(photos) - len(failures))} taken in.{_UNMEASURED}")
     for failure in failures:
         print(f"left out {failure.path}: {failure.reason}")
+    taken = {photo.path for photo in photos}
+    for one in Gallery.open(gallery.folder).manifest.crowded:
+        if one.path in taken:
+            print(f"{one.path} {one.told}")
 
 
 def _gallery_remove(parsed) -> None:
@@ -118,6 +124,8 @@ def _gallery_info(parsed) -> None:
         print(f"{key:>15}: {', '.join(value) if isinstance(value, list) else value}")
     for failure in gallery.manifest.failures:
         print(f"       left out: {failure.path}: {failure.reason}")
+    for one in gallery.manifest.crowded:
+        print(f"  several faces: {one.path} {one.told}")
     for person in people_left_out(gallery):
         print(f"   not in there: {person}, of whom no photo can be used")
     if told := Freshness(gallery).told():

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from demo.cli.arguments import add_method, add_source, identifier_of, matching_of, positive, preparation_of
+from demo.cli.arguments import add_method, add_source, identifier_of, matching_of, photo_of, positive, preparation_of
 from demo.errors import BadSetting, DemoError
 from demo.identify import Identification, Identifier, json_text
 from demo.methods import Matching
@@ -17,13 +17,14 @@ from demo.query import Preparation
 from demo.settings import settings
 from demo.sources import is_video, pictures
 from demo.verdict import headline, verdict_of
-from demo.words import moved
+from demo.words import decimals, in_columns, moved
 
 
 def add(commands) -> None:
     identify = commands.add_parser("identify", help="who is this? two-stage identification of one photo")
     identify.add_argument("photo", metavar="PHOTO", nargs="+",
-                          help="a photo; or several, folders of photos and videos: a line for each picture")
+                          help="a photo, or its address on a host of DEMO_PHOTO_HOSTS; or several, folders of photos "
+                               "and videos: a line for each picture")
     identify.add_argument("--all-faces", action="store_true", help="every face of a photo, not only the most prominent")
     identify.add_argument("--every", type=seconds, default=1.0, metavar="SECONDS",
                           help="of videos: from one frame to the next that is looked at (default 1s)")
@@ -63,7 +64,7 @@ def _identify(parsed) -> int:
 def _each(parsed, identifier: Identifier, preparation: Preparation, matching: Matching) -> int:
     """A line, or an object of a list, for every picture and face; a picture that cannot be used does not stop it."""
     answers, problems = [], 0
-    for picture in pictures(parsed.photo, parsed.every, settings().limits):
+    for picture in pictures(parsed.photo, parsed.every, settings().limits, settings().photo_hosts):
         source = {"file": picture.name, "seconds": picture.seconds}
         try:
             found = (identifier.everyone(picture.photo, preparation, matching, first=parsed.top) if parsed.all_faces
@@ -87,7 +88,7 @@ def _each(parsed, identifier: Identifier, preparation: Preparation, matching: Ma
 def _one(parsed, identifier: Identifier, preparation: Preparation, matching: Matching) -> None:
     # What explains shows evidence of candidates in Stage 1's order, so that all have to be measured.
     first = None if parsed.figure or parsed.explain else parsed.top
-    found = identifier.answer(parsed.photo[0], preparation, matching, truth=parsed.identity, first=first)
+    found = identifier.answer(photo_of(parsed.photo[0]), preparation, matching, truth=parsed.identity, first=first)
     if parsed.figure:
         explain, figures = _explaining()
         explain.save_figure(figures.ranking_figure(found, identifier, top=parsed.top), parsed.figure)
@@ -107,11 +108,11 @@ def _one(parsed, identifier: Identifier, preparation: Preparation, matching: Mat
     print(f"{'Stage 1':<34}{'Stage 2' if found.stage2 else ''}")
     for slot in range(min(parsed.top, len(found.stage1))):
         first = found.stage1[slot]
-        line = f"{first.rank:>2}. {first.identity:<20.20} {first.cosine:.3f}"
+        line = f"{first.rank:>2}. {in_columns(first.identity, 20)} {decimals(first.cosine)}"
         if found.stage2:
             second = found.stage2[slot]
-            line = (f"{line:<34}{second.rank:>2}. {second.identity:<20.20} {second.distance:.3f}  "
-                    f"{moved(second.rank, second.stage1_rank)}")
+            line = (f"{in_columns(line, 34)}{second.rank:>2}. {in_columns(second.identity, 20)} "
+                    f"{decimals(second.distance)}  {moved(second.rank, second.stage1_rank)}")
         print(line)
     print(verdict_of(found).detail)
     for line in reasons:

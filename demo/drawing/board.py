@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from demo.drawing.grids import as_picture
 from demo.drawing.page import FAINT, INK, MUTED, RIGHT, WRONG, Page
 from demo.errors import BadSetting
-from demo.words import moved
+from demo.words import decimals, moved
 
 _MARGIN = 0.32
 _TILE = 1.08          # height of a face
@@ -139,7 +139,7 @@ def _describe(page: Page, cell: Cell, x: float, middle: float) -> None:
     width = _TEXT - indent
     lines = [(name, 9.5, True, INK) for name in page.lines(cell.name, 9.5, width=width, lines=2, bold=True)]
     if cell.distance is not None:
-        lines.append((f"{cell.distance:.3f}", 9.5, False, INK))
+        lines.append((decimals(cell.distance), 9.5, False, INK))
     if cell.rank is not None and cell.was is not None:
         came_from = "" if cell.was == cell.rank else f", was {cell.was}"
         lines.append((moved(cell.rank, cell.was) + came_from, 8.5, False, MUTED))

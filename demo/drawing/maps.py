@@ -17,6 +17,7 @@ from demo.drawing.heat import Scale, colour_strip, heatmap, percent, shared_scal
 from demo.drawing.overlays import patch_grid
 from demo.drawing.page import MUTED, Page
 from demo.drawing.signed import signed_heat, signed_strip
+from demo.words import decimals
 
 _MARGIN, _FACE, _GAP, _LABEL = 0.32, 1.45, 0.1, 0.3
 _BETWEEN = 0.5  # between columns
@@ -51,7 +52,7 @@ class FaceMaps:
         if not self.signed:
             return [(place, percent(value)) for place, value in ticks(self.colours)]
         limit = self.colours[1]
-        return [(0.0, f"against, {limit:.3f}"), (0.5, "0"), (1.0, f"for, {limit:.3f}")]
+        return [(0.0, f"against, {decimals(limit)}"), (0.5, "0"), (1.0, f"for, {decimals(limit)}")]
 
 
 def paired_heat(query, candidate, maps: FaceMaps, *, colormap: str = "viridis",

@@ -43,8 +43,9 @@ class Page:
     def text(self, x: float, y: float, text: str, size: float, *, width: float, bold: bool = False,
              colour: str = INK, align: str = "left") -> None:
         """One line with its middle at height ``y``, shortened to ``width`` inches."""
-        self.axes.text(x, y, shorten(text, 72 * width * _SLACK, size, bold), size=size, color=colour, ha=align,
-                       va="center", weight="bold" if bold else "normal", family=families(), parse_math=False)
+        line = shorten(text, 72 * width * _SLACK, size, bold)
+        self.axes.text(x, y, line, size=size, color=colour, ha=align, va="center",
+                       weight="bold" if bold else "normal", family=families(line), parse_math=False)
 
     def paragraph(self, x: float, y: float, text: str, size: float, *, width: float, lines: int,
                   bold: bool = False, colour: str = INK) -> float:

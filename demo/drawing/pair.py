@@ -14,6 +14,7 @@ from demo.drawing.heat import Scale, heatmap, percent, shared_scale
 from demo.drawing.lines import FACE_GAP, flow_lines
 from demo.drawing.maps import FaceMaps, paired_heat
 from demo.drawing.page import INK, MUTED, Page
+from demo.words import decimals
 
 _MARGIN = 0.32
 _FACE = 1.9    # height of a face
@@ -142,5 +143,5 @@ def _draw_scores(page: Page, scores: Sequence[Score], x: float, y: float, width:
         if score.total:
             page.rule(x, y - 0.11, width)
         page.text(x, y, score.label, 8.5, width=width - 0.5, bold=score.total, colour=INK if score.total else MUTED)
-        page.text(x + width, y, f"{score.value:.3f}", 8.5, width=0.5, bold=score.total, align="right")
+        page.text(x + width, y, decimals(score.value), 8.5, width=0.5, bold=score.total, align="right")
         y += 0.22

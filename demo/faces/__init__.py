@@ -1,5 +1,6 @@
 """Photo → aligned face: safe decoding, detection, landmarks, alignment, occlusions and perturbations."""
 
+from demo.faces.address import PhotoAt, is_address
 from demo.faces.align import (
     Window,
     align,
@@ -34,14 +35,15 @@ from demo.faces.occlude import (
     occlude,
     perturbed,
 )
-from demo.faces.photo import Limits, load_photo
+from demo.faces.photo import Limits, load_photo, no_path
 from demo.faces.templates import TEMPLATES, Template
 
 __all__ = [
     "DEFAULT_DETECTOR", "DETECTORS", "DRAWN", "LYING", "NO_FACE", "OCCLUSIONS", "PERTURBATIONS", "TEMPLATES",
-    "Alteration", "Detection", "Detector", "Face", "Kind", "Limits", "Occlusion", "Template", "Window", "align",
-    "align_points", "aligned_face", "alter", "crop_matrix", "detect_faces", "find_face", "footprint", "landmark_face",
-    "landmarks_in", "load_photo", "occlude", "perturbed", "resampling", "resolve_template", "warp",
+    "Alteration", "Detection", "Detector", "Face", "Kind", "Limits", "Occlusion", "PhotoAt", "Template", "Window",
+    "align", "align_points", "aligned_face", "alter", "crop_matrix", "detect_faces", "find_face", "footprint",
+    "is_address", "landmark_face", "landmarks_in", "load_photo", "no_path", "occlude", "perturbed", "resampling",
+    "resolve_template", "warp",
 ]
 
 #: What caches hold was made by this version. Raise it when the same photo is aligned or altered otherwise.

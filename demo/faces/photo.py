@@ -73,10 +73,10 @@ def readable_kinds() -> str:
 def load_photo(source, limits: Limits = Limits()) -> np.ndarray:
     """Decode a photo into uint8 (H, W, 3) RGB, upright by its EXIF orientation.
 
-    source: path, bytes, binary file object, PIL image or numpy array ((H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4)
-    RGBA; uint8, uint16 or float in 0..1). The kinds are those of ``formats``; of several frames the first.
-    Transparency is laid over white, 16-bit grey is scaled to 8. Bytes and pixels are held against ``limits`` before
-    any pixel is decoded.
+    source: path, bytes, binary file object (a ``PhotoAt`` is one), PIL image or numpy array ((H, W), (H, W, 1),
+    (H, W, 3) RGB or (H, W, 4) RGBA; uint8, uint16 or float in 0..1). The kinds are those of ``formats``; of several
+    frames the first. Transparency is laid over white, 16-bit grey is scaled to 8. Bytes and pixels are held against
+    ``limits`` before any pixel is decoded.
 
     Raises BadPhoto, one sentence naming the reason or the limit, on anything else.
     """
@@ -99,7 +99,7 @@ def load_photo(source, limits: Limits = Limits()) -> np.ndarray:
 
 
 def _read_path(source, limits: Limits) -> tuple[str, bytes]:
-    if isinstance(source, str) and (kind := _no_path(source)):
+    if isinstance(source, str) and (kind := no_path(source)):
         raise BadPhoto(f"The photo is {kind}, and a path of a file is needed: save the photo first.")
     try:
         path = Path(os.fsdecode(source))
@@ -118,7 +118,7 @@ def _read_path(source, limits: Limits) -> tuple[str, bytes]:
         raise BadPhoto("The photo's path cannot be read; check the name and the permissions.") from None
 
 
-def _no_path(text: str) -> str | None:
+def no_path(text: str) -> str | None:
     """What people write in place of a path, or None."""
     start = text[:20].lstrip().lower()
     if start.startswith(("http://", "https://", "ftp://", "file://")):
@@ -132,6 +132,8 @@ def _read_file(file, limits: Limits) -> tuple[str, bytes]:
     name = Path(name).name if isinstance(name, str) and name else "The photo"
     try:
         data = file.read(limits.bytes + 1)
+    except BadPhoto:
+        raise
     except (OSError, ValueError):
         raise BadPhoto(f"{name} cannot be read; open it again.") from None
     if not isinstance(data, bytes):

@@ -3,7 +3,7 @@ index is large."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from demo.gallery.compute import Progress, compute
 from demo.gallery.draft import Draft
 from demo.gallery.entries import Entry
 from demo.gallery.folder import Photo, list_photos
-from demo.gallery.manifest import INDEX_FOLDER, Failure, Manifest
+from demo.gallery.manifest import INDEX_FOLDER, Crowded, Failure, Manifest
 from demo.gallery.opened import Opened
 from demo.gallery.part import Source
 from demo.gallery.revise import DRAFT, SEEN, SMALL, Place, revise
@@ -43,11 +43,12 @@ def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None =
     kept = _kept(backbone, grids)
     target = Path(out if out is not None else folder / INDEX_FOLDER) / backbone.name
     old, other = _usable(target, backbone, detector, kept), known and _usable(known, backbone, detector, kept)
-    places, failed = {}, {"": UNREADABLE}
+    places, failed, crowded = {}, {"": UNREADABLE}, {}
     for index in (other, old):
         if index is not None:
             places |= _places(index)
             failed |= {one.sha256: one.reason for one in index.manifest.failures if index.manifest.limits == limits}
+            crowded |= {one.sha256: (one.faces, one.taken) for one in index.manifest.crowded}
     wanted: list[Place] = []
     with Draft(target / DRAFT, made_by(backbone, detector, limits, kept)) as draft:
         digests = Seen(target / SEEN).digests(photos)
@@ -60,13 +61,15 @@ def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None =
             fresh = draft.source()
             places |= {digest: (fresh, row) for digest, row in draft.rows.items()}
             failed |= draft.failures
+            crowded |= draft.crowded
             wanted = [Place(Entry(photo.path, photo.identity, digest), *places[digest])
                       for photo, digest in pairs if digest in places]
             if wanted:
                 manifest = Manifest(
                     name or folder.resolve().name, folder.resolve(), backbone.name, backbone.weights_sha256, detector,
                     kept, (), tuple(Failure(photo.path, digest, failed[digest])
-                                    for photo, digest in pairs if digest in failed and digest not in places), limits)
+                                    for photo, digest in pairs if digest in failed and digest not in places), limits,
+                    _crowded(wanted, crowded))
                 gone, added = _difference(old, wanted)
                 revise(target, old, manifest, gone, added, {photo.path: at for at, photo in enumerate(photos)})
             draft.done = True
@@ -99,8 +102,9 @@ def add_photos(index: Path, backbone: Backbone, photos: Sequence[Photo], *, limi
         touched = {photo.path for photo, _ in pairs}
         kept = tuple(failure for failure in made.failures if failure.path not in touched)
         gone = [row for path, row in there.items() if path in touched]
+        crowded = tuple(one for one in made.crowded if one.path not in touched) + _crowded(added, draft.crowded)
         if added or len(gone) < len(old):
-            revise(index, old, replace(made, parts=(), failures=kept + failures), gone, added)
+            revise(index, old, replace(made, parts=(), failures=kept + failures, crowded=crowded), gone, added)
         draft.done = True
     return failures
 
@@ -120,8 +124,16 @@ def remove_photos(index: Path, paths: Sequence[str] = (), people: Sequence[str] 
         rows.update(own)
     if len(rows) == len(old):
         raise BadGallery(f"Nobody would be left in the gallery {old.manifest.name}: delete {index} instead.")
-    revise(index, old, replace(old.manifest, parts=()), rows, [])
+    out = {entry.path for entry in old.entries.take(sorted(rows))} if old.manifest.crowded else set()
+    crowded = tuple(one for one in old.manifest.crowded if one.path not in out)
+    revise(index, old, replace(old.manifest, parts=(), crowded=crowded), rows, [])
     return len(rows)
+
+
+def _crowded(places: Sequence[Place], known: Mapping[str, tuple[int, int]]) -> tuple[Crowded, ...]:
+    """Those of some photos that show several faces. known: SHA-256 → how many, and which one is taken."""
+    return tuple(Crowded(place.entry.path, place.entry.sha256, *known[place.entry.sha256]) for place in places
+                 if place.entry.sha256 in known)
 
 
 def _difference(old: Opened | None, wanted: Sequence[Place]) -> tuple[list[int], list[Place]]:

@@ -10,8 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from demo.backbones import Backbone, Grid
-from demo.errors import DemoError
-from demo.faces import Face, Limits, align, find_face, landmarks_in, load_photo
+from demo.errors import DemoError, NoFace
+from demo.faces import NO_FACE, Face, Limits, align, detect_faces, landmarks_in, load_photo
 from demo.gallery.draft import Draft, Row
 from demo.gallery.folder import Photo
 from demo.gallery.manifest import EMBEDDINGS, FACES, patches_file
@@ -33,13 +33,15 @@ def compute(photos: Mapping[str, Photo], draft: Draft, backbone: Backbone, detec
         photo = photos[digest]
         try:
             picture = load_photo(photo.file, limits)
-            face = find_face(picture, detector=detector, folder=backbone.info.folder)
-            return digest, align(picture, face, backbone), _face_row(face, backbone)
+            faces = detect_faces(picture, detector, folder=backbone.info.folder)
+            if not faces:
+                raise NoFace(NO_FACE)
+            return digest, align(picture, faces[0], backbone), _face_row(faces[0], backbone), _place(faces)
         except DemoError as error:
-            return digest, None, str(error)
+            return digest, None, str(error), (0, 0)
 
     for batch in _batches(_ahead(face_of, photos), BATCH):
-        usable = [(digest, crop, row) for digest, crop, row in batch if crop is not None]
+        usable = [(digest, crop, row) for digest, crop, row, _ in batch if crop is not None]
         rows: list[tuple[str, Row]] = []
         if usable:
             features = backbone.extract(np.stack([crop for _, crop, _ in usable]))
@@ -48,11 +50,17 @@ def compute(photos: Mapping[str, Photo], draft: Draft, backbone: Backbone, detec
             rows = [(digest, {(EMBEDDINGS, "embeddings"): embeddings[slot], **row,
                               **{(patches_file(grid), "patches"): values[slot] for grid, values in patches.items()}})
                     for slot, (digest, _, row) in enumerate(usable)]
-        draft.add(rows, [(digest, reason) for digest, crop, reason in batch if crop is None])
-        for digest, _, _ in batch:
+        draft.add(rows, [(digest, reason) for digest, crop, reason, _ in batch if crop is None],
+                  [(digest, *place) for digest, _, _, place in batch if place[0] > 1])
+        for digest, *_ in batch:
             done += 1
             if progress:
                 progress(done, total, photos[digest].path)
+
+
+def _place(faces: Sequence[Face]) -> tuple[int, int]:
+    """How many there are, and which the first is, counted from the left."""
+    return len(faces), 1 + sum(face.box[0] + face.box[2] < faces[0].box[0] + faces[0].box[2] for face in faces)
 
 
 def _face_row(face: Face, backbone: Backbone) -> Row:

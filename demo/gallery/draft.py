@@ -22,8 +22,8 @@ _ROWS, _BASE = "rows.bin", "draft.sqlite"
 
 
 class Draft:
-    """Rows by the content of their photos, and photos that cannot be used. made_by: everything that rows depend on; a
-    draft that is there for the same is gone on with, any other is thrown away.
+    """Rows by the content of their photos, photos that cannot be used, and those with several faces. made_by: all that
+    rows depend on; a draft that is there for the same is gone on with, any other is thrown away.
 
     One process at a time has it: BadGallery for a second one. A row is written to the disk before the table says that
     it is there.
@@ -43,6 +43,7 @@ class Draft:
                              "index.") from None
         self.failures = dict(self._base.execute("SELECT sha256, reason FROM failures"))
         self.rows = {sha256: row for row, sha256 in self._base.execute("SELECT row, sha256 FROM rows ORDER BY row")}
+        self.crowded = {sha256: (faces, taken) for sha256, faces, taken in self._base.execute("SELECT * FROM crowded")}
         self._file = open(folder / _ROWS, "ab")  # noqa: SIM115 (closed with the draft)
         self._file.truncate(len(self.rows) * self._dtype.itemsize if self._dtype else 0)
 
@@ -51,7 +52,7 @@ class Draft:
         base.execute("PRAGMA locking_mode = EXCLUSIVE")  # goes with the process, however that ends
         base.execute("BEGIN EXCLUSIVE")
         for table in ("made (by TEXT, arrays TEXT)", "rows (row INTEGER PRIMARY KEY, sha256 TEXT)",
-                      "failures (sha256 TEXT, reason TEXT)"):
+                      "failures (sha256 TEXT, reason TEXT)", "crowded (sha256 TEXT, faces INTEGER, taken INTEGER)"):
             base.execute(f"CREATE TABLE IF NOT EXISTS {table}")
         known = base.execute("SELECT by, arrays FROM made").fetchone()
         self._dtype = None
@@ -59,13 +60,15 @@ class Draft:
             self._dtype = known[1] and np.dtype([(name, dtype, tuple(shape))
                                                  for name, dtype, shape in json.loads(known[1])])
         else:
-            for table in ("made", "rows", "failures"):
+            for table in ("made", "rows", "failures", "crowded"):
                 base.execute(f"DELETE FROM {table}")
             base.execute("INSERT INTO made VALUES (?, NULL)", (made_by,))
         base.commit()
 
-    def add(self, rows: Sequence[tuple[str, Row]], failures: Sequence[tuple[str, str]] = ()) -> None:
-        """Keep rows, (SHA-256 of the photo, arrays) each, and failures, (SHA-256, reason) each."""
+    def add(self, rows: Sequence[tuple[str, Row]], failures: Sequence[tuple[str, str]] = (),
+            crowded: Sequence[tuple[str, int, int]] = ()) -> None:
+        """Keep rows, (SHA-256 of the photo, arrays) each, failures, (SHA-256, reason) each, and of rows whose photo
+        shows several faces (SHA-256, how many, which one)."""
         if rows and self._dtype is None:
             arrays = [("/".join(key), value.dtype.str, value.shape) for key, value in rows[0][1].items()]
             self._dtype = np.dtype(arrays)
@@ -83,8 +86,10 @@ class Draft:
             self._base.executemany("INSERT INTO rows VALUES (?, ?)",
                                    [(start + at, sha256) for at, (sha256, _) in enumerate(rows)])
             self._base.executemany("INSERT INTO failures VALUES (?, ?)", failures)
+            self._base.executemany("INSERT INTO crowded VALUES (?, ?, ?)", crowded)
         self.rows |= {sha256: start + at for at, (sha256, _) in enumerate(rows)}
         self.failures |= dict(failures)
+        self.crowded |= {sha256: (faces, taken) for sha256, faces, taken in crowded}
 
     def source(self) -> Source:
         """The rows, as a part can be made of them."""

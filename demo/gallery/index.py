@@ -215,6 +215,7 @@ class Gallery:
         manifest = self.manifest
         return {
             "name": self.name, "photos": len(self), "people": len(self.people), "failures": len(manifest.failures),
+            "crowded": len(manifest.crowded),
             "backbone": manifest.backbone, "weights_sha256": manifest.weights_sha256,
             "detector": manifest.detector, "grids": [grid_name(grid) for grid in manifest.grids],
             "sha256": self.sha256, "bytes": self._opened.bytes,

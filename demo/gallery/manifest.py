@@ -17,6 +17,7 @@ from demo.faces import Limits
 from demo.files import write_whole
 from demo.gallery.arrays import AGAIN, size_of
 from demo.gallery.entries import Entry
+from demo.words import ordinal
 
 FORMAT = 2
 MANIFEST = "manifest.json"
@@ -43,6 +44,21 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Crowded:
+    """A photo of the gallery that shows several faces. taken: which of them is in the gallery, from 1 at the left."""
+
+    path: str
+    sha256: str
+    faces: int
+    taken: int
+
+    @property
+    def told(self) -> str:
+        """What to say after its name."""
+        return f"shows {self.faces} faces: the most prominent, {ordinal(self.taken)} from the left, is in the gallery."
+
+
+@dataclass(frozen=True)
 class PartInfo:
     """Rows that were written together and are never written again. folder: within the index; "" is the index itself.
     count: how many. files: name → SHA-256. removed: rows that no longer count, ascending. entries: those of an index of
@@ -60,7 +76,7 @@ class Manifest:
     """What an index says of itself.
 
     backbone, weights_sha256, detector: what made it. photos: the photo folder. limits: of the photos, under which those
-    of ``failures`` failed; None where that is not known.
+    of ``failures`` failed; None where that is not known. crowded: as far as it is known.
     """
 
     name: str
@@ -72,6 +88,7 @@ class Manifest:
     parts: tuple[PartInfo, ...]
     failures: tuple[Failure, ...]
     limits: Limits | None = None
+    crowded: tuple[Crowded, ...] = ()
 
     def __len__(self) -> int:
         return sum(part.count - len(part.removed) for part in self.parts)
@@ -90,6 +107,7 @@ class Manifest:
                       for part in self.parts],
             "limits": self.limits and asdict(self.limits),
             "failures": [vars(failure) for failure in self.failures],
+            "crowded": [vars(one) for one in self.crowded],
         }
         write_whole(folder / MANIFEST, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
@@ -110,7 +128,9 @@ class Manifest:
                 name: float(value) for name, value in data["limits"].items()})
             return cls(**texts, photos=(folder / _text(data["photos"])).resolve(), grids=grids,
                        parts=_PARTS[data["format"]](data, grids), limits=limits,
-                       failures=tuple(Failure(**_texts(one)) for one in _list(data["failures"])))
+                       failures=tuple(Failure(**_texts(one)) for one in _list(data["failures"])),
+                       crowded=tuple(Crowded(_text(one["path"]), _text(one["sha256"]), _whole(one["faces"]),
+                                             _whole(one["taken"])) for one in _list(data.get("crowded", []))))
         except BadGallery:
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RuntimeError, MemoryError):

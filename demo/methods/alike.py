@@ -21,6 +21,7 @@ from demo.methods.base import AnyBackbone, Faces, Measured, Method
 from demo.methods.discriminant import Discriminant
 from demo.visibility import KINDS, Cover, Visibility, read_visibility, shipped_visibility
 from demo.weights import sha256
+from demo.words import decimals
 
 #: What it looks for, the first before the second; other covers leave the cosine as it is.
 MASK, GLASSES = "mask", "sunglasses"
@@ -102,8 +103,9 @@ class AlikeEvidence:
         """What the distance is the sum of, in words; "" of several faces, and where it is the cosine's alone."""
         if len(self.distance) != 1 or not bool((self.applied | self.shaded)[0]):
             return ""
-        parts = [f"{value:.4f} by {part}" for part, value in zip(PARTS, self.addends[0].tolist(), strict=True) if value]
-        return f"{self.distance[0]:.4f} = {' + '.join(parts)}"
+        parts = [f"{decimals(value, 4)} by {part}"
+                 for part, value in zip(PARTS, self.addends[0].tolist(), strict=True) if value]
+        return f"{decimals(float(self.distance[0]), 4)} = {' + '.join(parts)}"
 
     def contributions(self) -> tuple[Tensor, Tensor]:
         """(B, P) of either face: the share of the likeness, sum f (1 - d), that each patch has; 0 where it was left

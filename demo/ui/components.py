@@ -63,7 +63,7 @@ class ExampleStrip(_Panel):
 
 
 class WhatIfAnswer(_Panel):
-    """Shows nothing itself: hands what came back of a question to the Board; ``demo.ui.views.whatif``."""
+    """Shows nothing itself: hands what follows an answer to the Board; ``demo.ui.views.whatif``, ``faces_value``."""
 
     scripts, root = ("answer.js",), "answer-root"
 
@@ -78,6 +78,8 @@ class SentPhoto(ImageData):
     """What a request sends as a photo. Whatever else it sends reads as a photo without path and address."""
 
     model_config = ConfigDict(title="ImageData")
+    #: Of a photo elsewhere, as the gate passes it on: nothing of Gradio's knows it, so nothing fetches it.
+    address: str | None = None
 
     @model_validator(mode="wrap")
     @classmethod

@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ import torch
 from demo.backbones import Backbone, BackboneInfo, available, load_backbone
 from demo.calibration import calibrate
 from demo.errors import BadGallery, DemoError
+from demo.faces import PhotoAt
 from demo.gallery import Gallery, find_index, has_photos, list_photos, open_or_build
 from demo.gallery.compute import Progress
 from demo.gallery.manifest import Manifest
@@ -70,6 +71,10 @@ class Engine:
         """Called between two steps of long work: waits while answers are computed, but not for ever."""
         with self._idle:
             self._idle.wait_for(lambda: not self._answering, timeout=PATIENCE)
+
+    def allowed(self, photo):
+        """A photo as it was sent; one that is an address, with the hosts that it may be fetched from."""
+        return replace(photo, hosts=self.settings.photo_hosts) if isinstance(photo, PhotoAt) else photo
 
     def _lock(self, *key) -> threading.Lock:
         with self._guard:

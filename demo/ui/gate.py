@@ -2,8 +2,8 @@
 
 Gradio takes any object with a path in it for a file, in every slot of every event, and gives every file in its folder
 to everybody. Here each call is read once, whatever event it is for, so that no component and no handler can forget:
-files that are not the visitor's are taken out of it, addresses are never fetched, and text becomes text that can be
-sent back. What is left of a photo that was taken out, ``PhotoInput`` answers with a sentence.
+files that are not the visitor's are taken out of it, addresses are hidden from Gradio, which would fetch them, and text
+becomes text that can be sent back. What is left of a photo that was taken out, ``PhotoInput`` answers with a sentence.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from demo.faces import is_address
 from demo.settings import Settings
 from demo.ui.uploads import uploads
 
@@ -162,13 +163,13 @@ def _event(name: str, body: dict, scope: Scope) -> dict:
         raise _Refused(404, "There is no such endpoint.")
     usable = _usable(_key(scope), session)
     if named:
-        return _clean(_named(event, body), usable)
+        return {name: _clean(one, usable, addresses=True) for name, one in _named(event, body).items()}
     if not isinstance(arguments, list):
         raise _Refused(400, "data is not a list of values.")
     if public:  # what is missing is told by name
         arguments = arguments + [None] * (len(event.inputs) - len(arguments))
-    known = {"fn_index": number, "session_hash": _clean(session, usable), "data": _clean(arguments, usable),
-             "event_data": _clean(body.get("event_data"), usable)}
+    known = {"fn_index": number, "session_hash": _clean(session, usable),
+             "data": _clean(arguments, usable, addresses=public), "event_data": _clean(body.get("event_data"), usable)}
     if isinstance(body.get("trigger_id"), int):
         known["trigger_id"] = body["trigger_id"]
     return known
@@ -192,20 +193,23 @@ def _usable(key: str | None, session: str | None) -> Callable[[object], str | No
     return lambda path: uploads().usable(path, alone, claims=True)
 
 
-def _clean(value: Any, usable: Callable[[object], str | None], depth: int = 0) -> Any:
-    """A value from outside without half characters, and without files that are not ``usable``."""
+def _clean(value: Any, usable: Callable[[object], str | None], depth: int = 0, *, addresses: bool = False) -> Any:
+    """A value from outside without half characters, and without files that are not ``usable``. addresses: whether those
+    of photos elsewhere are handed on, under a name that Gradio does not know; an endpoint decides what is fetched."""
     if depth > _DEEPEST:
         raise _Refused(400, "The call is nested too deeply.")
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, list):
-        return [_clean(one, usable, depth + 1) for one in value]
+        return [_clean(one, usable, depth + 1, addresses=addresses) for one in value]
     if not isinstance(value, dict):
         return value
     if not ("path" in value or "url" in value):
         return {_clean(name, usable): _clean(one, usable, depth + 1) for name, one in value.items()}
     path, url = value.get("path"), value.get("url")
     file = {"path": usable(path), "url": None, "meta": {"_type": "gradio.FileData"}}
+    if addresses and file["path"] is None and (there := next(filter(is_address, (path, url)), None)):
+        file["address"] = _clean(there, usable)
     if path is None and isinstance(url, str) and url.startswith("data:"):
         file["url"] = _clean(url, usable)
     return file

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from demo.errors import BadPhoto, BadSetting
+from demo.faces import PhotoAt, is_address, no_path
 from demo.fields import LARGEST, Field
 from demo.ui.components import SentPhoto, sent_photo
 
@@ -64,12 +65,21 @@ def event_value(event: gr.EventData, one: Field) -> Any:
     return read(one, value)
 
 
-def _photo(one: Field, value: object) -> str | bytes:
+def _photo(one: Field, value: object) -> str | bytes | PhotoAt:
     alone = one.word == "photo"  # or one of two, with names of their own
     if value is None:
         raise BadPhoto("A photo is needed." if alone else f"Two photos are needed: {one.word} is missing.")
+    if isinstance(value, str):
+        value = {"url": value} if value.startswith("data:") else {"address": value}
     try:
-        return sent_photo(SentPhoto.model_validate(value))
+        photo = SentPhoto.model_validate(value)
+        if is_address(photo.address):
+            return PhotoAt(str(photo.address))
+        if photo.address:
+            kind = no_path(photo.address) or "text"
+            raise BadPhoto(f"The photo is {kind}: upload it as a file, or send base64 behind data:image/jpeg;base64, "
+                           "or the like.")
+        return sent_photo(photo)
     except BadPhoto as error:
         raise BadPhoto(str(error) if alone else f"{one.word}: {error}") from None
 

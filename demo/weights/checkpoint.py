@@ -177,8 +177,8 @@ def check(path: str | Path, networks: Mapping[str, Callable[[], nn.Module]],
     name = same.name if same else recognise(state)
     if name not in {*networks, *sized}:
         known = ", ".join(FILES[name].title for name in (*networks, *sized))
-        raise BadWeights(f"{path.name} holds no network known here (its first tensor is {next(iter(state))}): "
-                         f"known are {known}.")
+        first = ascii(next(iter(state)))[:60]
+        raise BadWeights(f"{path.name} holds no network known here (its first tensor is {first}): known are {known}.")
     file = FILES[name]
     network = (sized[name](state, path.name) if name in sized
                else fitted(file, networks[name], state, path.name))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from demo.evaluation.ablations import GAIN, Cell, Table
 from demo.evaluation.interval import Interval
 from demo.evaluation.metrics import METRICS
+from demo.words import rounded
 
 #: What tables and figures call a query that was not altered.
 UNALTERED = "unaltered"
@@ -123,7 +124,7 @@ def _rounded(value):
     if isinstance(value, Interval):
         return _rounded((value.mean, value.low, value.high))
     if isinstance(value, float):
-        return round(value, 4)
+        return rounded(value, 4)
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_rounded(one) for one in value]
     return value

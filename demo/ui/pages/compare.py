@@ -191,7 +191,7 @@ class CompareHandlers:
     def answer(self, values: Mapping[str, Any], progress: gr.Progress):
         """The public endpoint: the words of the command line in, its JSON and figure out. Raises DemoError."""
         faces = tuple(values[one.word] - 1 for one in _FACES)
-        compared = self.compute([values[photo] for photo in PHOTOS], faces, values, progress)
+        compared = self.compute([self.engine.allowed(values[photo]) for photo in PHOTOS], faces, values, progress)
         return json_text(compared.found.as_json()), Image.open(BytesIO(compared_png(compared)))
 
 

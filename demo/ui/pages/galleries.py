@@ -110,7 +110,8 @@ class GalleryHandlers:
         try:
             usual = self.engine.settings.backbone
             gallery = Gallery.open(folder, usual if usual in self.engine.state(name).indexed else None)
-            lines += [f"- left out {failure.path}: {failure.reason}" for failure in gallery.manifest.failures]
+            lines += [f"- left out {_plain(failure.path)}: {failure.reason}" for failure in gallery.manifest.failures]
+            lines += [f"- {_plain(one.path)} {one.told}" for one in gallery.manifest.crowded]
             lines.insert(0, f"{len(gallery)} photos of {len(gallery.people)} people are indexed for "
                             f"{gallery.manifest.backbone}, {len(gallery.manifest.failures)} left out.")
         except DemoError:

@@ -13,11 +13,13 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from demo.errors import DemoError
+from demo.errors import BadSetting, DemoError
 from demo.faces import Limits, load_photo
 from demo.fields import Field
-from demo.identify import json_text
+from demo.identify import Identification, Identifier, json_text
+from demo.methods import Matching
 from demo.presets import gained
+from demo.query import Preparation
 from demo.ui.budget import RESULTS
 from demo.ui.choices import (
     BOTH,
@@ -50,7 +52,7 @@ from demo.ui.pages.galleries import LINE
 from demo.ui.pages.results import shipped_results
 from demo.ui.parameters import event_value, photo_field
 from demo.ui.problems import for_visitors
-from demo.ui.views.board import TOP, Result, board_value, details_text, photo_value
+from demo.ui.views.board import MOST_FACES, TOP, Result, board_value, details_text, faces_value, photo_value
 from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST, Example
 from demo.ui.views.inspector import inspector_value
@@ -65,9 +67,14 @@ HEAVY = "identify"
 QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 #: The answer is text: a client would take every object with a "path" in JSON for a file to download.
 API_TEXT = ("Identify the person in a photo. Returns the text that `python -m demo identify --json` prints (read it "
-            "with json.loads) and the figure of both rankings. All distances: smaller is nearer.")
+            "with json.loads) and the figure of both rankings. All distances: smaller is nearer. With faces = all the "
+            "text is a list, an answer for each face, the most prominent first, whose figure it is.")
 _PHOTO, _TOP = photo_field("photo"), Field("top", int, TOP, "Top", "How many matches to tell.", low=1)
 _PRESET = preset_field()
+#: What is asked about of a photo with several faces.
+ONE, ALL = "one", "all"
+_FACES = Field("faces", str, ONE, "Faces", "Which faces of the photo.",
+               known={ONE: "The one of the number given", ALL: "Every one, each with an answer of its own"})
 _ORDER = ("photo", *KNOWN, "face", "top", _PRESET.word)
 #: What the events of the page's own components carry.
 FACE, _ROW = (Field(word, int, 0, word, "A number from 0.", low=0) for word in ("index", "row"))
@@ -127,6 +134,8 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
     for event, answers in ((explaining.change, does.explain_first), (shown.inspect, does.inspect)):
         event(answers, result, inspector, concurrency_id="inspect", concurrency_limit=4, show_progress="hidden",
               api_visibility="private")
+    explaining.change(does.others, result, answered, concurrency_id="inspect", concurrency_limit=4,
+                      show_progress="hidden", api_visibility="private")
     for asked, answers in ((shown.tryout, does.try_out), (shown.redraw, does.redraw), (shown.play, does.play),
                            (shown.tour, does.tour)):
         asked(answers, result, answered, queue=False, show_progress="hidden", api_visibility="private",
@@ -137,7 +146,7 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
         face, top = (gr.Number(one.default, label=one.title, precision=0, minimum=1) for one in (face_field(), _TOP))
         answer, figure = gr.Textbox(label="Answer"), gr.Image(format="png", label="Figure")
         inputs = {"photo": form.photo, **form.controls, "face": face, "top": top,
-                  _PRESET.word: control(Choice(_PRESET))}
+                  **{one.word: control(Choice(one)) for one in (_PRESET, _FACES)}}
         gr.Button().click(endpoint(does.parameters, does.answer), [inputs[one.word] for one in does.parameters],
                           [answer, figure], api_name="identify", api_description=API_TEXT, concurrency_id=HEAVY,
                           preprocess=False)
@@ -153,11 +162,24 @@ class IdentifyHandlers:
         self.gain = gained(shipped_results())
         self._stopped: set[str | None] = set()
         fields = {one.word: one for one in (_PHOTO, *(choice.field for choice in self.choices.values()), face_field(),
-                                            _TOP, _PRESET)}
+                                            _TOP, _PRESET, _FACES)}
         self.parameters = [fields[word] for word in in_order(list(fields), _ORDER)]
 
     def compute(self, photo, values: Mapping, face: int, truth: str | None, progress) -> Result:
         """Identify with the form's choices. Raises DemoError."""
+        identifier, preparation, matching = self._asked(values, face, progress)
+        with self.engine.answering():
+            return self._result(identifier.answer(photo, preparation, matching, truth=truth), identifier, values,
+                                matching)
+
+    def everyone(self, photo, values: Mapping, progress) -> list[Result]:
+        """Identify every face of a photo, the most prominent first. Raises DemoError."""
+        identifier, preparation, matching = self._asked(values, 0, progress)
+        with self.engine.answering():
+            return [self._result(found, identifier, values, matching)
+                    for found in identifier.everyone(photo, preparation, matching, most=MOST_FACES)]
+
+    def _asked(self, values: Mapping, face: int, progress) -> tuple[Identifier, Preparation, Matching]:
         preparation = preparation_of(self.choices, values, face)
         matching = matching_of(self.choices, values)
         preparation.check()
@@ -165,12 +187,14 @@ class IdentifyHandlers:
         identifier = self.engine.identifier(
             values["gallery"], values["backbone"],
             lambda done, total, path: progress((done, total), desc=f"Indexing {values['gallery']}", unit="photos"))
+        return identifier, preparation, matching
+
+    def _result(self, found: Identification, identifier: Identifier, values: Mapping, matching: Matching) -> Result:
+        """An answer with the ranking beside it, where one is asked for."""
         second = None
-        with self.engine.answering():
-            found = identifier.answer(photo, preparation, matching, truth=truth)
-            if values["stage2"] == BOTH:
-                other = replace(matching, method=beside(identifier.backbone).word, alpha=None)
-                second = identifier.rank(found.query, other, truth=truth)
+        if values["stage2"] == BOTH:
+            other = replace(matching, method=beside(identifier.backbone).word, alpha=None)
+            second = identifier.rank(found.query, other, truth=found.truth)
         return Result(found, identifier, display_of(self.choices, values).colours, second)
 
     def run(self, photo: str | bytes | None, example: str, face: int, shown: Result | None, *choices,
@@ -275,6 +299,15 @@ class IdentifyHandlers:
             value = inspector_value(result, result.found.ranking[0].row)
         return gr.skip() if result.opened is not None else value  # another was opened meanwhile
 
+    def others(self, result: Result | None):
+        """The answer is shown: who the other faces of the photo are nearest to follows."""
+        result = RESULTS.use(result)
+        if result is None or len(result.found.query.faces) < 2:
+            return gr.skip()
+        values = dict(zip(self.choices, result.asked[-1], strict=True))
+        with _sentences(), self.engine.answering():
+            return faces_value(result, matching_of(self.choices, values))
+
     def inspect(self, result: Result | None, event: gr.EventData):
         """A candidate was chosen on the board."""
         shown, row = _chosen(result, event)
@@ -311,8 +344,14 @@ class IdentifyHandlers:
         """The public endpoint: the words of the command line in, its JSON and figure out. Raises DemoError."""
         if values[_PRESET.word] != OWN:
             values = {**values, **preset_values(self.choices, values[_PRESET.word], values, self.standard)}
-        result = self.compute(values["photo"], values, values["face"] - 1, None, progress)
-        return json_text(result.as_json(values["top"])), Image.open(BytesIO(figure_png(result)))
+        photo, face, top = self.engine.allowed(values["photo"]), values["face"] - 1, values["top"]
+        if values[_FACES.word] == ONE:
+            shown = self.compute(photo, values, face, None, progress)
+            return json_text(shown.as_json(top)), Image.open(BytesIO(figure_png(shown)))
+        if face:
+            raise BadSetting("With faces = all every face is answered: leave face out.")
+        everyone = self.everyone(photo, values, progress)
+        return json_text([one.as_json(top) for one in everyone]), Image.open(BytesIO(figure_png(everyone[0])))
 
 
 def _chosen(result: Result | None, event: gr.EventData) -> tuple[Result, int]:

@@ -104,10 +104,10 @@ class OwnHandlers:
             raise gr.Error(str(error), print_exception=False) from None
         photos = len(list_photos(target))
         said = f"{_plain(target.name)}: {len(made)} of {photos} photos, {len(made.people)} people, are searched now."
-        left = "".join(f"\n- left out {_plain(Path(brought[_number(failure.path) - 1][0]).name)}: {failure.reason}"
-                       for failure in made.manifest.failures)
+        further = [f"left out {_named(failure.path, brought)}: {failure.reason}" for failure in made.manifest.failures]
+        further += [f"{_named(one.path, brought)} {one.told}" for one in made.manifest.crowded]
         return (gr.Dropdown(pairs(gallery_choices(self.engine)), value=target.name), [],
-                self.listed([], said + left))
+                self.listed([], said + "".join(f"\n- {one}" for one in further)))
 
     def _free(self, name: str) -> str:
         """The name, or with a number where the usual one is taken; BadGallery comes for another that is."""
@@ -118,9 +118,9 @@ class OwnHandlers:
         return free
 
 
-def _number(path: str) -> int:
-    """Which of the brought photos a file of the gallery is, from 1."""
-    return int(Path(path).stem)
+def _named(path: str, brought: Brought) -> str:
+    """What a file of the gallery, where they are numbered from 1, was called when it was brought."""
+    return _plain(Path(brought[int(Path(path).stem) - 1][0]).name)
 
 
 def _plain(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 
@@ -13,10 +13,12 @@ import cv2
 import numpy as np
 import torch
 
+from demo.calibration import NOBODY
+from demo.errors import NoFace
 from demo.explain import Pair, patch_grid, shared_scale
 from demo.figures import altered_label, pair_of, slot_of
 from demo.identify import Identification, Identifier, Match
-from demo.methods import METHODS, rerank
+from demo.methods import METHODS, Matching, rerank
 from demo.query import Query
 from demo.verdict import headline, verdict_of
 from demo.whatif import WhatIf
@@ -24,6 +26,8 @@ from demo.whatif import WhatIf
 TOP = 5
 #: Longest side of the photos that are sent to the page.
 SHOWN = 480
+#: Faces of one photo that are looked up at a time.
+MOST_FACES = 32
 #: α are tried in so many steps for whom they may bring up.
 _STEPS = 101
 
@@ -136,6 +140,23 @@ def board_value(result: Result) -> dict:
         "sentence": headline(found), "verdict": verdict(result),
         "candidates": candidates, "selected": found.ranking[0].row,
     }
+
+
+def faces_value(result: Result, matching: Matching) -> dict:
+    """Who is nearest to each face of the photo, up to MOST_FACES; None for a face that is lost in the altered photo.
+    matching: as it was asked for."""
+    query, people = result.found.query, []
+    for number in range(min(len(query.faces), MOST_FACES)):
+        try:
+            found = result.found if number == query.preparation.face else result.identifier.answer(
+                query.photo, replace(query.preparation, face=number), matching, first=TOP, faces=query.faces)
+        except NoFace:
+            people.append(None)
+            continue
+        best = found.ranking[0]
+        people.append({"name": best.identity, "distance": best.distance, "nobody": verdict_of(found).word == NOBODY,
+                       "text": headline(found)})
+    return {"kind": "faces", "result": result.token, "faces": people}
 
 
 def query_pictures(query: Query) -> dict:

@@ -39,7 +39,7 @@ from demo.identify import Match
 from demo.methods import METHODS
 from demo.ui.views import board
 from demo.ui.views.board import heat_url, picture_url
-from demo.words import ordinal
+from demo.words import decimals, ordinal, rounded
 
 #: Rows of a matrix are sent in units of 1 / UNIT.
 UNIT = 10_000
@@ -104,7 +104,8 @@ def _contrast(found: Contrast, result: board.Result, match: Match) -> dict:
             "ours": picture_url(result.crop(match.row)),
             "picture": heat_url(signed_heat(query, found.values, found.grid, limit)),
             "bar": _bar(signed_strip(BAR), "prefers", [
-                (0.0, f"{found.rival.name}, {limit:.3f}"), (0.5, "0"), (1.0, f"{found.first.name}, {limit:.3f}")]),
+                (0.0, f"{found.rival.name}, {decimals(limit)}"), (0.5, "0"), 
+                (1.0, f"{found.first.name}, {decimals(limit)}")]),
             "steps": [[name, value] for name, value in found.steps],
             "ranks": [[side.name, side.before, side.after] for side in (found.first, found.rival)]}
 
@@ -159,7 +160,7 @@ def _moved(found: Flows, pair: Pair) -> dict:
     """Mass that flows as [from, to, mass, cost], and what each patch has of it."""
     sources, targets = np.nonzero(found.flow > LEAST)
     return {"grid": list(found.grid), "values": _sides([found.first.tolist(), found.second.tolist()]),
-            "flow": [[int(i), int(j), float(found.flow[i, j]), round(float(found.ground[i, j]), 4)]
+            "flow": [[int(i), int(j), float(found.flow[i, j]), rounded(float(found.ground[i, j]), 4)]
                      for i, j in zip(sources, targets, strict=True)]}
 
 

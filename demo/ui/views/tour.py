@@ -15,7 +15,7 @@ from demo.methods import METHODS, PUBLISHED, RERANKING, CrossMethod, ready
 from demo.presets import PRESETS
 from demo.presets import PUBLISHED as AS_PUBLISHED
 from demo.ui.views.board import Result, heat_url, photo_value
-from demo.verdict import ordinal
+from demo.words import decimals, ordinal
 
 #: The second paper's proposal.
 _H2L = "H2L"
@@ -44,12 +44,12 @@ def _embed(result: Result, found: Identification, match: Match) -> dict:
         "is covered.")
     return {"title": "Embed", "text": [
         f"A network turns each face into {dim} numbers, an embedding. Stage 1 compares directions: 1 minus the cosine "
-        f"of the angle between two of them. For {match.identity} that is {match.cosine:.3f}.",
-        f"Of {photos} photos the nearest is {first.identity} at {first.cosine:.3f}.{ahead}"],
+        f"of the angle between two of them. For {match.identity} that is {decimals(match.cosine)}.",
+        f"Of {photos} photos the nearest is {first.identity} at {decimals(first.cosine)}.{ahead}"],
         "pictures": [[photo_value(found.query.crop), "the query"],
-                     [photo_value(result.crop(first.row)), f"1st: {first.identity}, {first.cosine:.3f}"],
+                     [photo_value(result.crop(first.row)), f"1st: {first.identity}, {decimals(first.cosine)}"],
                      [photo_value(result.crop(match.row)),
-                      f"{ordinal(match.stage1_rank)}: {match.identity}, {match.cosine:.3f}"]]}
+                      f"{ordinal(match.stage1_rank)}: {match.identity}, {decimals(match.cosine)}"]]}
 
 
 def _patches(pair: Pair, moved: Flows) -> dict:
@@ -59,7 +59,7 @@ def _patches(pair: Pair, moved: Flows) -> dict:
         f"{pair.features[0].at(moved.grid).patches.shape[2]} numbers each. DeepFace-EMD (CVPR 2022) compares those, "
         "and needs no training of its own.",
         f"The cost of moving between two patches is 1 minus the cosine of theirs. Between these faces it lies between "
-        f"{moved.ground.min():.3f} and {moved.ground.max():.3f}."],
+        f"{decimals(moved.ground.min())} and {decimals(moved.ground.max())}."],
         "pictures": [[photo_value(patch_grid(crop, moved.grid, height=240)), title]
                      for crop, title in zip(pair.crops, pair.titles, strict=True)]}
 
@@ -84,7 +84,7 @@ def _move(pair: Pair, moved: Flows, match: Match) -> dict:
     stays = float(np.trace(moved.flow) / max(moved.flow.sum(), 1e-12))
     return {"title": "Move", "text": [
         "The Earth Mover's Distance is the least total cost of moving all mass of one face onto the mass of the other. "
-        f"Here it is {match.patch:.3f}, and {100 * stays:.0f} % of the mass stays at its place.",
+        f"Here it is {decimals(match.patch)}, and {100 * stays:.0f} % of the mass stays at its place.",
         "In the middle the query is rebuilt from the other face: at each place stands the patch that most of its mass "
         "goes to. Where the face is whole again, the two agree."],
         "pictures": [[photo_value(pair.crops[0]), "the query"],
@@ -96,8 +96,8 @@ def _rerank(result: Result, found: Identification, match: Match) -> dict:
     alpha = found.matching.alpha or 0.0
     text = [
         f"Stage 2 orders the first {min(found.matching.k, len(found.stage1))} again, by {alpha:g} × "
-        f"{match.patch:.3f} + {1 - alpha:g} × {match.cosine:.3f} = {match.combined:.3f}. {match.identity} goes from "
-        f"{ordinal(match.stage1_rank)} to {ordinal(match.rank)}.",
+        f"{decimals(match.patch)} + {1 - alpha:g} × {decimals(match.cosine)} = {decimals(match.combined)}. "
+        f"{match.identity} goes from {ordinal(match.stage1_rank)} to {ordinal(match.rank)}.",
         "Transport is slow, so Face-ViT (WACV 2024) trains a small transformer for the same question: its model H2L "
         "takes both faces' patches at once, every patch looks at all patches of the other face, and the two summaries "
         f"are compared. One pass per pair, no transport. {_h2l_told(result, match)}"]
@@ -106,7 +106,7 @@ def _rerank(result: Result, found: Identification, match: Match) -> dict:
         now = next((one.rank for one in result.found.stage2 if one.row == match.row), None)
         text.append(f"This page ranked by {ranked.short}: {ranked.explanation}"
                     + (f" There {match.identity} is {ordinal(now)}." if now else ""))
-    pictures = [[photo_value(result.crop(one.row)), f"{ordinal(one.rank)}: {one.identity}, {one.combined:.3f}"]
+    pictures = [[photo_value(result.crop(one.row)), f"{ordinal(one.rank)}: {one.identity}, {decimals(one.combined)}"]
                 for one in found.stage2[:3]]
     return {"title": "Re-rank", "text": text, "pictures": pictures + _h2l_picture(result, match)}
 
@@ -123,7 +123,7 @@ def _h2l_told(result: Result, match: Match) -> str:
         return "None comes with this backbone: choose dlib's under Method settings to see its attention here."
     method = result.identifier.method(chosen.word)
     distance = float(method.pairs(result.found.query.features, result.identifier.gallery.whole([match.row]))[0])
-    return f"For this pair it says {distance:.3f}."
+    return f"For this pair it says {decimals(distance)}."
 
 
 def _h2l_picture(result: Result, match: Match) -> list[list[str]]:
