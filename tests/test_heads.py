@@ -80,7 +80,7 @@ def test_about_tells_both_papers_and_how_to_cite_them(visit):
         assert page.locator(f"a[href='https://arxiv.org/abs/{paper}']").count() == 1
     assert page.locator("pre").inner_text().count("@inproceedings") == 2
     page.locator("#looks figcaption", has_text="Where H2L looks").first.wait_for()
-    assert page.locator("#steps img").count() == 4
+    assert page.locator("#steps figure").count() == 4
 
 
 def test_the_recording_is_small():

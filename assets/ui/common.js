@@ -25,6 +25,17 @@ const ordinal = (n) => {
 
 const nearestTo = (face) =>
   face ? el("small", {}, face.nobody ? "nobody here" : face.name, " ", el("span", { class: "number" }, fixed(face.distance))) : null;
+
+// Where an arrow key leads on a grid of patches, as an index; undefined for any other key.
+const stepped = (key, index, [rows, columns]) => {
+  const row = Math.floor(index / columns), column = index % columns;
+  const to = {
+    ArrowRight: [row, Math.min(column + 1, columns - 1)], ArrowLeft: [row, Math.max(column - 1, 0)],
+    ArrowDown: [Math.min(row + 1, rows - 1), column], ArrowUp: [Math.max(row - 1, 0), column],
+  }[key];
+  return to && to[0] * columns + to[1];
+};
+
 const picture = (title, src, alt, extra = null) =>
   el("figure", {}, el("div", { class: "frame" }, el("img", { src, alt }), extra), el("figcaption", {}, title));
 // A photo as given, its faces boxed to choose from, and as altered. use: what choosing does, in words; choose: does it.

@@ -3,7 +3,19 @@
 const ALL = { name: "all", title: "Side by side" };
 let view = ALL.name;
 let brightness = "full"; // of the rebuilt face
+let coarse = NARROW.matches; // whether mass that flows is shown on fewer, larger patches: a finger hits them
 const chosen = {}; // view → which of its explanations, where one is chosen
+
+// An explanation as it is shown: on the patches that are chosen, where there are two kinds.
+const shownOf = (value, word) => {
+  const found = value.explanations[word];
+  return coarse && found.coarse ? { ...found, ...found.coarse } : found;
+};
+const grain = (value, word) => {
+  const found = value.explanations[word];
+  return found.coarse ? choice("Patches", "patches", [found.grid.join(" × "), `${found.coarse.grid.join(" × ")}, easier to read`],
+    Number(coarse), (to) => { coarse = Boolean(to); }) : null;
+};
 
 const wordOf = (value, shown) => (shown.explanations.includes(chosen[shown.name]) ? chosen[shown.name] : shown.explanations[0]);
 
@@ -15,7 +27,7 @@ const hint = (text) => (text ? el("p", { class: "hint" }, text) : null);
 const faces = (value, word) => {
   const panel = panelOf(value, word);
   return el("div", { class: `faces ${panel.kind === "flow" ? "flow" : ""}` }, face(value, panel, "query"),
-    panel.kind === "flow" ? rebuilt(value, value.explanations[word], panel) : null, face(value, panel, "candidate"));
+    panel.kind === "flow" ? rebuilt(value, shownOf(value, word), panel) : null, face(value, panel, "candidate"));
 };
 const BRIGHTNESS = { full: "All alike", veil: "Veil: less mass, darker", published: "As published (Eq. 3.9)" };
 const rebuilt = (value, found, panel) =>
@@ -73,7 +85,7 @@ const shownLines = (found) => {
 const drawLines = (value) => {
   const target = element.querySelector("svg.lines");
   if (!target) return;
-  const found = value.explanations[target.dataset.word], [rows, columns] = found.grid;
+  const found = shownOf(value, target.dataset.word), [rows, columns] = found.grid;
   const height = Number(target.dataset.height), most = Math.max(...found.flow.map((line) => line[2]), 1e-9);
   const at = (index, left) => [left + (100 * ((index % columns) + 0.5)) / columns, (height * (Math.floor(index / columns) + 0.5)) / rows];
   const [low, high] = found.scale, shown = shownLines(found);
@@ -107,10 +119,10 @@ const BODIES = {
   maps: overFaces,
   matrix: overFaces,
   signed: (value, shown, word, found) => [faces(value, word), bar(found.bar), sum(found), badge(found), choices(value, shown, found), told(), hint(found.hint)],
-  flow: (value, shown, word, found) => [faces(value, word),
+  flow: (value, shown, word, found) => [faces(value, word), grain(value, word),
     choice("Brightness", "brightness", Object.values(BRIGHTNESS), Object.keys(BRIGHTNESS).indexOf(brightness), (to) => { brightness = Object.keys(BRIGHTNESS)[to]; }),
     badge(found), choices(value, shown, found), told(), hint(found.hint + (brightness === "full" ? "" : " The brighter, the more mass."))],
-  lines: (value, shown, word, found) => [lineStage(value, word, found), choices(value, shown, found), told(), hint(found.hint)],
+  lines: (value, shown, word, found) => [lineStage(value, word, found), grain(value, word), choices(value, shown, found), told(), hint(found.hint)],
   numbers: (value, shown, word, found) => [
     el("table", { class: "terms" }, el("tbody", {}, found.terms.map(([name, number, note]) =>
       el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, number), el("td", { class: "note" }, note))))),
@@ -144,7 +156,7 @@ const live = (value) => {
 // A view: what is chosen of its explanations, or all of them below each other.
 const body = (value, shown) => {
   if (!shown.together) {
-    const word = wordOf(value, shown), found = value.explanations[word];
+    const word = wordOf(value, shown), found = shownOf(value, word);
     return el("div", {}, BODIES[found.kind](value, shown, word, found).flat(2));
   }
   const words = shown.explanations;
@@ -259,6 +271,7 @@ watch("value", () => {
     if (!target.querySelector("h2")) target.append(el("h2", {}));
     target.querySelector("h2").textContent = props.value.pending;
     target.setAttribute("aria-busy", "true");
+    document.dispatchEvent(new CustomEvent("inspector-shown", { detail: null }));
     return;
   }
   const now = props.value ? `${props.value.result} ${props.value.row}` : null;

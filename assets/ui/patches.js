@@ -1,6 +1,7 @@
 // The faces of the inspector with their patches. One chosen patch drives every panel that is on the page.
 const LEAST_SHARE = 0.03; // partners of a patch below this share are not outlined
 let patch = null; // {side: "query" | "candidate", x, y: its middle, 0 to 1, fixed: chosen, not only pointed at}
+const NARROW = matchMedia("(max-width: 640px)"); // a phone
 let layer = 0, head = 0; // what is chosen of a matrix
 
 const share = (x) => `${(100 * x).toFixed(1)} %`;
@@ -76,7 +77,7 @@ const KINDS = {
 };
 // What an explanation shows on the faces; nothing for a kind that lies on none.
 const panelOf = (value, word) => {
-  const found = value.explanations[word];
+  const found = shownOf(value, word);
   return found.kind in KINDS ? { grid: found.grid, kind: found.kind, ...KINDS[found.kind](value, found) } : null;
 };
 
@@ -89,7 +90,11 @@ const face = (value, panel, side) => {
     el("button", {
       type: "button", class: "patch", tabindex: index === focused ? 0 : -1, "data-side": side, "data-index": index,
       "aria-label": [`Patch ${where(grid, index)} of the ${value[side].called}`, panel.text ? panel.text(side, part) : share(part)].filter(Boolean).join(", "),
-      onclick: () => (patch?.fixed && patch.side === side && indexIn(grid) === index ? release() : point(value, grid, side, index, true)),
+      onclick: (event) => {
+        if (event.detail && enlarged(event.currentTarget)) return; // a key needs no large one
+        if (patch?.fixed && patch.side === side && indexIn(grid) === index) release();
+        else point(value, grid, side, index, true);
+      },
       onmouseenter: () => { if (!patch?.fixed) point(value, grid, side, index, false); },
     }));
   const patches = el("div", {
@@ -100,6 +105,15 @@ const face = (value, panel, side) => {
   patches.panel = panel;
   return el("figure", { class: "face" }, el("div", { class: "frame" }, el("img", { src: panel.pictures[side], alt: panel.alt(who) }), patches),
     el("figcaption", {}, value[side].title));
+};
+
+// On a phone the faces stand side by side; one whose patches are too small for a finger is enlarged before one is chosen.
+const FINGER = 32; // pixels
+const enlarged = (button) => {
+  if (!NARROW.matches || button.offsetWidth >= FINGER || button.closest(".stage")) return false;
+  const chosen = button.closest(".face");
+  for (const one of chosen.parentElement.children) one.classList.toggle("near", one === chosen);
+  return true;
 };
 
 // Cells that cannot be chosen, over a picture of the query's patches: they show what is chosen elsewhere.
@@ -113,16 +127,9 @@ const shadows = (panel) => {
 
 const move = (event, value, grid, side) => {
   if (event.key === "Escape") release();
-  const [rows, columns] = grid;
-  const index = Number(event.target.dataset.index);
-  const row = Math.floor(index / columns), column = index % columns;
-  const to = {
-    ArrowRight: [row, Math.min(column + 1, columns - 1)], ArrowLeft: [row, Math.max(column - 1, 0)],
-    ArrowDown: [Math.min(row + 1, rows - 1), column], ArrowUp: [Math.max(row - 1, 0), column],
-  }[event.key];
-  if (!to) return;
+  const next = stepped(event.key, Number(event.target.dataset.index), grid);
+  if (next === undefined) return;
   event.preventDefault();
-  const next = to[0] * columns + to[1];
   point(value, grid, side, next, true);
   event.currentTarget.children[next].focus();
 };
@@ -133,7 +140,8 @@ const point = (value, [rows, columns], side, index, fixed) => {
 };
 
 // No patch is chosen any more.
-const NOTHING = matchMedia("(pointer: coarse)").matches ? "Tap a patch to see what it exchanges with the other face."
+const NOTHING = NARROW.matches ? "Tap a face to enlarge it, and a patch to see what it exchanges with the other face."
+  : matchMedia("(pointer: coarse)").matches ? "Tap a patch to see what it exchanges with the other face."
   : "Point at a patch, or choose one with the arrow keys, to see what it exchanges with the other face.";
 const release = () => {
   patch = null;

@@ -24,6 +24,17 @@ const verdictRow = (row) => el("tr", { "data-method": row.method },
     onclick: () => document.dispatchEvent(new CustomEvent("inspector-view", { detail: { name: row.view, word: row.explanation } })),
   }, "See why")));
 
+// A photo on its way to the aligned face.
+const wayOf = (photo, which) => el("div", { class: "query" },
+  photoFigures(photo, photo.title, "compare this one", (index) => trigger("face", { which, index })), seenOn(photo));
+// Both faces as the matcher sees them, each beside its photo, and why.
+const heroOfPair = ([first, second]) => {
+  const aligned = (photo) => ({ title: photo.title, src: photo.crop, alt: `${photo.title}: the aligned face` });
+  const shown = hero(wayOf(first, 0), aligned(first), aligned(second));
+  shown.querySelector(".second").after(wayOf(second, 1));
+  return shown;
+};
+
 const render = () => {
   const value = props.value;
   const target = element.querySelector(".verdicts-root");
@@ -38,10 +49,7 @@ const render = () => {
   ["#first-photo", "#second-photo"].forEach((input, which) => readable(input, value.photos[which].original));
   target.append(
     el("p", { class: "sentence", role: "status" }, value.sentence),
-    el("div", { class: "query" }, value.photos.map((photo, which) => el("div", { class: "photo" },
-      photoFigures(photo, photo.title, "compare this one", (index) => trigger("face", { which, index })),
-      el("figure", { class: "aligned" }, el("img", { src: photo.crop, alt: `${photo.title}: the aligned face` }),
-        el("figcaption", {}, "aligned")), seenOn(photo)))),
+    heroOfPair(value.photos),
     el("table", { class: "verdicts" },
       el("caption", { class: "sr" }, "What every method says of the two photos"),
       el("thead", {}, el("tr", {}, ["Method", "Distance", "Threshold", "Verdict"].map((title) =>
@@ -53,6 +61,11 @@ const render = () => {
       el("p", {}, "The threshold (the line across the bar) is the distance of equal error rate: as large a share of strangers lies below it as of one person's pairs above. The band reaches from where 1 % of the strangers would pass to where 5 % of one person's pairs would fail, and holds the threshold."),
       el("ul", {}, value.rows.filter((row) => row.threshold).map((row) =>
         el("li", {}, `${row.title}: equal error rate ${row.threshold.error.toFixed(1)} %`)))) : "");
+  explain(target);
 };
+document.addEventListener("inspector-shown", (event) => {
+  explained = event.detail;
+  explain(element.querySelector(".verdicts-root"));
+});
 watch("value", render);
 render();

@@ -97,14 +97,10 @@ const brush = (side) => {
       else if (event.detail === 0) hide(side, index, !edit[side][TOOLS[tool].place].includes(index)); // by key
     },
     onkeydown: (event) => {
-      const at = Number(event.target.dataset.index), row = Math.floor(at / columns), column = at % columns;
-      const to = {
-        ArrowRight: [row, Math.min(column + 1, columns - 1)], ArrowLeft: [row, Math.max(column - 1, 0)],
-        ArrowDown: [Math.min(row + 1, rows - 1), column], ArrowUp: [Math.max(row - 1, 0), column],
-      }[event.key];
-      if (!to) return;
+      const to = stepped(event.key, Number(event.target.dataset.index), props.value.grid);
+      if (to === undefined) return;
       event.preventDefault();
-      const next = grid.children[to[0] * columns + to[1]];
+      const next = grid.children[to];
       event.target.tabIndex = -1;
       next.tabIndex = 0;
       next.focus();

@@ -50,6 +50,20 @@ def patch_count(grid: Grid) -> int:
     return rows * cols
 
 
+def pooled(fine: Grid, coarse: Grid) -> np.ndarray:
+    """(C, P): which part of each of the P patches of one grid lies in each of the C patches of another, by area; every
+    column sums to 1."""
+    rows, cols = (_overlap(*counts) for counts in zip(fine, coarse, strict=True))
+    return np.kron(rows, cols)
+
+
+def _overlap(fine: int, coarse: int) -> np.ndarray:
+    """(coarse, fine): the same along one side."""
+    cells, fields = np.linspace(0, 1, fine + 1), np.linspace(0, 1, coarse + 1)[:, None]
+    shared = np.minimum(cells[1:], fields[1:]) - np.maximum(cells[:-1], fields[:-1])
+    return fine * shared.clip(min=0)
+
+
 def check_patch(patch: int, count: int) -> int:
     """``patch`` as an index in 0..count-1; BadSetting outside it."""
     if not 0 <= patch < count:

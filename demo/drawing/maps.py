@@ -21,6 +21,8 @@ from demo.words import decimals
 
 _MARGIN, _FACE, _GAP, _LABEL = 0.32, 1.45, 0.1, 0.3
 _BETWEEN = 0.5  # between columns
+#: Part of a colour bar from its end within which the texts of two marks would touch.
+_NEAR = 0.36
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,21 @@ class FaceMaps:
 
     @property
     def marks(self) -> list[tuple[float, str]]:
-        """What stands at a colour bar: (place along it in 0..1, text)."""
-        if not self.signed:
-            return [(place, percent(value)) for place, value in ticks(self.colours)]
-        limit = self.colours[1]
-        return [(0.0, f"against, {decimals(limit)}"), (0.5, "0"), (1.0, f"for, {decimals(limit)}")]
+        """What stands at a colour bar: (place along it in 0..1, text). Of shares both ends, and where all patches would
+        be alike: in the text of an end that is too near for two."""
+        low, high = self.colours
+        if self.signed:
+            return [(0.0, f"against, {decimals(high)}"), (0.5, "0"), (1.0, f"for, {decimals(high)}")]
+        ends, alike = ticks(self.colours), 1 / self.query.size
+        if len(ends) == 1 or not low < alike < high:
+            return [(place, percent(value)) for place, value in ends]
+        place, text = (alike - low) / (high - low), f"uniform {percent(alike)}"
+        first, last = percent(low), percent(high)
+        if place < _NEAR:
+            return [(0.0, f"{first}, {text}"), (place, ""), (1.0, last)]
+        if place > 1 - _NEAR:
+            return [(0.0, first), (place, ""), (1.0, f"{text}, {last}")]
+        return [(0.0, first), (place, text), (1.0, last)]
 
 
 def paired_heat(query, candidate, maps: FaceMaps, *, colormap: str = "viridis",
@@ -112,5 +124,5 @@ def maps_figure(query, candidate, columns: Sequence[FaceMaps], *, colormap: str 
         page.picture(maps.strip(colormap, 256)[None], (x, foot + 0.12, width, 0.1))
         for place, text in maps.marks:
             align = {0.0: "left", 1.0: "right"}.get(place, "center")
-            page.text(x + place * width, foot + 0.34, text, 7.5, width=width / 3, colour=MUTED, align=align)
+            page.text(x + place * width, foot + 0.34, text, 7.5, width=0.74 * width, colour=MUTED, align=align)
     return page.figure

@@ -110,7 +110,7 @@ def _draw_bar(page: Page, maps: FaceMaps, colormap: str, at: tuple[float, float,
     page.picture(maps.strip(colormap, 512)[None], (x, y, width, 0.13))
     for place, text in maps.marks:
         align = {0.0: "left", 1.0: "right"}.get(place, "center")
-        page.text(x + place * width, y + 0.24, text, 8, width=width / 3, colour=MUTED, align=align)
+        page.text(x + place * width, y + 0.24, text, 8, width=0.74 * width, colour=MUTED, align=align)
 
 
 def _draw_flow(page: Page, pair: PairSheet, columns: list[float], y: float, width: float, lines: int) -> None:

@@ -17,6 +17,7 @@ class DiscriminantExplanation(Explanation):
 
     word = "discriminant-patches"
     title = "What each patch adds"
+    called = "likeness by the discriminant"
     note = "Linear discriminant: each patch's part of the likeness."
     hint = ("How much each patch adds to the likeness of the {first} and the {second}; the patches of a face sum to "
             "the whole likeness, and a patch that speaks against it is below 0.")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from demo.crossimage import received
 from demo.drawing import FaceMaps, Flow, strongest_flows
-from demo.drawing.grids import Grid
+from demo.drawing.grids import Grid, pooled
 from demo.errors import BadSetting
 
 
@@ -26,6 +26,13 @@ class Flows:
     ground: np.ndarray
     grid: Grid
     share: float = 1.0
+
+    def coarser(self, grid: Grid) -> Flows:
+        """The same mass between fewer, larger patches: added up where they lie, at its mean distance."""
+        pool = pooled(self.grid, grid)
+        flow, cost = (pool @ what @ pool.T for what in (self.flow, self.flow * self.ground))
+        return replace(self, flow=flow, first=pool @ self.first, second=pool @ self.second,
+                       ground=cost / flow.clip(min=np.finfo(float).tiny), grid=grid)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ class VisibleExplanation(Explanation):
 
     word = "visible-patches"
     title = "What was compared"
-    note = "Covered alike: each visible patch's share of the likeness."
+    called = "likeness of what was compared"
+    note = "Covered alike: each visible patch's share."
     hint = ("How much each patch contributed to the likeness. Patches that are covered on the {first} or on the "
             "{second} were left out on both faces, and are at 0, the darkest colour.")
     method = Alike.word

@@ -31,6 +31,8 @@ from demo.ui.watch import watch
 HEADER = """<header class="app-header"><h1>Why do these two faces match?</h1>
 <p>Explainable face identification: rank by embedding, re-rank by patches, and see the reasons.
 For research and explanation, never for deciding who somebody is.</p></header>"""
+#: Title → what lays the page out, each at an address of its own.
+FURTHER_PAGES = {"Compare": compare_page, "Galleries": galleries_page, "Results": results_page, "About": about_page}
 
 
 def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.Blocks:
@@ -46,18 +48,10 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
             Navbar(main_page_name="Identify")
             gr.HTML(HEADER)
             identify_page(engine, app)
-        with app.route("Compare", "/compare") as compare:
-            Navbar(main_page_name="Identify")
-            compare_page(engine, compare)
-        with app.route("Galleries", "/galleries") as galleries:
-            Navbar(main_page_name="Identify")
-            galleries_page(engine, galleries)
-        with app.route("Results", "/results") as results:
-            Navbar(main_page_name="Identify")
-            results_page(engine, results)
-        with app.route("About", "/about") as about:
-            Navbar(main_page_name="Identify")
-            about_page(engine, about)
+        for title, lay_out in FURTHER_PAGES.items():
+            with app.route(title, f"/{title.lower()}") as page:
+                Navbar(main_page_name="Identify")
+                lay_out(engine, page)
     explain_problems(app, settings)
     return app.queue(max_size=64, api_open=False)
 

@@ -18,7 +18,8 @@ Svg = Callable[[Picture], bytes]
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --muted: #57606a; --line: #d6dae0; --ground: #fff; --soft: #f5f6f8; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e9ee; --muted: #a9b2bd; --line: #3a414b; --ground: #14171c; --soft: #1e232a; } }
+  :root { --ink: #e6e9ee; --muted: #a9b2bd; --line: #3a414b; --ground: #14171c; --soft: #1e232a; }
+  .report.report figure img { filter: invert(1) hue-rotate(180deg); border-color: #ccc; } }
 body { margin: 0 auto; max-width: 1160px; padding: 1rem; background: var(--ground); color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif; }
 .report p, .report figcaption { max-width: 76ch; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable
 
 import gradio as gr
 import numpy as np
@@ -16,7 +17,7 @@ from demo.explain import (
     explain,
     explains,
     face_maps,
-    flow_lines,
+    flow_picture,
     heatmap,
     paired_heat,
     patch_grid,
@@ -35,11 +36,14 @@ from demo.ui.views.examples import EXAMPLES, FIRST
 STEPS = (
     ("1. Rank", "The query's embedding is compared with every gallery photo by cosine distance. Under a mask, the "
                 "nearest is often somebody else, as here."),
-    ("2. Cut into patches", "The network's feature maps give a grid of patches, here 8 × 8."),
+    ("2. Cut into patches", "The network's feature maps give a grid of patches, here {grid}."),
     ("3. Weigh", "Each patch counts as much as it has in common with the other face as a whole."),
     ("4. Move, and rank again", "The Earth Mover's Distance is the least cost of moving one face's weights onto the "
-                                "other's. The first 100 are re-ordered by 0.7 × that + 0.3 × the cosine distance."),
+                                "other's: the query, rebuilt from the patches of its match. The first 100 are "
+                                "re-ordered by 0.7 × that + 0.3 × the cosine distance."),
 )
+#: Of the pictures, in pixels.
+_HEIGHT = 300
 
 
 def about_page(engine: Engine, page: gr.Blocks) -> None:
@@ -49,9 +53,11 @@ def about_page(engine: Engine, page: gr.Blocks) -> None:
     cross, rest = rest.split("<!-- h2l -->")
     gr.Markdown(opening, elem_classes="about-page")
     steps = gr.HTML(elem_id="steps")
-    gr.Markdown(cross, elem_classes="about-page")
-    looks = gr.HTML(elem_id="looks")
-    gr.Markdown(rest, elem_classes="about-page")
+    with gr.Row(elem_classes="about-row"):
+        gr.Markdown(cross, elem_classes="about-page", min_width=320)
+        looks = gr.HTML(elem_id="looks", min_width=320)
+    gr.Markdown(rest, elem_classes=["about-page", "about-rest"])
+
     def draw() -> str:
         return steps_html(engine)
 
@@ -75,13 +81,13 @@ def steps_html(engine: Engine) -> str:
     pair = pair_of(found, identifier, found.stage2[0], crops)
     moved = explain(pair, FlowExplanation.word)[FlowExplanation.word]
     assert isinstance(moved, Flows)
-    pictures = (_beside(pair.crops[0], crops(found.stage1[0].row)), patch_grid(pair.crops[0], moved.grid),
-                heatmap(pair.crops[0], moved.first, moved.grid), flow_lines(*pair.crops, moved.flow, moved.grid))
-    figures = "".join(
-        f'<figure><img src="{picture_url(picture)}" alt=""><figcaption><strong>{html.escape(title)}.</strong> '
-        f"{html.escape(words)}</figcaption></figure>"
-        for picture, (title, words) in zip(pictures, STEPS, strict=True))
-    return f'<div class="steps">{figures}</div>'
+    query, match = pair.crops
+    pictures = ([query, crops(found.stage1[0].row)], [patch_grid(query, moved.grid, height=_HEIGHT)],
+                [heatmap(query, moved.first, moved.grid)],
+                [flow_picture(match, moved.flow, moved.grid, dim=False), match])
+    grid = "{} × {}".format(*moved.grid)
+    return _figures((shown, f"<strong>{html.escape(title)}.</strong> {html.escape(words.format(grid=grid))}")
+                    for shown, (title, words) in zip(pictures, STEPS, strict=True))
 
 
 def looks_html(engine: Engine) -> str:
@@ -102,13 +108,14 @@ def looks_html(engine: Engine) -> str:
     maps = None if looks is None else face_maps(looks)
     if maps is None:
         return ""
-    pictures = zip(paired_heat(*pair.crops, maps), ("the query", pair.titles[1]), strict=True)
-    figures = "".join(f'<figure><img src="{picture_url(picture)}" alt=""><figcaption>Where {H2L.short} looks on '
-                      f"{html.escape(on)}</figcaption></figure>" for picture, on in pictures)
-    return f'<div class="steps">{figures}</div>'
+    told = f"Where {H2L.short} looks: on the query, and on {html.escape(pair.titles[1])}. The brighter, the more."
+    return _figures([(paired_heat(*pair.crops, maps), told)])
 
 
-def _beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Two crops side by side."""
-    gap = np.full((300, 16, 3), 255, np.uint8)
-    return np.hstack([enlarge(left, 300), gap, enlarge(right, 300)])
+def _figures(figures: Iterable[tuple[Iterable[np.ndarray], str]]) -> str:
+    """Figures beside each other. figures: pictures, and the text below them as HTML."""
+    drawn = "".join(
+        '<figure><div class="pictures">'
+        + "".join(f'<img src="{picture_url(enlarge(picture, _HEIGHT))}" alt="">' for picture in pictures)
+        + f"</div><figcaption>{text}</figcaption></figure>" for pictures, text in figures)
+    return f'<div class="steps">{drawn}</div>'

@@ -27,7 +27,8 @@ def galleries_page(engine: Engine, page: gr.Blocks) -> None:
     gr.Markdown("# Galleries\nThe people a query is compared with. A gallery is a folder with one sub-folder per "
                 "person; its photos are indexed once for each backbone.")
     table = gr.Dataframe(headers=["Gallery", "People", "Photos", "Indexed for"], interactive=False, wrap=True,
-                         elem_id="gallery-table", label="Galleries", datatype="str")
+                         elem_id="gallery-table", label="Galleries", datatype="str",
+                         column_widths=["32%", "17%", "17%", "34%"])
     chosen = gr.Dropdown(names, value=names[0] if names else None, label="Show", elem_id="gallery-shown")
     facts = gr.Markdown(elem_id="gallery-facts")
     sheet = gr.HTML(elem_id="contact-sheet", label="Contact sheet")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import singledispatch
 
 import numpy as np
@@ -49,6 +49,8 @@ BAR = 33
 LEAST = 1e-6
 #: How bright the patches of the rebuilt face are: word → what ``flow_picture`` takes. The first is shown first.
 BRIGHTNESS: dict[str, dict[str, bool]] = {"full": {"dim": False}, "veil": {"veil": True}, "published": {"dim": True}}
+#: The grid on which mass that flows is shown to whom the network's own is too fine.
+COARSE = (4, 4)
 SIDES = "query", "candidate"
 
 
@@ -111,11 +113,11 @@ def _contrast(found: Contrast, result: board.Result, match: Match) -> dict:
 
 
 def _called(one: Explanation, results: dict[str, Result]) -> str:
-    """What sentences call the shares of its patches: what they measure where it is the only one in sight, its title
-    where that says more."""
+    """What sentences call the shares of its patches: what they measure where it is the only one in sight, else what
+    tells it apart."""
     found, beside = results[one.word], [word for word in results if EXPLANATIONS[word].view == one.view]
     alone = len(beside) > 1 and not VIEWS[one.view].together
-    return found.measure if alone and isinstance(found, Maps | Matrices) else one.title
+    return found.measure if alone and isinstance(found, Maps | Matrices) else one.called or one.title
 
 
 def _exchange(word: str, results: dict[str, Result]) -> str | None:
@@ -134,6 +136,16 @@ def _data(found: Result, pair: Pair, colormap: str) -> dict:
 
 @_data.register
 def _flow(found: Flows, pair: Pair, colormap: str) -> dict:
+    return {**_rebuilt(found, pair), **_coarse(found, lambda flows: _rebuilt(flows, pair))}
+
+
+def _coarse(found: Flows, drawn: Callable[[Flows], dict]) -> dict:
+    """Beside what flows between the patches, the same on fewer: larger ones are easier to read, and to tap."""
+    finer = found.grid[0] > COARSE[0] and found.grid[1] > COARSE[1]
+    return {"coarse": drawn(found.coarser(COARSE))} if finer else {}
+
+
+def _rebuilt(found: Flows, pair: Pair) -> dict:
     return {
         **_moved(found, pair),
         "pictures": {name: picture_url(flow_picture(pair.crops[1], found.flow, found.grid, **how))
@@ -145,15 +157,19 @@ def _flow(found: Flows, pair: Pair, colormap: str) -> dict:
 def _lines(found: Curves, pair: Pair, colormap: str) -> dict:
     """The flows, of which the page draws as many as are asked for. outside: which patches of either face show no face;
     apart: share of the mass that leaves or enters them."""
-    flows, marks = found.flows, [face.landmarks for face in pair.features]
+    return {**_drawn(found.flows, pair), **_coarse(found.flows, lambda flows: _drawn(flows, pair)),
+            "count": found.count, "shape": list(pair.crops[0].shape[:2])}
+
+
+def _drawn(flows: Flows, pair: Pair) -> dict:
+    marks = [face.landmarks for face in pair.features]
     outside = [regions(flows.grid, None if one is None else one[0].cpu().numpy()) == len(REGIONS) - 1 for one in marks]
     apart = flows.flow[outside[0][:, None] | outside[1][None]].sum() / max(flows.flow.sum(), 1e-12)
     low, high = (float(flows.ground[flows.flow > LEAST].min()), float(flows.ground[flows.flow > LEAST].max()))
-    return {**_moved(flows, pair), "count": found.count, "outside": _sides([one.tolist() for one in outside]),
+    return {**_moved(flows, pair), "outside": _sides([one.tolist() for one in outside]),
             "apart": float(apart), "scale": [low, high],
             "bar": _bar(cost_strip(BAR), "cost of a line: distance between its patches",
-                        [(0.0, f"{low:.2f}"), (1.0, f"{high:.2f}")]),
-            "shape": list(pair.crops[0].shape[:2])}
+                        [(0.0, f"{low:.2f}"), (1.0, f"{high:.2f}")])}
 
 
 def _moved(found: Flows, pair: Pair) -> dict:
