@@ -294,6 +294,10 @@ def test_two_photos_are_compared(visit):
     assert [rows.nth(i).get_attribute("data-method") for i in range(3)] == ["cosine", "emd", "h2l"]
     assert page.locator("#verdicts .said", has_text="same person").count() >= 1
     assert "%" not in page.locator("#verdicts table").inner_text()  # no percentages of certainty
+    why = page.locator("#verdicts .hero .reason img")  # the pair and why stand first, as on the other page
+    why.wait_for()
+    assert why.bounding_box()["y"] < rows.first.bounding_box()["y"] < 800
+    assert "of the weight meets the same place" in page.locator("#verdicts .because").inner_text()
     rows.nth(2).get_by_role("button", name="See why").click()
     page.get_by_role("radiogroup", name="Map").wait_for()
     page.locator("#inspector .patch[data-side=candidate]").nth(9).click()

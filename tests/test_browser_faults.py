@@ -30,7 +30,7 @@ from demo.ui.pages.identify import IdentifyHandlers
 from demo.ui.problems import for_visitors
 from demo.ui.views.board import Result, details_text
 from demo.ui.views.examples import EXAMPLES
-from demo.ui.widgets import style_choices
+from demo.ui.widgets import gallery_choices, style_choices
 
 PHOTO = QUERIES / "person-002" / "04.jpg"
 #: A backbone on which both methods of the papers are ready, whatever the app opens with.
@@ -215,6 +215,18 @@ def test_a_photo_of_ones_own_is_not_masked_as_the_example_was(visit):
     page.locator("#board .sentence", has_text="person-002").wait_for()
     assert page.locator("#board .query figure").count() == 1  # as given: nothing was drawn
     assert "occlude" not in page.url and page.locator("#occlude input").first.is_checked()
+
+
+class _Later:
+    query_params = {"gallery": "later"}
+
+
+def test_a_gallery_added_later_is_in_the_menus_and_in_links(own):
+    """Both knew those of the start only."""
+    page = IdentifyHandlers(own)
+    shutil.copytree(own.folder("few"), own.settings.galleries / "later")
+    menu = page.open_link(_Later)[6 + list(page.choices).index("gallery")]
+    assert menu.value == "later" and [word for _, word in menu.choices] == list(gallery_choices(own))
 
 
 def test_what_a_visitor_chose_stays_with_a_photo_of_their_own(engine):

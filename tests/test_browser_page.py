@@ -204,7 +204,7 @@ def test_a_phone_shows_the_answer_first_and_the_form_in_a_drawer(visit):
     page.locator("#examples button").nth(1).click()  # asks for an answer: it is to be seen
     page.locator("#go").wait_for(state="hidden")
     patch = page.locator("#inspector .patch").first
-    patch.scroll_into_view_if_needed()
+    patch.click()  # the face grows
     assert min(patch.bounding_box()[side] for side in ("width", "height")) >= 32
     page.locator("[data-tool=cover]").click()
     cell = page.locator("#board .brush button").first

@@ -26,6 +26,19 @@ def spot(picture: np.ndarray) -> tuple[int, int]:
     return divmod(int(off.reshape(8, side, 8, side).mean((1, 3)).argmin()), 8)
 
 
+@pytest.mark.parametrize(("low", "high", "expected"), [
+    (0.005, 0.030, [(0, "0.5 %"), (0.42, "uniform 1.6 %"), (1, "3.0 %")]),
+    (0.0, 0.020, [(0, "0 %"), (0.78, ""), (1, "uniform 1.6 %, 2.0 %")]),
+    (0.002, 0.100, [(0, "0.2 %, uniform 1.6 %"), (0.14, ""), (1, "10 %")]),
+    (0.1, 0.1, [(0.5, "10 %")]),
+    (0.1, 0.3, [(0, "10 %"), (0.5, "20 %"), (1, "30 %")]),
+])
+def test_a_colour_bar_says_where_all_patches_would_be_alike(low, high, expected):
+    """A share of 1 / 64; its text never touches that of an end."""
+    marks = FaceMaps("", one_hot(1), one_hot(2), (8, 8), scale=(low, high)).marks
+    assert [(round(place, 2), text) for place, text in marks] == expected
+
+
 def test_each_map_is_painted_on_its_own_face():
     on_query, on_candidate = paired_heat(GREY, GREY, FaceMaps("", one_hot(13), one_hot(58), (8, 8)))
     assert spot(on_query) == (1, 5) and spot(on_candidate) == (7, 2)

@@ -203,6 +203,7 @@ def test_colour_bar_runs_from_low_to_high():
 def test_percent_is_short():
     assert [percent(x) for x in (0, 1e-9, 0.0004, 0.0156, 0.0995, 0.123, 1)] == \
         ["0 %", "0 %", "0.04 %", "1.6 %", "10 %", "12 %", "100 %"]
+    assert [percent(x) for x in (-1e-9, -0.006)] == ["0 %", "\u22120.6 %"]
 
 
 # ---------------------------------------------------------------- strongest flows and lines

@@ -82,6 +82,25 @@ def test_transport_is_that_of_the_ranking(found, identifier, pair):
     np.testing.assert_allclose(flows.flow, alone.flow[0].numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize("side", [7, 8])
+def test_a_coarser_flow_is_the_same_mass_on_larger_patches(side):
+    """Every patch cut into 4 x 4 alike, and those of each quarter of a side added up; costs nothing more or less."""
+    rng = np.random.default_rng(side)
+    count = side ** 2
+    flow, ground = rng.random((count, count)), rng.random((count, count))
+    flow /= flow.sum()
+    coarse = Flows(flow, flow.sum(1), flow.sum(0), ground, (side, side)).coarser((4, 4))
+
+    def added(shares: np.ndarray) -> np.ndarray:
+        cut = np.kron(shares.reshape(side, side, -1), np.ones((4, 4, 1)) / 16)
+        return cut.reshape(4, side, 4, side, -1).sum((1, 3)).reshape(16, -1)
+
+    np.testing.assert_allclose(coarse.flow, added(added(flow).T).T, atol=1e-12)
+    np.testing.assert_allclose(coarse.first, added(flow.sum(1))[:, 0], atol=1e-12)
+    np.testing.assert_allclose(coarse.second, coarse.flow.sum(0), atol=1e-12)
+    assert (coarse.flow * coarse.ground).sum() == pytest.approx((flow * ground).sum())
+
+
 def test_maps_are_those_of_the_models(pair, identifier):
     maps = pair_maps(identifier.method("h2l").model, *pair.features)
     results = explain(pair)

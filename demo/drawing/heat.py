@@ -90,9 +90,10 @@ def _fine_detail(crop: np.ndarray) -> np.ndarray:
 
 def percent(share: float) -> str:
     """A share of 1 as text in percent, as short as it can be: 0.0156 → "1.6 %", 0.123 → "12 %", 0.0004 → "0.04 %"."""
-    value = 100 * share
+    value = 100 * abs(share)
     digits = 0 if value >= 9.95 or value < 0.005 else 1 if value >= 0.095 else 2
-    return f"{value:.{digits}f} %".replace("-", "\u2212")
+    sign = "\u2212" if share < 0 and value >= 0.005 else ""
+    return f"{sign}{value:.{digits}f} %"
 
 
 def colour_bar(scale: Scale, *, colormap: str = "viridis", width: int = 320,

@@ -130,7 +130,8 @@ def named(sums: np.ndarray) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return " and ".join(names) if len(names) < 3 else ", ".join(names[:-1]) + f" and {names[-1]}"
+    """One part or two."""
+    return (", and " if any("," in name for name in names) else " and ").join(names)
 
 
 def _speak(names: Sequence[str]) -> str:
