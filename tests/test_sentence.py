@@ -19,7 +19,8 @@ from demo.methods import Matching, load_method
 PAIRS = 10_000
 MASS = re.compile(r"(?:Outside the (\w+) )?(\d+)\u00a0% of the weight meets the same place on the other face"
                   r"(?:; under (it|them) (\d+)\u00a0%)?\.")
-DISTANCE = re.compile(r"At distance (-?[\d.]+) (\S+) is (nearer|no nearer) than a typical stranger \((-?[\d.]+)\)\.")
+DISTANCE = re.compile(r"At distance (-?[\d.]+) (\S+) is (nearer|little nearer|no nearer) than a typical stranger "
+                      r"\((-?[\d.]+)\)\.")
 FOR = re.compile(r"^(.+?) (speaks?) for ([^;.]+)", re.IGNORECASE)
 AGAINST = re.compile(r"(?:^|; )(.+?) (speaks?) against")
 
@@ -64,7 +65,8 @@ def check(text: str, facts: Facts) -> int:
         signed = facts.signed
         assert facts.signed.stranger and name == facts.name
         assert abs(float(said) - signed.distance) <= 0.00051 and abs(float(stranger) - signed.baseline) <= 0.00051
-        assert (way == "nearer") == (float(said) < float(stranger))
+        assert (way == "no nearer") == (float(said) >= float(stranger))
+        assert way == "no nearer" or (way == "nearer") == (signed.distance < 0.75 * signed.baseline)
     left = DISTANCE.sub("", left).strip()
     if not left:
         return seen

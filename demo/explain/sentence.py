@@ -20,6 +20,8 @@ NAMED = 0.2
 COUNTS = 0.05
 #: At most so many parts are named of either kind.
 MOST = 2
+#: Below this share of a typical stranger's distance a face is nearer, from it on little nearer, as many strangers are.
+NEARER = 0.75
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ def _distance(facts: Facts) -> list[str]:
     signed = facts.signed
     if signed is None or not signed.stranger:
         return []
-    way = "nearer than" if round(signed.distance, 3) < round(signed.baseline, 3) else "no nearer than"
+    way = ("no nearer than" if round(signed.distance, 3) >= round(signed.baseline, 3) else
+           "nearer than" if signed.distance < NEARER * signed.baseline else "little nearer than")
     return [f"At distance {signed.distance:.3f} {facts.name} is {way} a typical stranger ({signed.baseline:.3f})."]
 
 
