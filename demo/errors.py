@@ -43,6 +43,10 @@ class BadGallery(DemoError):
     """A gallery folder or index cannot be used as it is."""
 
 
+class StoreLost(DemoError):
+    """The store of a gallery does not answer, although it was asked several times."""
+
+
 class BadStudy(DemoError):
     """A study's configuration, stimuli or database cannot be used as they are, or the step is not possible now."""
 

@@ -22,7 +22,7 @@ from demo.crossimage import CrossImageModel
 from demo.errors import BadPhoto, BadSetting, NoFace
 from demo.faces import NO_FACE, Face, detect_faces, load_photo
 from demo.fields import fields_of
-from demo.gallery import Freshness, Gallery, person_named
+from demo.gallery import Freshness, Gallery, person_named, what_is_missed
 from demo.matching import EMDResult
 from demo.methods import (
     METHODS,
@@ -55,7 +55,7 @@ class Identification:
     nothing. matching: the settings, with the alpha that was used. timings_ms: step → milliseconds. truth: the query's
     identity, where the caller knows it. strangers: the yardstick for the best distance, or why there is none; None
     where nobody asked for it. stale: what has changed in the gallery's folder since it was indexed, in a sentence; ""
-    for nothing.
+    for nothing. missed: what an approximate index of Stage 1 may have missed, likewise.
     """
 
     query: Query
@@ -68,11 +68,12 @@ class Identification:
     truth: str | None = None
     strangers: Strangers | Unfit | None = None
     stale: str = ""
+    missed: str = ""
 
     @property
     def told(self) -> str:
         """What is to be known beside the ranking, in sentences: of the photo and its face, and of the gallery."""
-        return " ".join(text for text in (self.query.told, self.stale) if text)
+        return " ".join(text for text in (self.query.told, self.stale, self.missed) if text)
 
     @property
     def emd(self) -> EMDResult | None:
@@ -149,7 +150,7 @@ class Identifier:
         self.backbone = backbone
         self.gallery = gallery
         self.model = model
-        self._fresh = Freshness(gallery)
+        self._fresh, self._missed = Freshness(gallery), what_is_missed(gallery)
         self._lock = threading.Lock()
         self._methods: dict[str, Method] = {}
         self._prepared: dict[str, Any] = {}
@@ -194,7 +195,8 @@ class Identifier:
         found = self.rank(query, matching, clock=clock, truth=truth and person_named(truth), first=first)
         with clock.step("strangers"):
             strangers = self.strangers(found)
-        return replace(found, strangers=strangers, stale=self._fresh.told(), timings_ms=clock.total())
+        return replace(found, strangers=strangers, stale=self._fresh.told(), missed=self._missed,
+                       timings_ms=clock.total())
 
     def rank(self, query: Query, matching: Matching, *, clock: Clock | None = None, truth: str | None = None,
              exclude: Sequence[int] = (), first: int | None = None) -> Identification:

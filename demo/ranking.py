@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import overload
 
@@ -94,8 +94,15 @@ class Ranking(Sequence[Match]):
         return chain(self.head, self._tail())
 
     def _tail(self) -> Iterator[Match]:
-        if len(self) > len(self.head):
+        if len(self) <= len(self.head):
+            return
+        if self._stage1.gallery.index is None:
             yield from self._stage1.from_rank(len(self.head))
+            return
+        known = {match.row for match in self.head}  # of an approximate search: they need not be the nearest
+        rest = (match for match in self._stage1.from_rank(0) if match.row not in known)
+        yield from (replace(match, rank=rank, stage1_rank=rank)
+                    for rank, match in enumerate(rest, start=len(self.head) + 1))
 
     @overload
     def __getitem__(self, index: int) -> Match: ...

@@ -36,11 +36,11 @@ def nearest_stranger(embedding: Tensor, gallery: Gallery | None) -> Tensor:
 
     Raises BadSetting without a gallery of at least two people.
     """
-    if gallery is None or len(gallery.people) < 2:
+    if gallery is None or gallery.persons < 2:
         raise BadSetting("Impersonation needs a gallery of at least two people: choose another gallery.")
     row = gallery.nearest_other(embedding)
     assert row is not None
-    return gallery.embeddings[row]
+    return gallery.unit([row])[0]
 
 
 _NOTE = (f"White-box PGD on the chosen backbone did it, changing each pixel value by at most {PGD().eps} of 255; it is "

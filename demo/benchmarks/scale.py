@@ -3,7 +3,8 @@
     python -m demo benchmark scale [--faces 1000000] [--repeats 20] [--folder DIR] [--json]
 
 Makes an index of so many faces: embeddings of the bundled people with noise, their landmarks and photos over and over,
-read from the disk as of any index. Patches are those of the bundled people as well, row by row from their file, since a
+read from the disk as of any index. Stage 1 stands beside faiss's exact search in the same process (faiss-cpu, where it
+is installed). Patches are those of the bundled people as well, row by row from their file, since a
 million of the default backbone's take 12 to 50 GB. Each size is measured in a process of its own. The index is deleted
 at the end.
 """
@@ -28,6 +29,7 @@ import numpy as np
 import torch
 
 from demo.backbones import Grid, load_backbone
+from demo.benchmarks.faiss import MISSING, faiss, flat_ms
 from demo.benchmarks.timing import table
 from demo.gallery import Entry, Gallery
 from demo.gallery.arrays import write_arrays
@@ -59,18 +61,13 @@ def make_index(folder: Path, count: int, backbone: str, seed: int = 0) -> Path:
     rng, part = np.random.default_rng(seed), folder / backbone / "part-000000000000"
     part.mkdir(parents=True)
     embeddings = models.array(EMBEDDINGS, "embeddings", range(len(models)))
-    length = np.linalg.norm(embeddings, axis=1).mean() / embeddings.shape[1] ** 0.5
-
-    def noisy() -> Iterator[np.ndarray]:
-        for rows in blocks(count):
-            drawn = rng.standard_normal((len(rows), embeddings.shape[1]), np.float32)
-            yield embeddings[rows % len(models)] + np.float32(NOISE * length) * drawn
 
     def repeated(values: np.ndarray) -> Iterator[np.ndarray]:
         for rows in blocks(count):
             yield values[rows % len(models)]
 
-    write_arrays(part / EMBEDDINGS, {"embeddings": (embeddings.dtype, (count, embeddings.shape[1]), noisy())})
+    write_arrays(part / EMBEDDINGS, {"embeddings": (embeddings.dtype, (count, embeddings.shape[1]),
+                                                    noisy(embeddings, count, rng))})
     faces = {name: models.array(FACES, name, range(len(models))) for name in FACE_ARRAYS}
     write_arrays(part / FACES, {name: (values.dtype, (count, *values.shape[1:]), repeated(values))
                                 for name, values in faces.items()})
@@ -82,6 +79,14 @@ def make_index(folder: Path, count: int, backbone: str, seed: int = 0) -> Path:
     Manifest(f"{count} faces", made.photos, made.backbone, made.weights_sha256, made.detector, (),
              (PartInfo(part.name, count, files),), ()).write(part.parent)
     return part.parent
+
+
+def noisy(models: np.ndarray, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Embeddings (M, D) over and over until there are ``count``, each with its own noise, some thousand at a time."""
+    length = np.linalg.norm(models, axis=1).mean() / models.shape[1] ** 0.5
+    for rows in blocks(count):
+        drawn = rng.standard_normal((len(rows), models.shape[1]), np.float32)
+        yield models[rows % len(models)] + np.float32(NOISE * length) * drawn
 
 
 def blocks(count: int) -> Iterator[np.ndarray]:
@@ -137,6 +142,8 @@ def measure(index: Path, repeats: int) -> dict:
         "p95 ms": round(float(np.percentile(spent, 95))), "processor ms": round(float(np.median(processor))),
         "Stage 1 ms": round(float(np.median(search)), 1), "memory MB": round(_memory_mb()),
         "of it the gallery": round(_memory_mb() - before)}
+    if (baseline := flat_ms(gallery.embeddings.cpu().numpy(), repeats)) is not None:
+        found |= {"faiss ms": round(baseline, 1), "Stage 1 of faiss": round(found["Stage 1 ms"] / baseline, 2)}
     return found | {f"add {ADDED} s": round(_add(index, gallery), 2)}
 
 
@@ -196,6 +203,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if parsed.json:
         print(json.dumps({"machine": machine, "rows": rows}, indent=1))
         return
+    if faiss is None:
+        print(MISSING)
     print(f"{machine}; first five after re-ranking the first 100, pictures included; baseline: {BASELINE} faces")
     print(table([{name: f"{value:,}" for name, value in row.items()} for row in rows]))
 

@@ -59,6 +59,7 @@ class Calibration:
     def write(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep arrays, by ``array_key``, in place of what was there."""
         write_whole(self.file, save(dict(arrays), metadata={"versions": json.dumps(VERSIONS)}))
+        self.gallery.keep(FILE)
 
     @property
     def enough(self) -> bool:
@@ -97,7 +98,7 @@ class Calibration:
         if unfit is not None and (unfit.asked is not None or self._other_settings(method, matching)):
             return unfit
         nearest, source = self._nearest_others(method, kind, share)
-        if unfit is None and (nearest is None or len(self.gallery.people) >= ENOUGH):
+        if unfit is None and (nearest is None or self.gallery.persons >= ENOUGH):
             nearest, source = self._nearest_own(method, kind, share)
         if nearest is None:
             assert unfit is not None
@@ -115,7 +116,7 @@ class Calibration:
         """The same of other people, of the kind of photos whose strangers come nearest; None where nothing is known."""
         reference, count = Reference.shipped(method.backbone), len(self.gallery)
         nearest = reference.nearest(method, kind, alpha, CROWD * count)
-        why = ("it was not measured itself" if len(self.gallery.people) >= ENOUGH
+        why = ("it was not measured itself" if self.gallery.persons >= ENOUGH
                else f"it has fewer than {ENOUGH} people")
         return min(nearest, key=lambda values: Strangers(values, "").limits[0], default=None), (
             f"Measured on other people{_likewise(kind)}, as if {CROWD * count} photos of them were the gallery of "

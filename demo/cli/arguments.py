@@ -54,7 +54,8 @@ def add_backbone(parser: argparse.ArgumentParser) -> None:
 def add_source(parser: argparse.ArgumentParser) -> None:
     chosen = settings()
     parser.add_argument("--gallery", type=Path, default=chosen.galleries / chosen.gallery, metavar="G",
-                        help="gallery index or folder of photos (default: the bundled synthetic people)")
+                        help="gallery index, folder of photos, or gallery in a store: FILE.db#NAME, "
+                             "milvus+http://HOST:PORT#NAME (default: the bundled synthetic people)")
     add_backbone(parser)
 
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from demo.cli.arguments import positive
 
 #: Modules of ``demo.benchmarks``; imported when asked for, since no other command needs them.
-BENCHMARKS = ("identify", "whatif", "load", "scale", "transport", "backbones", "detectors", "gpu")
+BENCHMARKS = ("identify", "whatif", "load", "scale", "stage1", "transport", "backbones", "detectors", "gpu")
 
 
 def add(commands) -> None:

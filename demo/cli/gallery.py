@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -10,7 +11,21 @@ from tqdm import tqdm
 from demo.backbones import Backbone, parse_grid
 from demo.calibration import calibrate
 from demo.cli.arguments import add_backbone, backbone_of, photo_progress
-from demo.gallery import Freshness, Gallery, add_photos, passed_over, people_left_out, remove_photos, take_in
+from demo.errors import BadSetting
+from demo.gallery import (
+    INDEXES,
+    Address,
+    Freshness,
+    Gallery,
+    MilvusHome,
+    add_photos,
+    measure_recall,
+    passed_over,
+    people_left_out,
+    remove_photos,
+    take_in,
+    what_is_missed,
+)
 from demo.identify import json_text
 from demo.settings import settings
 
@@ -28,6 +43,12 @@ def add(commands) -> None:
     build.add_argument("--grid", nargs="*", metavar="GRID",
                        help="grids of the backbone whose patches are kept, none if none is named; others are computed "
                             "when they are asked for (default: all)")
+    build.add_argument("--store", metavar="STORE",
+                       help="keep it in Milvus instead: FILE.db, milvus (a file beside the photos), or "
+                            "milvus+http://HOST:PORT, a server; a gallery there is named FILE.db#NAME or "
+                            "milvus+http://HOST:PORT#NAME wherever DIR or G stands")
+    build.add_argument("--store-index", choices=INDEXES, help="by which the store searches: FLAT is exact (default: "
+                       "that of the gallery that is there, else FLAT)")
     add_backbone(build)
     build.set_defaults(run=_gallery_build)
     again = actions.add_parser("calibrate", help="measure again what a distance means, on an index that is there")
@@ -61,11 +82,26 @@ def add(commands) -> None:
 def _gallery_build(parsed) -> None:
     backbone = backbone_of(parsed)
     grids = None if parsed.grid is None else [parse_grid(text) for text in parsed.grid]
-    gallery = Gallery.build(parsed.folder, backbone, parsed.out, name=parsed.name, detector=parsed.detector,
-                            limits=settings().limits, progress=photo_progress("Indexing"), grids=grids)
+    home = _home(parsed, backbone)
+    gallery = Gallery.build(parsed.folder, backbone, parsed.out, name=home.address.name if home else parsed.name,
+                            detector=parsed.detector, limits=settings().limits, progress=photo_progress("Indexing"),
+                            grids=grids, home=home)
     _calibrated(gallery, backbone)
-    print(f"{gallery.name}: {len(gallery)} photos of {len(gallery.people)} people, in {gallery.folder}.")
+    print(f"{gallery.name}: {len(gallery)} photos of {gallery.persons} people, in {gallery.home}.")
     _tell_what_is_left_out(gallery, parsed.folder)
+
+
+def _home(parsed, backbone: Backbone) -> MilvusHome | None:
+    """Where --store says that the gallery is kept; None where it does not."""
+    if not parsed.store:
+        if parsed.store_index:
+            raise BadSetting("--store-index is about a store: name it with --store.")
+        return None
+    if parsed.out:
+        raise BadSetting("A gallery is kept in one place: --out or --store.")
+    address = Address.to_build(parsed.store, parsed.folder)
+    named = parsed.name or address.name or parsed.folder.resolve().name
+    return MilvusHome(replace(address, name=named), backbone.name, parsed.store_index)
 
 
 def _tell_what_is_left_out(gallery: Gallery, folder: Path) -> None:
@@ -86,7 +122,7 @@ def _gallery_add(parsed) -> None:
     gallery = Gallery.open(parsed.folder, backbone)
     photos = take_in([(file, parsed.person or file.resolve().parent.name) for file in parsed.photos],
                      gallery.manifest.photos)
-    failures = add_photos(gallery.folder, backbone, photos, limits=settings().limits,
+    failures = add_photos(gallery.home, backbone, photos, limits=settings().limits,
                           progress=photo_progress("Indexing"))
     print(f"{gallery.name}: {_photos(len(photos) - len(failures))} taken in.{_UNMEASURED}")
     for failure in failures:
@@ -99,7 +135,7 @@ def _gallery_add(parsed) -> None:
 
 def _gallery_remove(parsed) -> None:
     gallery = Gallery.open(parsed.folder, parsed.backbone)
-    count = remove_photos(gallery.folder, parsed.photo, parsed.person)
+    count = remove_photos(gallery.home, parsed.photo, parsed.person)
     print(f"{gallery.name}: {_photos(count)} taken out. The files stay where they are, and a build takes them in "
           f"again.{_UNMEASURED}")
 
@@ -108,17 +144,20 @@ def _gallery_calibrate(parsed) -> None:
     backbone = backbone_of(parsed)
     gallery = Gallery.open(parsed.folder, backbone, limits=settings().limits)
     _calibrated(gallery, backbone)
-    print(f"{gallery.name} is calibrated, in {gallery.folder}.")
+    print(f"{gallery.name} is calibrated, in {gallery.home}.")
 
 
 def _calibrated(gallery: Gallery, backbone: Backbone) -> None:
     calibrate(gallery, backbone, lambda jobs: tqdm(jobs, desc="Calibrating", file=sys.stderr))
+    if gallery.index:
+        measure_recall(gallery)
 
 
 def _gallery_info(parsed) -> None:
     gallery = Gallery.open(parsed.folder, parsed.backbone)
     if parsed.json:
-        print(json_text(gallery.info()))
+        missed = what_is_missed(gallery)
+        print(json_text({**gallery.info(), **({"missed": missed} if missed else {})}))
         return
     for key, value in gallery.info().items():
         print(f"{key:>15}: {', '.join(value) if isinstance(value, list) else value}")
@@ -128,8 +167,9 @@ def _gallery_info(parsed) -> None:
         print(f"  several faces: {one.path} {one.told}")
     for person in people_left_out(gallery):
         print(f"   not in there: {person}, of whom no photo can be used")
-    if told := Freshness(gallery).told():
-        print(told)
+    for told in (what_is_missed(gallery), Freshness(gallery).told()):
+        if told:
+            print(told)
 
 
 def _gallery_verify(parsed) -> int:

@@ -1,5 +1,6 @@
 """Galleries: a folder of identities → an index on disk → exact search."""
 
+from demo.gallery.address import Address
 from demo.gallery.archive import Unpacked, check_name, unpack_archive
 from demo.gallery.build import add_photos, remove_photos
 from demo.gallery.entries import Entry
@@ -7,8 +8,12 @@ from demo.gallery.folder import PHOTO_SUFFIXES, Photo, has_photos, list_photos, 
 from demo.gallery.fresh import Freshness, people_left_out
 from demo.gallery.index import Gallery, open_or_build
 from demo.gallery.manifest import Failure, find_index
+from demo.gallery.milvus import MilvusHome
 from demo.gallery.own import checked_person, keep_photos, person_of, take_in
+from demo.gallery.recall import measure_recall, what_is_missed
+from demo.gallery.records import INDEXES
 
-__all__ = ["PHOTO_SUFFIXES", "Entry", "Failure", "Freshness", "Gallery", "Photo", "Unpacked", "add_photos",
-           "check_name", "checked_person", "find_index", "has_photos", "keep_photos", "list_photos", "open_or_build",
-           "passed_over", "people_left_out", "person_named", "person_of", "remove_photos", "take_in", "unpack_archive"]
+__all__ = ["INDEXES", "PHOTO_SUFFIXES", "Address", "Entry", "Failure", "Freshness", "Gallery", "MilvusHome", "Photo",
+           "Unpacked", "add_photos", "check_name", "checked_person", "find_index", "has_photos", "keep_photos",
+           "list_photos", "measure_recall", "open_or_build", "passed_over", "people_left_out", "person_named",
+           "person_of", "remove_photos", "take_in", "unpack_archive", "what_is_missed"]

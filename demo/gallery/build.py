@@ -14,10 +14,9 @@ from demo.gallery.compute import Progress, compute
 from demo.gallery.draft import Draft
 from demo.gallery.entries import Entry
 from demo.gallery.folder import Photo, list_photos
+from demo.gallery.home import Folder, Home, Store, home_of
 from demo.gallery.manifest import INDEX_FOLDER, Crowded, Failure, Manifest
-from demo.gallery.opened import Opened
-from demo.gallery.part import Source
-from demo.gallery.revise import DRAFT, SEEN, SMALL, Place, revise
+from demo.gallery.revise import DRAFT, SEEN, SMALL, Place
 from demo.gallery.seen import Seen
 
 UNREADABLE = "The photo cannot be read."
@@ -26,10 +25,11 @@ UNREADABLE = "The photo cannot be read."
 def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None = None, *,
                 name: str | None = None, detector: str = DEFAULT_DETECTOR, limits: Limits = Limits(),
                 progress: Progress | None = None, photos: Sequence[Photo] | None = None,
-                grids: Sequence[Grid] | None = None, known: Path | None = None) -> Path:
-    """Index the photos of ``folder`` (one sub-folder per identity) for ``backbone``; returns the index folder.
+                grids: Sequence[Grid] | None = None, known: Path | None = None, home: Home | None = None) -> Home:
+    """Index the photos of ``folder`` (one sub-folder per identity) for ``backbone``; returns where the index is.
 
-    out: folder of indexes; this backbone's goes to ``out/<backbone>`` (default: ``folder/.index``).
+    out: folder of indexes; this backbone's goes to ``out/<backbone>`` (default: ``folder/.index``). home: where it is
+    kept instead.
     limits: of the photos. photos: those to index, with paths relative to the folder, where it has another layout.
     grids: of the backbone, whose patches are kept (default: all; there may be none); others are computed when they
     are asked for.
@@ -41,12 +41,14 @@ def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None =
     folder = Path(folder)
     photos = list_photos(folder) if photos is None else photos
     kept = _kept(backbone, grids)
-    target = Path(out if out is not None else folder / INDEX_FOLDER) / backbone.name
-    old, other = _usable(target, backbone, detector, kept), known and _usable(known, backbone, detector, kept)
+    home = home or Folder(Path(out if out is not None else folder / INDEX_FOLDER) / backbone.name)
+    target = home.workspace
+    old = _usable(home, backbone, detector, kept)
+    other = None if known is None else _usable(Folder(known), backbone, detector, kept)
     places, failed, crowded = {}, {"": UNREADABLE}, {}
     for index in (other, old):
         if index is not None:
-            places |= _places(index)
+            places |= index.sources()
             failed |= {one.sha256: one.reason for one in index.manifest.failures if index.manifest.limits == limits}
             crowded |= {one.sha256: (one.faces, one.taken) for one in index.manifest.crowded}
     wanted: list[Place] = []
@@ -71,24 +73,25 @@ def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None =
                                     for photo, digest in pairs if digest in failed and digest not in places), limits,
                     _crowded(wanted, crowded))
                 gone, added = _difference(old, wanted)
-                revise(target, old, manifest, gone, added, {photo.path: at for at, photo in enumerate(photos)})
+                home.revise(old, manifest, gone, added, {photo.path: at for at, photo in enumerate(photos)})
             draft.done = True
     if not wanted:
         raise BadGallery(f"No photo of {folder} can be used: {failed[digests[0]]}")
-    return target
+    return home
 
 
-def add_photos(index: Path, backbone: Backbone, photos: Sequence[Photo], *, limits: Limits = Limits(),
+def add_photos(index: Path | Home, backbone: Backbone, photos: Sequence[Photo], *, limits: Limits = Limits(),
                progress: Progress | None = None) -> tuple[Failure, ...]:
     """Add photos, with paths relative to its photo folder, to an index, or what changed in those that are there, in
     time proportional to them; returns those that cannot be used. limits: of the photos. BadGallery where the index was
     made with other weights."""
-    old = Opened(index)
+    home = home_of(index)
+    old = home.open()
     made = old.manifest
     if made.weights_sha256 != backbone.weights_sha256:
         raise BadGallery(f"The gallery {made.name} was built with other {made.backbone} weights: build it again.")
-    with Draft(index / DRAFT, made_by(backbone, made.detector, limits, made.grids)) as draft:
-        pairs = [(photo, digest) for photo, digest in zip(photos, Seen(index / SEEN).digests(photos), strict=True)]
+    with Draft(home.workspace / DRAFT, made_by(backbone, made.detector, limits, made.grids)) as draft:
+        pairs = list(zip(photos, Seen(home.workspace / SEEN).digests(photos), strict=True))
         there = old.rows_at([photo.path for photo in photos])
         before = dict(zip(there, old.entries.take(list(there.values())), strict=True))
         pairs = [(photo, digest) for photo, digest in pairs
@@ -104,15 +107,16 @@ def add_photos(index: Path, backbone: Backbone, photos: Sequence[Photo], *, limi
         gone = [row for path, row in there.items() if path in touched]
         crowded = tuple(one for one in made.crowded if one.path not in touched) + _crowded(added, draft.crowded)
         if added or len(gone) < len(old):
-            revise(index, old, replace(made, parts=(), failures=kept + failures, crowded=crowded), gone, added)
+            home.revise(old, replace(made, parts=(), failures=kept + failures, crowded=crowded), gone, added)
         draft.done = True
     return failures
 
 
-def remove_photos(index: Path, paths: Sequence[str] = (), people: Sequence[str] = ()) -> int:
+def remove_photos(index: Path | Home, paths: Sequence[str] = (), people: Sequence[str] = ()) -> int:
     """Take photos, by their paths, and all of some people out of an index; returns how many. The photos themselves stay
     where they are. BadGallery for what is not in it, and where nothing would be left."""
-    old = Opened(index)
+    home = home_of(index)
+    old = home.open()
     there = old.rows_at(paths)
     if missing := next((path for path in paths if path not in there), None):
         raise BadGallery(f"The gallery {old.manifest.name} has no photo {missing}.")
@@ -123,10 +127,10 @@ def remove_photos(index: Path, paths: Sequence[str] = (), people: Sequence[str] 
             raise BadGallery(f"The gallery {old.manifest.name} has no person {person}.")
         rows.update(own)
     if len(rows) == len(old):
-        raise BadGallery(f"Nobody would be left in the gallery {old.manifest.name}: delete {index} instead.")
+        raise BadGallery(f"Nobody would be left in the gallery {old.manifest.name}: delete {home} instead.")
     out = {entry.path for entry in old.entries.take(sorted(rows))} if old.manifest.crowded else set()
     crowded = tuple(one for one in old.manifest.crowded if one.path not in out)
-    revise(index, old, replace(old.manifest, parts=(), crowded=crowded), rows, [])
+    home.revise(old, replace(old.manifest, parts=(), crowded=crowded), rows, [])
     return len(rows)
 
 
@@ -136,7 +140,7 @@ def _crowded(places: Sequence[Place], known: Mapping[str, tuple[int, int]]) -> t
                  if place.entry.sha256 in known)
 
 
-def _difference(old: Opened | None, wanted: Sequence[Place]) -> tuple[list[int], list[Place]]:
+def _difference(old: Store | None, wanted: Sequence[Place]) -> tuple[list[int], list[Place]]:
     """Rows of an index that are not wanted as they are, and what is wanted and not there."""
     if old is None:
         return [], list(wanted)
@@ -164,23 +168,14 @@ def made_by(backbone: Backbone, detector: str, limits: Limits, grids: Sequence[G
             "limits": vars(limits), "grids": list(map(grid_name, grids))}
 
 
-def _usable(folder: Path, backbone: Backbone, detector: str, grids: Sequence[Grid]) -> Opened | None:
+def _usable(home: Home, backbone: Backbone, detector: str, grids: Sequence[Grid]) -> Store | None:
     """The index that is already there, if it still speaks for this build. A small one is read whole, to see that it is
     as it was built."""
     try:
-        old = Opened(folder)
+        old = home.open()
     except BadGallery:
         return None
     made = old.manifest
     if (made.weights_sha256, made.detector) != (backbone.weights_sha256, detector) or not set(grids) <= set(made.grids):
         return None
     return None if len(old) * old.row_bytes <= SMALL and old.damaged() else old
-
-
-def _places(index: Opened) -> dict[str, tuple[Source, int]]:
-    """SHA-256 of a photo → where its row is, of all that count."""
-    found = {}
-    for part in index.parts:
-        source, gone = Source(part.maps), set(part.info.removed)
-        found |= {entry.sha256: (source, row) for row, entry in enumerate(part.entries) if row not in gone}
-    return found

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 from demo.errors import BadGallery
 from demo.gallery.arrays import AGAIN, size_of
@@ -29,6 +31,27 @@ class Entry:
     path: str
     identity: str
     sha256: str
+
+
+class Entries(Sequence[Entry]):
+    """The entry of every row of a gallery; a row costs the same in any gallery."""
+
+    @abstractmethod
+    def take(self, rows: Sequence[int]) -> list[Entry]:
+        """Entries of some rows, in that order."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Entry]: ...
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Entry]: ...
+
+    def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
+        places = range(len(self))[index]
+        return self.take([places])[0] if isinstance(places, int) else self.take(places)
 
 
 class EntryTable:

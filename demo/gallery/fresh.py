@@ -11,7 +11,6 @@ from pathlib import Path
 from demo.errors import BadGallery
 from demo.gallery.folder import Photo, list_photos, person_named
 from demo.gallery.index import Gallery
-from demo.gallery.manifest import MANIFEST
 
 #: Seconds for which one look at the folder counts.
 _PATIENCE = 5.0
@@ -61,7 +60,7 @@ def _sentence(gallery: Gallery) -> str:
     taken_out = gallery.taken_out()
     new = [path for path in present if path not in known and path not in taken_out]
     gone = [path for path in known if path not in present]
-    changed = _changed([photo for path, photo in present.items() if path in known], known, gallery.folder / MANIFEST)
+    changed = _changed([photo for path, photo in present.items() if path in known], known, gallery.written)
     parts = [_counted(paths, word) for paths, word in ((new, "new"), (gone, "gone"), (changed, "changed")) if paths]
     if not parts:
         return ""
@@ -69,9 +68,8 @@ def _sentence(gallery: Gallery) -> str:
             "may be old: index the gallery again.")
 
 
-def _changed(photos: Sequence[Photo], known: dict[str, str], manifest: Path) -> list[str]:
-    """Those of other content, among the photos that were written after the index was."""
-    made = manifest.stat().st_mtime
+def _changed(photos: Sequence[Photo], known: dict[str, str], made: float) -> list[str]:
+    """Those of other content, among the photos that were written after the index was (made: when, in seconds)."""
     later = [photo for photo in photos if _written(photo.file) > made][:_MOST_READ]
     return [photo.path for photo in later if photo.sha256 != known[photo.path]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha1
@@ -17,16 +17,17 @@ from torch import Tensor
 from demo.backbones import Backbone, Features, Grid, grid_name
 from demo.errors import BadGallery
 from demo.faces import DEFAULT_DETECTOR, Face, Limits, align, load_photo
+from demo.gallery.address import Address
 from demo.gallery.arrays import AGAIN
 from demo.gallery.build import build_index
 from demo.gallery.compute import Progress
 from demo.gallery.entries import Entry
 from demo.gallery.folder import Photo, list_photos
-from demo.gallery.manifest import EMBEDDINGS, FACES, MANIFEST, find_index, patches_file
-from demo.gallery.opened import Opened
-from demo.gallery.store import ComputedRows, JoinedRows, RowFile, Rows
+from demo.gallery.home import Folder, Home, Store, home_of
+from demo.gallery.manifest import EMBEDDINGS, FACES, find_index
+from demo.gallery.milvus import find_home
+from demo.gallery.store import ComputedRows, Rows
 from demo.places import user_cache
-from demo.weights import sha256
 
 #: Rows that are read together.
 BLOCK = 1 << 16
@@ -35,63 +36,67 @@ BLOCK = 1 << 16
 class Gallery:
     """Faces of known identities, indexed for one backbone.
 
-    Row r of every array is ``entries[r]``. ``embeddings`` (N, D) are L2-normalised, float32, on the device; everything
-    else stays on disk until it is asked for. limits: of the photos, where they are read again. backbone: makes the
-    patches of grids that the index does not hold, when they are asked for.
+    Row r of every array is ``entries[r]``. home: where it is kept; a path is that of the index folder. limits: of the
+    photos, where they are read again. backbone: makes the patches of grids that the index does not hold, when they are
+    asked for. folder: on this machine, for what is measured on the gallery.
     """
 
-    def __init__(self, folder: Path, device: torch.device | str = "cpu", limits: Limits = Limits(),
+    def __init__(self, home: Path | Home, device: torch.device | str = "cpu", limits: Limits = Limits(),
                  backbone: Backbone | None = None):
-        self.folder = Path(folder)
+        self.home = home_of(home)
         self.limits = limits
         self._backbone = backbone
         self._lock = threading.Lock()
         self.device = torch.device(device)
-        self._opened = Opened(self.folder)
-        self.manifest = self._opened.manifest
-        self.entries = self._opened.entries
-        self.embeddings = self._unit_embeddings()
-        self._patches: dict[Grid, Rows] = {
-            grid: JoinedRows([RowFile(part.folder / file, part.arrays[file, "patches"], self.device)
-                              for part in self._opened.parts], self._opened.places)
-            for grid in self.manifest.grids for file in [patches_file(grid)]}
+        self._store: Store = self.home.open()
+        self.folder = self._store.folder
+        self.manifest = self._store.manifest
+        self.entries = self._store.entries
+        self._patches: dict[Grid, Rows] = {grid: self._store.patches(grid, self.device)
+                                           for grid in self.manifest.grids}
+        if isinstance(self.home, Folder):  # searched by these: a damaged index is told at once
+            assert len(self.embeddings) == len(self)
 
-    def _unit_embeddings(self) -> Tensor:
-        """(N, D), read and normalised a block at a time."""
-        dim = self._opened.parts[0].arrays[EMBEDDINGS, "embeddings"].shape[1]
-        out, at = torch.empty((len(self), dim), device=self.device), 0
-        for number, part in enumerate(self._opened.parts):
-            for rows in self._opened.places.blocks(number, BLOCK):
-                block = torch.from_numpy(part.read(EMBEDDINGS, "embeddings", rows).astype(np.float32, copy=False))
-                unit = torch.nn.functional.normalize(block, dim=1)
-                if not torch.isfinite(unit.sum()):  # one that is no number, or endless, makes its row none
-                    raise BadGallery(f"The gallery index {self.folder} is damaged: {AGAIN}")
-                out[at:at + len(block)] = unit
-                at += len(block)
+    @cached_property
+    def embeddings(self) -> Tensor:
+        """(N, D) L2-normalised, float32, on the device; read and normalised a block at a time. A store that searches
+        is not asked for them unless the whole gallery is ranked."""
+        out, at = torch.empty(0), 0
+        for values in self._store.blocks(BLOCK):
+            unit = torch.nn.functional.normalize(torch.from_numpy(values.astype(np.float32, copy=False)), dim=1)
+            if not torch.isfinite(unit.sum()):  # one that is no number, or endless, makes its row none
+                raise BadGallery(f"The gallery index {self.home} is damaged: {AGAIN}")
+            if not at:
+                out = torch.empty((len(self), unit.shape[1]), device=self.device)
+            out[at:at + len(unit)] = unit
+            at += len(unit)
         return out
 
     def __reduce__(self):
-        """Pickled as where it lies: it is opened again."""
-        return type(self), (self.folder, self.device, self.limits, self._backbone)
+        """Pickled as where it is kept: it is opened again."""
+        return type(self), (self.home, self.device, self.limits, self._backbone)
 
     @classmethod
     def build(cls, folder: str | Path, backbone: Backbone, out: str | Path | None = None, *,
               name: str | None = None, detector: str = DEFAULT_DETECTOR, limits: Limits = Limits(),
               progress: Progress | None = None, photos: Sequence[Photo] | None = None,
-              grids: Sequence[Grid] | None = None, known: Path | None = None) -> Gallery:
+              grids: Sequence[Grid] | None = None, known: Path | None = None, home: Home | None = None) -> Gallery:
         """Index a folder of identities and open the result; see ``demo.gallery.build.build_index``."""
         return cls(build_index(folder, backbone, out, name=name, detector=detector, limits=limits, progress=progress,
-                               photos=photos, grids=grids, known=known), backbone.device, limits, backbone)
+                               photos=photos, grids=grids, known=known, home=home), backbone.device, limits, backbone)
 
     @classmethod
     def open(cls, path: str | Path, backbone: Backbone | str | None = None,
              device: torch.device | str | None = None, limits: Limits = Limits()) -> Gallery:
-        """Open the index at ``path`` (see ``find_index``). With a loaded backbone, BadGallery where the index
-        was made with other weights. device: None = the loaded backbone's, else the CPU."""
+        """Open the index at ``path``: a folder (see ``find_index``), or the address of a store
+        (``demo.gallery.address``). With a loaded backbone, BadGallery where the index was made with other weights.
+        device: None = the loaded backbone's, else the CPU."""
         name = backbone.name if isinstance(backbone, Backbone) else backbone
         if device is None:
             device = backbone.device if isinstance(backbone, Backbone) else "cpu"
-        gallery = cls(find_index(path, name), device, limits, backbone if isinstance(backbone, Backbone) else None)
+        address = Address.of(path)
+        home = find_index(path, name) if address is None else find_home(address, name)
+        gallery = cls(home, device, limits, backbone if isinstance(backbone, Backbone) else None)
         if isinstance(backbone, Backbone) and backbone.weights_sha256 != gallery.manifest.weights_sha256:
             raise BadGallery(f"The gallery {gallery.name} was built with other {name} weights: build it again.")
         return gallery
@@ -112,16 +117,39 @@ class Gallery:
     @property
     def people(self) -> Counter[str]:
         """Photos of each person."""
-        return self._opened.people
+        return self._store.people
+
+    @cached_property
+    def persons(self) -> int:
+        """How many people there are."""
+        return self._store.counts[0]
 
     @cached_property
     def several(self) -> int:
         """People with two photos or more."""
-        return sum(photos > 1 for photos in self.people.values())
+        return self._store.counts[1]
+
+    @property
+    def written(self) -> float:
+        """When it was changed last, in seconds since the epoch."""
+        return self._store.written
+
+    @property
+    def index(self) -> str | None:
+        """Name of the approximate index that Stage 1 searches by; None where it is exact."""
+        return self._store.index
+
+    def blocks(self, size: int = BLOCK) -> Iterator[np.ndarray]:
+        """All embeddings as the backbone gave them, in the order of the rows, up to (size, D) at a time."""
+        return self._store.blocks(size)
+
+    def keep(self, name: str) -> None:
+        """Keep a file of ``folder`` with the gallery, wherever that is, until its rows change."""
+        self._store.keep(name)
 
     def taken_out(self) -> set[str]:
         """Paths of photos that were taken out of the index, and lie in the folder still."""
-        return self._opened.taken_out()
+        return self._store.taken_out()
 
     def entries_of(self, rows: Sequence[int]) -> list[Entry]:
         """Entries of some rows, in that order."""
@@ -129,13 +157,15 @@ class Gallery:
 
     def rows_of(self, person: str) -> list[int]:
         """Rows of one person, ascending."""
-        return self._opened.rows_of(person)
+        return self._store.rows_of(person)
 
     def search(self, embedding: Tensor, k: int | None = None) -> tuple[Tensor, Tensor]:
-        """Exact cosine search: embedding (D,) → (distances (k,), rows (k,)), nearest first; distance is
-        1 - cosine similarity. Equal distances keep the order of the rows. k=None ranks all N."""
+        """Cosine search: embedding (D,) → (distances (k,), rows (k,)), nearest first; distance is
+        1 - cosine similarity. Equal distances keep the order of the rows. k=None ranks all N. It is exact where
+        ``index`` is None; with an approximate one some of the nearest may be missing, and distances are exact."""
         query = torch.nn.functional.normalize(embedding.reshape(-1).to(self.device), dim=0)
-        return nearest(1 - self.embeddings @ query, k)
+        found = None if k is None else self._store.nearest(query, k)
+        return nearest(1 - self.embeddings @ query, k) if found is None else found
 
     def nearest_other(self, embedding: Tensor) -> int | None:
         """The row of the nearest photo of another person than the best match's; None in a gallery of one person."""
@@ -150,20 +180,24 @@ class Gallery:
                 return None
             count = len(self)
 
+    def unit(self, rows: Sequence[int]) -> Tensor:
+        """(len(rows), D) embeddings of unit length."""
+        return torch.nn.functional.normalize(self._array(EMBEDDINGS, "embeddings", rows), dim=1)
+
     @property
     def raw_embeddings(self) -> Tensor:
         """(N, D) as the backbone gave them, read anew from the index."""
         return self._array(EMBEDDINGS, "embeddings", range(len(self)))
 
     def _array(self, file: str, name: str, rows: Sequence[int]) -> Tensor:
-        return torch.from_numpy(self._opened.array(file, name, rows)).to(self.device)
+        return torch.from_numpy(self._store.array(file, name, rows)).to(self.device)
 
     def features(self, rows: Sequence[int], grid: Grid | None = None) -> Features:
         """Features of some rows on one grid (default: the backbone's first). BadGallery where its patches cannot be
         had."""
         native = next((one for one in (grid, *self.grids) if one in self.grids), None)
         if native is None:
-            raise BadGallery(f"The index {self.folder} holds no patches: open it with its backbone, which computes "
+            raise BadGallery(f"The index {self.home} holds no patches: open it with its backbone, which computes "
                              "them.")
         features = Features(self._array(EMBEDDINGS, "embeddings", rows), self._rows(native).take(rows), native,
                             landmarks=self._array(FACES, "crop_landmarks", rows))
@@ -186,7 +220,7 @@ class Gallery:
         """Where the photo of a row lies; BadGallery for a path that leaves the photo folder."""
         path = self.entries[row].path
         if not is_within(path):
-            raise BadGallery(f"The gallery index {self.folder} names a photo outside its folder: {AGAIN}")
+            raise BadGallery(f"The gallery index {self.home} names a photo outside its folder: {AGAIN}")
         return self.manifest.photos / path
 
     def photo(self, row: int) -> np.ndarray:
@@ -195,9 +229,9 @@ class Gallery:
 
     def face(self, row: int) -> Face:
         """The face of a row as it was found when the gallery was built, in pixels of its photo."""
-        at = self._opened.row(FACES, row)
+        at = self._store.row(FACES, row)
         if not all(np.isfinite(at[name]).all() for name in ("box", "score", "landmarks")):
-            raise BadGallery(f"The gallery index {self.folder} is damaged: {AGAIN}")
+            raise BadGallery(f"The gallery index {self.home} is damaged: {AGAIN}")
         chip, five = (None if np.isnan(at[key]).any() else at[key] for key in ("chip_points", "five_points"))
         left, top, right, bottom = map(float, at["box"])
         return Face(box=(left, top, right, bottom), landmarks=at["landmarks"], score=float(at["score"]),
@@ -214,21 +248,21 @@ class Gallery:
         """Counts and provenance, ready for JSON."""
         manifest = self.manifest
         return {
-            "name": self.name, "photos": len(self), "people": len(self.people), "failures": len(manifest.failures),
+            "name": self.name, "photos": len(self), "people": self.persons, "failures": len(manifest.failures),
             "crowded": len(manifest.crowded),
             "backbone": manifest.backbone, "weights_sha256": manifest.weights_sha256,
             "detector": manifest.detector, "grids": [grid_name(grid) for grid in manifest.grids],
-            "sha256": self.sha256, "bytes": self._opened.bytes,
+            "sha256": self.sha256, "bytes": self._store.bytes,
         }
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the manifest, which holds the hashes of all files of the index."""
-        return sha256(self.folder / MANIFEST)
+        """Hash of all that is in it."""
+        return self._store.sha256
 
     def verify(self) -> list[str]:
         """Problems, one sentence each: photos changed, gone or new since the build; arrays damaged. Empty if sound."""
-        problems = [f"{name} is not as it was built." for name in self._opened.damaged()]
+        problems = [f"{name} is not as it was built." for name in self._store.damaged()]
         known = {entry.path: entry.sha256 for entry in (*self.entries, *self.manifest.failures)}
         try:
             present = {photo.path: photo for photo in list_photos(self.manifest.photos)}
@@ -278,8 +312,10 @@ def open_or_build(folder: str | Path, backbone: Backbone, cache: str | Path | No
 
     An index that is there for this backbone and its weights is opened as it is. Otherwise the folder's photos
     are indexed under ``cache`` (default: the user's cache folder), never inside the folder, and an index already
-    there is brought up to date.
+    there is brought up to date. A gallery in a store is opened as it is.
     """
+    if Address.of(folder) is not None:
+        return Gallery.open(folder, backbone, limits=limits)
     place = str(Path(folder).resolve())
     if photos is None:
         try:

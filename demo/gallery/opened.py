@@ -6,20 +6,23 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import overload
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from demo.backbones import Grid
 from demo.errors import BadGallery
 from demo.gallery.arrays import AGAIN
-from demo.gallery.entries import Entry
-from demo.gallery.manifest import Manifest
-from demo.gallery.part import Part, is_whole
-from demo.gallery.store import Places
+from demo.gallery.entries import Entries, Entry
+from demo.gallery.manifest import EMBEDDINGS, MANIFEST, Manifest, patches_file
+from demo.gallery.part import Part, Source, is_whole
+from demo.gallery.store import JoinedRows, Places, RowFile, Rows
+from demo.weights import sha256
 
 
-class Entries(Sequence[Entry]):
-    """The entry of every row; a row costs the same in any gallery."""
+class PartEntries(Entries):
+    """The entries of an index of several parts."""
 
     def __init__(self, parts: Sequence[Part], places: Places):
         self._parts, self._places = parts, places
@@ -28,21 +31,10 @@ class Entries(Sequence[Entry]):
         return len(self._places)
 
     def take(self, rows: Sequence[int]) -> list[Entry]:
-        """Entries of some rows, in that order."""
         found: dict[int, Entry] = {}
         for part, slots, own in self._places.split(rows):
             found.update(zip(slots.tolist(), self._parts[part].entries.take(own), strict=True))
         return [found[slot] for slot in range(len(rows))]
-
-    @overload
-    def __getitem__(self, index: int) -> Entry: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Entry]: ...
-
-    def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
-        places = range(len(self))[index]
-        return self.take([places])[0] if isinstance(places, int) else self.take(places)
 
     def __iter__(self) -> Iterator[Entry]:
         for part in self._parts:
@@ -51,7 +43,9 @@ class Entries(Sequence[Entry]):
 
 
 class Opened:
-    """folder: of the index. Row r of everything is ``entries[r]``. BadGallery unless its files fit together."""
+    """The local ``demo.gallery.home.Store``. folder: of the index. BadGallery unless its files fit together."""
+
+    index: str | None = None
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -63,7 +57,7 @@ class Opened:
         self.row_bytes = sum(array.row_bytes for array in self.parts[0].arrays.values())
         self.places = Places([info.count for info in self.manifest.parts],
                              [info.removed for info in self.manifest.parts])
-        self.entries = Entries(self.parts, self.places)
+        self.entries: Entries = PartEntries(self.parts, self.places)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -73,6 +67,19 @@ class Opened:
         """What its parts take on the disk."""
         return sum((self.folder / info.folder / name).stat().st_size
                    for info in self.manifest.parts for name in info.files)
+
+    @property
+    def sha256(self) -> str:
+        """Of the manifest, which holds the hashes of all files."""
+        return sha256(self.folder / MANIFEST)
+
+    @property
+    def written(self) -> float:
+        return (self.folder / MANIFEST).stat().st_mtime
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        return len(self.people), sum(photos > 1 for photos in self.people.values())
 
     @cached_property
     def people(self) -> Counter[str]:
@@ -116,6 +123,29 @@ class Opened:
         """Every array of a file at one row."""
         ((part, _, (own,)),) = self.places.split([number])
         return {name: values[own] for (place, name), values in self.parts[part].maps.items() if place == file}
+
+    def blocks(self, size: int) -> Iterator[np.ndarray]:
+        for number, part in enumerate(self.parts):
+            for rows in self.places.blocks(number, size):
+                yield part.read(EMBEDDINGS, "embeddings", rows)
+
+    def nearest(self, query: Tensor, k: int) -> None:
+        """Nothing: all are compared with by who holds the embeddings, on any device."""
+
+    def patches(self, grid: Grid, device: torch.device) -> Rows:
+        file = patches_file(grid)
+        return JoinedRows([RowFile(part.folder / file, part.arrays[file, "patches"], device) for part in self.parts],
+                          self.places)
+
+    def sources(self) -> dict[str, tuple[Source, int]]:
+        found = {}
+        for part in self.parts:
+            source, gone = Source(part.maps), set(part.info.removed)
+            found |= {entry.sha256: (source, row) for row, entry in enumerate(part.entries) if row not in gone}
+        return found
+
+    def keep(self, name: str) -> None:
+        """Nothing: what lies in the folder is kept with it."""
 
     def damaged(self) -> list[str]:
         """Files that are not as they were written."""

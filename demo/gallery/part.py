@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -55,10 +56,22 @@ class Part:
         return values if isinstance(rows, slice) else values[rows - first]
 
 
+class Column(Protocol):
+    """An array (N, ...) of which rows are had by their numbers."""
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
+
+
 class Source:
     """Rows that a part can be made of. arrays: (file, name) → (n, ...)."""
 
-    def __init__(self, arrays: Mapping[tuple[str, str], np.ndarray]):
+    def __init__(self, arrays: Mapping[tuple[str, str], Column]):
         self.arrays = arrays
 
 
@@ -70,16 +83,11 @@ def write_part(index: Path, entries: Sequence[Entry], places: Sequence[tuple[Sou
     """
     fresh = Path(tempfile.mkdtemp(prefix=".part-", dir=index))
     try:
-        sources = list(dict.fromkeys(source for source, _ in places))
-        numbers = {id(source): number for number, source in enumerate(sources)}
-        owners = np.array([numbers[id(source)] for source, _ in places])
-        rows = np.array([row for _, row in places])
         for file, schema in files_of(grids).items():
             arrays = {}
             for name in schema:
-                first = sources[0].arrays[file, name]
-                pieces = _pieces([source.arrays[file, name] for source in sources], owners, rows)
-                arrays[name] = first.dtype, (len(entries), *first.shape[1:]), pieces
+                first = places[0][0].arrays[file, name]
+                arrays[name] = first.dtype, (len(entries), *first.shape[1:]), gathered(places, (file, name))
             write_arrays(fresh / file, arrays)
         write_entries(fresh / ENTRIES, entries)
         files = {name: sha256(fresh / name) for name in (*files_of(grids), ENTRIES)}
@@ -101,7 +109,13 @@ def is_whole(index: Path, info: PartInfo, files: Mapping[str, str] | None = None
                for name, digest in (files or info.files).items())
 
 
-def _pieces(arrays: Sequence[np.ndarray], owners: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
+def gathered(places: Sequence[tuple[Source, int]], key: tuple[str, str]) -> Iterator[np.ndarray]:
+    """An array's rows that are had from (source, row), some thousand at a time."""
+    sources = list(dict.fromkeys(source for source, _ in places))
+    arrays = [source.arrays[key] for source in sources]
+    numbers = {id(source): number for number, source in enumerate(sources)}
+    owners = np.array([numbers[id(source)] for source, _ in places])
+    rows = np.array([row for _, row in places])
     for at in range(0, len(rows), _TOGETHER):
         some, own = owners[at:at + _TOGETHER], rows[at:at + _TOGETHER]
         out = np.empty((len(own), *arrays[0].shape[1:]), arrays[0].dtype)

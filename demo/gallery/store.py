@@ -104,46 +104,49 @@ class RowFile:
 
 
 class Places:
-    """Rows of a gallery as rows of its parts. counts: rows of each part; removed: those of each that do not count."""
+    """Rows of a gallery as rows of its parts. counts: rows of each part; removed: those of each that do not count,
+    ascending. It takes as much memory as there are removed ones, however many rows count."""
 
     def __init__(self, counts: Sequence[int], removed: Sequence[Sequence[int]]):
-        self._kept = [None if not len(gone) else np.delete(np.arange(count), gone)
-                      for count, gone in zip(counts, removed, strict=True)]
-        sizes = [count if kept is None else len(kept) for count, kept in zip(counts, self._kept, strict=True)]
-        self._ends = np.cumsum(sizes)
+        self._gone = [np.array(gone, np.int64) for gone in removed]
+        # row r of those that count is moved by as many removed ones as have at most r that count before them
+        self._before = [gone - np.arange(len(gone)) for gone in self._gone]
+        self._sizes = [count - len(gone) for count, gone in zip(counts, self._gone, strict=True)]
+        self._ends = np.cumsum(self._sizes)
 
     def __len__(self) -> int:
         return int(self._ends[-1])
 
     def blocks(self, part: int, size: int) -> Iterator[slice | np.ndarray]:
         """The rows of a part that count, so many at a time."""
-        kept = self._kept[part]
-        count = int(self._ends[part] - (self._ends[part - 1] if part else 0))
+        count = self._sizes[part]
         for at in range(0, count, size):
-            yield slice(at, min(at + size, count)) if kept is None else kept[at:at + size]
+            stop = min(at + size, count)
+            yield self._own(part, np.arange(at, stop)) if len(self._gone[part]) else slice(at, stop)
+
+    def _own(self, part: int, rows: np.ndarray) -> np.ndarray:
+        return rows + np.searchsorted(self._before[part], rows, side="right")
 
     def split(self, rows: Sequence[int]) -> list[tuple[int, np.ndarray, list[int]]]:
         """Some rows → (part, which of them are there, rows of the part)."""
         wanted = np.asarray(rows, np.int64)
         if len(wanted) and not 0 <= wanted.min() <= wanted.max() < len(self):
             raise IndexError(f"Rows go from 0 to {len(self) - 1}.")
-        if len(self._kept) == 1 and self._kept[0] is None:
+        if len(self._gone) == 1 and not len(self._gone[0]):
             return [(0, np.arange(len(wanted)), wanted.tolist())]
         owners, found = np.searchsorted(self._ends, wanted, side="right"), []
         for part in np.unique(owners).tolist():
-            slots, kept = np.flatnonzero(owners == part), self._kept[part]
+            slots = np.flatnonzero(owners == part)
             own = wanted[slots] - (self._ends[part - 1] if part else 0)
-            found.append((part, slots, (own if kept is None else kept[own]).tolist()))
+            found.append((part, slots, self._own(part, own).tolist()))
         return found
 
     def joined(self, part: int, rows: Sequence[int]) -> list[int]:
         """Rows of a part → of the gallery, without those that do not count."""
-        kept, start = self._kept[part], int(self._ends[part - 1]) if part else 0
-        if kept is None:
-            return [start + row for row in rows]
-        at = np.searchsorted(kept, rows)
-        return [start + int(place) for place, row in zip(at, rows, strict=True)
-                if place < len(kept) and kept[place] == row]
+        gone, start = self._gone[part], int(self._ends[part - 1]) if part else 0
+        own = np.array(rows, np.int64)
+        own = own[~np.isin(own, gone)]
+        return (start + own - np.searchsorted(gone, own)).tolist()
 
 
 class JoinedRows:
