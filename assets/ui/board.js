@@ -80,13 +80,11 @@ const rankings = (value) => {
     el("thead", {}, head), el("tbody", {}, rows));
 };
 
-const queryFigures = (query) =>
-  photoFigures({ ...query, nearest: kept.faces }, "Original", "identify this one", (index) => trigger("face", { index }));
 const heroOfBoard = (value) => {
   reset(); // what was tried was of another match, or is undone
   const match = candidateOf(value, value.selected), { query } = value;
   const patches = `${value.grid[0]} × ${value.grid[1]} patches`;
-  const shown = hero(el("div", { class: "query" }, queryFigures(query), seenOn(query)),
+  const shown = hero(el("div", { class: "query" }, photoFigures({ ...query, nearest: kept.faces }, "Original", "identify this one", (index) => trigger("face", { index })), seenOn(query)),
     { title: `Query, ${patches}`, src: query.crop, alt: `The query: the aligned face as the matcher sees it, in ${patches}` },
     { title: `Match: ${match.name}`, src: match.thumb, alt: `The match: ${match.name}` });
   shown.append(tools());
@@ -169,7 +167,11 @@ document.addEventListener("inspector-shown", (event) => {
 document.addEventListener("what-if", ({ detail: answer }) => {
   if (answer.kind !== "faces" || answer.result !== kept.result) return;
   kept.faces = answer.faces;
-  element.querySelector(".hero .chips")?.replaceWith(queryFigures(props.value.query).at(-1));
+  for (const [index, chip] of [...element.querySelectorAll(".hero .chip-of")].entries()) { // in place: one may have the focus
+    if (!kept.faces[index] || chip.children.length > 1) continue;
+    chip.firstChild.title = kept.faces[index].text;
+    chip.append(nearestTo(kept.faces[index]));
+  }
 });
 watch("value", render);
 render();
