@@ -1,7 +1,7 @@
 """Galleries: a folder of identities → an index on disk → exact search."""
 
 from demo.gallery.archive import Unpacked, check_name, unpack_archive
-from demo.gallery.build import add_photos, remove_photos
+from demo.gallery.build import add_photos, delete_gallery, remove_photos
 from demo.gallery.entries import Entry
 from demo.gallery.folder import PHOTO_SUFFIXES, Photo, has_photos, list_photos, passed_over, person_named
 from demo.gallery.fresh import Freshness, people_left_out
@@ -10,5 +10,5 @@ from demo.gallery.manifest import Failure, find_index
 from demo.gallery.own import checked_person, keep_photos, person_of, take_in
 
 __all__ = ["PHOTO_SUFFIXES", "Entry", "Failure", "Freshness", "Gallery", "Photo", "Unpacked", "add_photos",
-           "check_name", "checked_person", "find_index", "has_photos", "keep_photos", "list_photos", "open_or_build",
-           "passed_over", "people_left_out", "person_named", "person_of", "remove_photos", "take_in", "unpack_archive"]
+           "check_name", "checked_person", "delete_gallery", "find_index", "has_photos", "keep_photos", "list_photos",
+           "open_or_build", "passed_over", "people_left_out", "person_named", "person_of", "remove_photos", "take_in", "unpack_archive"]

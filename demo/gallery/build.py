@@ -3,7 +3,9 @@ index is large."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,14 +44,15 @@ def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None =
     photos = list_photos(folder) if photos is None else photos
     kept = _kept(backbone, grids)
     target = Path(out if out is not None else folder / INDEX_FOLDER) / backbone.name
-    old, other = _usable(target, backbone, detector, kept), known and _usable(known, backbone, detector, kept)
     places, failed = {}, {"": UNREADABLE}
-    for index in (other, old):
-        if index is not None:
-            places |= _places(index)
-            failed |= {one.sha256: one.reason for one in index.manifest.failures if index.manifest.limits == limits}
     wanted: list[Place] = []
     with Draft(target / DRAFT, made_by(backbone, detector, limits, kept)) as draft:
+        old, other = _usable(target, backbone, detector, kept), known and _usable(known, backbone, detector, kept)
+        for index in (other, old):
+            if index is not None:
+                places |= _places(index)
+                failed |= {one.sha256: one.reason for one in index.manifest.failures
+                           if index.manifest.limits == limits}
         digests = Seen(target / SEEN).digests(photos)
         pairs = list(zip(photos, digests, strict=True))
         done = {*places, *failed, *draft.rows, *draft.failures}
@@ -80,11 +83,11 @@ def add_photos(index: Path, backbone: Backbone, photos: Sequence[Photo], *, limi
     """Add photos, with paths relative to its photo folder, to an index, or what changed in those that are there, in
     time proportional to them; returns those that cannot be used. limits: of the photos. BadGallery where the index was
     made with other weights."""
-    old = Opened(index)
-    made = old.manifest
+    made = Manifest.read(index)
     if made.weights_sha256 != backbone.weights_sha256:
         raise BadGallery(f"The gallery {made.name} was built with other {made.backbone} weights: build it again.")
     with Draft(index / DRAFT, made_by(backbone, made.detector, limits, made.grids)) as draft:
+        old = Opened(index)
         pairs = [(photo, digest) for photo, digest in zip(photos, Seen(index / SEEN).digests(photos), strict=True)]
         there = old.rows_at([photo.path for photo in photos])
         before = dict(zip(there, old.entries.take(list(there.values())), strict=True))
@@ -97,31 +100,48 @@ def add_photos(index: Path, backbone: Backbone, photos: Sequence[Photo], *, limi
         added = [Place(Entry(photo.path, photo.identity, digest), fresh, draft.rows[digest])
                  for photo, digest in pairs if digest in draft.rows]
         touched = {photo.path for photo, _ in pairs}
-        kept = tuple(failure for failure in made.failures if failure.path not in touched)
+        kept = tuple(failure for failure in old.manifest.failures if failure.path not in touched)
         gone = [row for path, row in there.items() if path in touched]
         if added or len(gone) < len(old):
-            revise(index, old, replace(made, parts=(), failures=kept + failures), gone, added)
+            revise(index, old, replace(old.manifest, parts=(), failures=kept + failures), gone, added)
         draft.done = True
     return failures
 
 
 def remove_photos(index: Path, paths: Sequence[str] = (), people: Sequence[str] = ()) -> int:
     """Take photos, by their paths, and all of some people out of an index; returns how many. The photos themselves stay
-    where they are. BadGallery for what is not in it, and where nothing would be left."""
-    old = Opened(index)
-    there = old.rows_at(paths)
-    if missing := next((path for path in paths if path not in there), None):
-        raise BadGallery(f"The gallery {old.manifest.name} has no photo {missing}.")
-    rows = set(there.values())
-    for person in people:
-        own = old.rows_of(person)
-        if not own:
-            raise BadGallery(f"The gallery {old.manifest.name} has no person {person}.")
-        rows.update(own)
-    if len(rows) == len(old):
-        raise BadGallery(f"Nobody would be left in the gallery {old.manifest.name}: delete {index} instead.")
-    revise(index, old, replace(old.manifest, parts=()), rows, [])
+    where they are. BadGallery for what is not in it, where nothing would be left, and while the index is built."""
+    with Draft(index / DRAFT, None):
+        old = Opened(index)
+        there = old.rows_at(paths)
+        if missing := next((path for path in paths if path not in there), None):
+            raise BadGallery(f"The gallery {old.manifest.name} has no photo {missing}.")
+        rows = set(there.values())
+        for person in people:
+            own = old.rows_of(person)
+            if not own:
+                raise BadGallery(f"The gallery {old.manifest.name} has no person {person}.")
+            rows.update(own)
+        if len(rows) == len(old):
+            raise BadGallery(f"Nobody would be left in the gallery {old.manifest.name}: delete {index} instead.")
+        revise(index, old, replace(old.manifest, parts=()), rows, [])
     return len(rows)
+
+
+def delete_gallery(folder: Path) -> None:
+    """Delete a photo folder and the indexes in it. BadGallery while one of them is built."""
+    indexes = folder / INDEX_FOLDER
+    with ExitStack() as held:
+        for index in sorted(indexes.iterdir()) if indexes.is_dir() else ():
+            if index.is_dir():
+                held.enter_context(Draft(index / DRAFT, None))
+        for one in folder.iterdir():  # the photos first: who would build an index now finds none
+            if one.is_dir() and not one.is_symlink():
+                if one != indexes:
+                    shutil.rmtree(one)
+            else:
+                one.unlink()
+    shutil.rmtree(folder)
 
 
 def _difference(old: Opened | None, wanted: Sequence[Place]) -> tuple[list[int], list[Place]]:
