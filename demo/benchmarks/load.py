@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if parsed.json:
         print(json.dumps(found, indent=1))
         return
-    print(f"page {found['page s']} s and first answer {found['first answer s']} s after the start; baseline: one visitor")
+    print(f"after the start: page {found['page s']} s, first answer {found['first answer s']} s; baseline: one visitor")
     for name in ("rows", "memory"):
         if name in found:
             print("\n" + table([{key: "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)

@@ -116,8 +116,8 @@ class _Repeated:
 
 
 def measure(index: Path, repeats: int) -> dict:
-    """One gallery: seconds to open it, milliseconds of an answer, of its Stage 1 and of what explains it, seconds to add
-    photos, memory."""
+    """One gallery: seconds to open it and to add photos, milliseconds of an answer, of its Stage 1 and of what explains
+    it, memory."""
     chosen = settings()
     backbone = load_backbone(chosen.backbone, device=chosen.device, folder=chosen.weights)
     Crowd.models = Gallery.open(MODELS, backbone)

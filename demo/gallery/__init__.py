@@ -11,4 +11,5 @@ from demo.gallery.own import checked_person, keep_photos, person_of, take_in
 
 __all__ = ["PHOTO_SUFFIXES", "Entry", "Failure", "Freshness", "Gallery", "Photo", "Unpacked", "add_photos",
            "check_name", "checked_person", "delete_gallery", "find_index", "has_photos", "keep_photos", "list_photos",
-           "open_or_build", "passed_over", "people_left_out", "person_named", "person_of", "remove_photos", "take_in", "unpack_archive"]
+           "open_or_build", "passed_over", "people_left_out", "person_named", "person_of", "remove_photos", "take_in",
+           "unpack_archive"]

@@ -169,8 +169,8 @@ class Engine:
             self._identifiers = {key: value for key, value in self._identifiers.items() if key[0] != gallery}
 
     def warm_up(self) -> None:
-        """Load the default backbone and gallery and run once, so that no visitor waits for it; then compile the solver,
-        which the default method does without, and which takes long where it was never compiled before."""
+        """Load the default backbone and gallery and run once, so that no visitor waits for it, what that needs of the
+        solver compiled; then compile the rest of it, which takes long where it was never compiled before."""
         identifier = self.identifier(self.settings.gallery, self.settings.backbone)
         identifier.identify(identifier.gallery.photo_file(0))
         identifier.prepare_all()
