@@ -32,6 +32,7 @@ from demo.gallery.manifest import EMBEDDINGS, ENTRIES, FACES, MANIFEST
 from demo.gallery.store import ComputedRows, Places
 from demo.identify import Identifier
 from demo.ranking import Match, Ranking, Stage1
+from demo.verify import verify
 
 PHOTO = QUERIES / "person-002" / "04.jpg"
 
@@ -66,6 +67,15 @@ def assert_like(one: Gallery, other: Gallery) -> None:
             (gallery, part, gallery.features(part)) for gallery, part in zip((one, other), rows, strict=True))),
             strict=True):
         torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3)
+
+
+def test_two_photos_are_compared_without_looking_through_the_gallery(shown, monkeypatch):
+    """Of a gallery of a million people, a comparison needs the thresholds only."""
+    shown.ready(verifies=True)
+    for name in ("search", "features", "entries_of", "rows_of", "crop"):
+        monkeypatch.setattr(Gallery, name, lambda *_, name=name: pytest.fail(f"{name} was asked for"))
+    found = verify(PHOTO, PHOTO, shown)
+    assert all(judged.verdict == "same" for judged in found.judgements)
 
 
 class TestRanking:

@@ -50,12 +50,12 @@ class App:
         self.url, self.number = url, process
         config = httpx.get(f"{url}/config", timeout=PATIENCE).raise_for_status().json()
         self._parts = {part["id"]: part for part in config["components"]}
-        board, inspector = (next(key for key, part in self._parts.items() if part["props"].get("elem_id") == name)
-                            for name in ("board", "inspector"))
+        board = next(key for key, part in self._parts.items() if part["props"].get("elem_id") == "board")
         self._event = next(one for one in config["dependencies"] if one["outputs"][:1] == [board]
                            and self._parts[one["inputs"][0]]["type"] == "image")
-        self._explain = next(one for one in config["dependencies"] if one["outputs"] == [inspector]
-                             and one["targets"][0][1] == "change")
+        shown = {key for key, part in self._parts.items() if part["props"].get("elem_id") == "inspector"}
+        self._explain = next(one for one in config["dependencies"] if len(one["outputs"]) == 1
+                             and one["outputs"][0] in shown and one["targets"][0][1] == "change")
 
     def ask(self, photo: Path | bytes, seed: int = 0, alteration: str | None = None, *,
             explained: bool = False) -> Answer:
@@ -68,7 +68,7 @@ class App:
             data = [self._value(self._parts[number], seed, alteration) for number in self._event["inputs"]]
             data[0] = {"path": path, "meta": {"_type": "gradio.FileData"}}
             start = starts = perf_counter()
-            told = ahead = None
+            told, ahead, good, total = None, None, False, None
             for message in self._messages(http, session, self._event, data):
                 if message["msg"] == "estimation" and ahead is None:
                     told, ahead = message["rank_eta"], message["rank"]
@@ -77,11 +77,10 @@ class App:
                 elif message["msg"] == "process_completed":
                     board = (message["output"].get("data") or [None])[0]
                     good = message["success"] and isinstance(board, dict) and "candidates" in board
-                    answer = Answer(starts - start, told, ahead, perf_counter() - start, good)
-                    if explained and good:
-                        list(self._messages(http, session, self._explain, [None]))
-                    return answer
-        return Answer(starts - start, told, ahead, perf_counter() - start, False)
+                    total = perf_counter() - start
+            if explained and good:
+                list(self._messages(http, session, self._explain, [None]))
+        return Answer(starts - start, told, ahead, total or perf_counter() - start, good)
 
     def _messages(self, http: httpx.Client, session: str, event: dict, data: list) -> Iterator[dict[str, Any]]:
         """What the page is told of a call, to its end; nothing where it is refused."""

@@ -35,7 +35,7 @@ class Draft:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(folder / _BASE, timeout=0.2, check_same_thread=False)
-            self._open(made_by and json.dumps(made_by, sort_keys=True))
+            self._open(None if made_by is None else json.dumps(made_by, sort_keys=True))
         except (OSError, sqlite3.Error) as error:
             if "locked" in str(error):
                 raise BadGallery(f"The gallery index {folder.parent.name} is being built by another process: wait for "
