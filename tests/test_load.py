@@ -49,6 +49,7 @@ class Crowd:
 
     def leave(self) -> list[Answer]:
         self.go_on.set()
+        self._pool.shutdown()
         return [one.result() for one in self.answers]
 
 
