@@ -10,7 +10,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from conftest import QUERIES
+from conftest import BUNDLED, QUERIES
 from gradio_client import Client, handle_file
 from PIL import Image
 
@@ -18,6 +18,7 @@ from demo.cli import main
 from demo.errors import BadPhoto
 from demo.explain import EXPLANATIONS, VIEWS
 from demo.faces import alter, find_face, load_photo
+from demo.gallery import remove_photos
 from demo.methods import METHODS, Matching
 from demo.places import ASSETS
 from demo.query import Preparation, asked
@@ -42,6 +43,7 @@ from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST
 from demo.ui.views.inspector import inspector_value
 from demo.verdict import headline
+from demo.ui.widgets import gallery_choices
 from demo.verify import verify
 
 PHOTO = QUERIES / "person-002" / "04.jpg"
@@ -152,6 +154,24 @@ def test_the_engine_lists_and_refuses(engine):
     assert (state.people, state.photos, state.indexed["dlib"]) == (96, 288, 288)
     with pytest.raises(ValueError, match="no gallery"):
         engine.folder("../..")
+
+
+def test_the_menu_of_galleries_counts_an_index_once(engine, people, tmp_path, monkeypatch):
+    """A page lists no photos for its menu, of which a gallery may have a million."""
+    assert engine.counts()["synthetic-people"] == (288, 96)
+    monkeypatch.setattr("demo.ui.engine.list_photos", None)
+    monkeypatch.setattr("demo.ui.engine.Opened", None)
+    assert gallery_choices(engine)["synthetic-people"] == "synthetic-people: 288 photos of 96 people"
+    monkeypatch.undo()
+    root = tmp_path / "galleries"
+    index = root / "Team" / ".index" / "mobilefacenet"
+    shutil.copytree(people, root / "Team")
+    own = Engine(Settings(galleries=root, cache=tmp_path / "cache"))
+    assert own.counts() == {"Team": (8, 4)}
+    shutil.copytree(BUNDLED / ".index" / "mobilefacenet", index)
+    assert own.counts() == {"Team": (288, 96)}  # of the index, once there is one
+    remove_photos(index, people=["person-002"])
+    assert own.counts() == {"Team": (285, 95)}
 
 
 def test_galleries_that_visitors_add_lie_with_the_host_or_the_user(tmp_path, monkeypatch, people):

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save
 from demo.cli import main
 from demo.errors import BadGallery, DemoError
 from demo.faces import Limits
-from demo.gallery import Gallery, Photo, add_photos, list_photos, remove_photos, revise, take_in
+from demo.gallery import Gallery, Photo, add_photos, delete_gallery, list_photos, remove_photos, revise, take_in
 from demo.gallery import seen as seen_photos
 from demo.gallery.arrays import write_arrays
 from demo.gallery.build import DRAFT
@@ -32,6 +32,7 @@ from demo.gallery.manifest import EMBEDDINGS, ENTRIES, FACES, MANIFEST
 from demo.gallery.store import ComputedRows, Places
 from demo.identify import Identifier
 from demo.ranking import Match, Ranking, Stage1
+from demo.verify import verify
 
 PHOTO = QUERIES / "person-002" / "04.jpg"
 
@@ -66,6 +67,16 @@ def assert_like(one: Gallery, other: Gallery) -> None:
             (gallery, part, gallery.features(part)) for gallery, part in zip((one, other), rows, strict=True))),
             strict=True):
         torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3)
+
+
+def test_two_photos_are_compared_without_looking_through_the_gallery(shown, monkeypatch):
+    """Of a gallery of a million people the verdicts need the thresholds only; what explains them, a dozen faces."""
+    shown.ready(verifies=True)
+    monkeypatch.setattr("demo.verify.explain", lambda _: {})
+    for name in ("search", "features", "entries_of", "rows_of", "crop"):
+        monkeypatch.setattr(Gallery, name, lambda *_, name=name: pytest.fail(f"{name} was asked for"))
+    found = verify(PHOTO, PHOTO, shown)
+    assert all(judged.verdict == "same" for judged in found.judgements)
 
 
 class TestRanking:
@@ -261,10 +272,34 @@ Gallery.build(sys.argv[1], load_backbone("dlib", device="cpu"), sys.argv[2], det
         gallery = Gallery.open(out)
         assert len(gallery) == 8 and gallery.verify() == [] and not (gallery.folder / DRAFT).exists()
 
-    def test_one_process_at_a_time_builds_an_index(self, index, people, backbone):
-        with Draft(index / DRAFT, {}), pytest.raises(BadGallery, match="is being built by another process"):
-            Gallery.build(people, backbone, index.parent, detector="hog", grids=[(8, 8)])
+    def test_one_process_at_a_time_changes_an_index(self, index, people, backbone):
+        person = Gallery.open(index).entries[0].identity
+        with Draft(index / DRAFT, {}):
+            for change in (lambda: Gallery.build(people, backbone, index.parent, detector="hog", grids=[(8, 8)]),
+                           lambda: remove_photos(index, people=[person]),
+                           lambda: add_photos(index, backbone, list_photos(people)[:1])):
+                with pytest.raises(BadGallery, match="is being built by another process"):
+                    change()
         assert len(Gallery.build(people, backbone, index.parent, detector="hog", grids=[(8, 8)])) == 8
+
+    def test_taking_out_leaves_what_a_build_has_computed_so_far(self, index):
+        made, row = {"by": "a build"}, {("faces", "box"): np.arange(4)}
+        with Draft(index / DRAFT, made) as draft:
+            draft.add([("0" * 64, row)])
+        assert remove_photos(index, [Gallery.open(index).entries[0].path]) == 1
+        with Draft(index / DRAFT, made) as draft:
+            assert draft.rows == {"0" * 64: 0}
+            assert draft.source().arrays["faces", "box"].tolist() == [[0, 1, 2, 3]]
+
+    def test_a_gallery_is_not_deleted_while_it_is_built(self, people, tmp_path):
+        folder = tmp_path / "gallery"
+        shutil.copytree(people, folder)
+        with Draft(folder / ".index" / "dlib" / DRAFT, {}):
+            with pytest.raises(BadGallery, match="is being built"):
+                delete_gallery(folder)
+            assert len(list_photos(folder)) == 8
+        delete_gallery(folder)
+        assert not folder.exists()
 
 
 class TestSeen:

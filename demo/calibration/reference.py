@@ -23,6 +23,8 @@ VERSION = 1
 _EACH = 10
 #: Points that a distribution of nearest strangers is told by.
 _POINTS = 400
+#: So many distributions are remembered; where α follows the photo, each has its own.
+_REMEMBERED = 256
 #: What was read: file, weights and time → numbers.
 _SHIPPED: dict[tuple[str, str, int], Reference] = {}
 
@@ -143,6 +145,8 @@ class Reference:
             if cosine is not None and patch is not None:
                 mixed = (alpha * patch.astype(float) + (1 - alpha) * cosine.astype(float))
                 found.append(_nearest_of(mixed, strata(info.others)[1], info.others, count))
+        if len(self._nearest) >= _REMEMBERED:
+            self._nearest.clear()
         self._nearest[asked] = found
         return found
 

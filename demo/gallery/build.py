@@ -3,7 +3,9 @@ index is large."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,16 +45,16 @@ def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None =
     kept = _kept(backbone, grids)
     home = home or Folder(Path(out if out is not None else folder / INDEX_FOLDER) / backbone.name)
     target = home.workspace
-    old = _usable(home, backbone, detector, kept)
-    other = None if known is None else _usable(Folder(known), backbone, detector, kept)
     places, failed, crowded = {}, {"": UNREADABLE}, {}
-    for index in (other, old):
-        if index is not None:
-            places |= index.sources()
-            failed |= {one.sha256: one.reason for one in index.manifest.failures if index.manifest.limits == limits}
-            crowded |= {one.sha256: (one.faces, one.taken) for one in index.manifest.crowded}
     wanted: list[Place] = []
     with Draft(target / DRAFT, made_by(backbone, detector, limits, kept)) as draft:
+        old = _usable(home, backbone, detector, kept)
+        other = None if known is None else _usable(Folder(known), backbone, detector, kept)
+        for index in (other, old):
+            if index is not None:
+                places |= index.sources()
+                failed |= {one.sha256: one.reason for one in index.manifest.failures if index.manifest.limits == limits}
+                crowded |= {one.sha256: (one.faces, one.taken) for one in index.manifest.crowded}
         digests = Seen(target / SEEN).digests(photos)
         pairs = list(zip(photos, digests, strict=True))
         done = {*places, *failed, *draft.rows, *draft.failures}
@@ -86,11 +88,11 @@ def add_photos(index: Path | Home, backbone: Backbone, photos: Sequence[Photo], 
     time proportional to them; returns those that cannot be used. limits: of the photos. BadGallery where the index was
     made with other weights."""
     home = home_of(index)
-    old = home.open()
-    made = old.manifest
+    made = home.manifest()
     if made.weights_sha256 != backbone.weights_sha256:
         raise BadGallery(f"The gallery {made.name} was built with other {made.backbone} weights: build it again.")
     with Draft(home.workspace / DRAFT, made_by(backbone, made.detector, limits, made.grids)) as draft:
+        old = home.open()
         pairs = list(zip(photos, Seen(home.workspace / SEEN).digests(photos), strict=True))
         there = old.rows_at([photo.path for photo in photos])
         before = dict(zip(there, old.entries.take(list(there.values())), strict=True))
@@ -103,35 +105,52 @@ def add_photos(index: Path | Home, backbone: Backbone, photos: Sequence[Photo], 
         added = [Place(Entry(photo.path, photo.identity, digest), fresh, draft.rows[digest])
                  for photo, digest in pairs if digest in draft.rows]
         touched = {photo.path for photo, _ in pairs}
-        kept = tuple(failure for failure in made.failures if failure.path not in touched)
+        kept = tuple(failure for failure in old.manifest.failures if failure.path not in touched)
         gone = [row for path, row in there.items() if path in touched]
-        crowded = tuple(one for one in made.crowded if one.path not in touched) + _crowded(added, draft.crowded)
+        crowded = tuple(one for one in old.manifest.crowded if one.path not in touched) + _crowded(added, draft.crowded)
         if added or len(gone) < len(old):
-            home.revise(old, replace(made, parts=(), failures=kept + failures, crowded=crowded), gone, added)
+            home.revise(old, replace(old.manifest, parts=(), failures=kept + failures, crowded=crowded), gone, added)
         draft.done = True
     return failures
 
 
 def remove_photos(index: Path | Home, paths: Sequence[str] = (), people: Sequence[str] = ()) -> int:
     """Take photos, by their paths, and all of some people out of an index; returns how many. The photos themselves stay
-    where they are. BadGallery for what is not in it, and where nothing would be left."""
+    where they are. BadGallery for what is not in it, where nothing would be left, and while the index is built."""
     home = home_of(index)
-    old = home.open()
-    there = old.rows_at(paths)
-    if missing := next((path for path in paths if path not in there), None):
-        raise BadGallery(f"The gallery {old.manifest.name} has no photo {missing}.")
-    rows = set(there.values())
-    for person in people:
-        own = old.rows_of(person)
-        if not own:
-            raise BadGallery(f"The gallery {old.manifest.name} has no person {person}.")
-        rows.update(own)
-    if len(rows) == len(old):
-        raise BadGallery(f"Nobody would be left in the gallery {old.manifest.name}: delete {home} instead.")
-    out = {entry.path for entry in old.entries.take(sorted(rows))} if old.manifest.crowded else set()
-    crowded = tuple(one for one in old.manifest.crowded if one.path not in out)
-    home.revise(old, replace(old.manifest, parts=(), crowded=crowded), rows, [])
+    with Draft(home.workspace / DRAFT, None):
+        old = home.open()
+        there = old.rows_at(paths)
+        if missing := next((path for path in paths if path not in there), None):
+            raise BadGallery(f"The gallery {old.manifest.name} has no photo {missing}.")
+        rows = set(there.values())
+        for person in people:
+            own = old.rows_of(person)
+            if not own:
+                raise BadGallery(f"The gallery {old.manifest.name} has no person {person}.")
+            rows.update(own)
+        if len(rows) == len(old):
+            raise BadGallery(f"Nobody would be left in the gallery {old.manifest.name}: delete {home} instead.")
+        out = {entry.path for entry in old.entries.take(sorted(rows))} if old.manifest.crowded else set()
+        crowded = tuple(one for one in old.manifest.crowded if one.path not in out)
+        home.revise(old, replace(old.manifest, parts=(), crowded=crowded), rows, [])
     return len(rows)
+
+
+def delete_gallery(folder: Path) -> None:
+    """Delete a photo folder and the indexes in it. BadGallery while one of them is built."""
+    indexes = folder / INDEX_FOLDER
+    with ExitStack() as held:
+        for index in sorted(indexes.iterdir()) if indexes.is_dir() else ():
+            if index.is_dir():
+                held.enter_context(Draft(index / DRAFT, None))
+        for one in folder.iterdir():  # the photos first: who would build an index now finds none
+            if one.is_dir() and not one.is_symlink():
+                if one != indexes:
+                    shutil.rmtree(one)
+            else:
+                one.unlink()
+    shutil.rmtree(folder)
 
 
 def _crowded(places: Sequence[Place], known: Mapping[str, tuple[int, int]]) -> tuple[Crowded, ...]:

@@ -23,18 +23,19 @@ _ROWS, _BASE = "rows.bin", "draft.sqlite"
 
 class Draft:
     """Rows by the content of their photos, photos that cannot be used, and those with several faces. made_by: all that
-    rows depend on; a draft that is there for the same is gone on with, any other is thrown away.
+    rows depend on; a draft that is there for the same is gone on with, any other is thrown away. None, for who only wants
+    the index for itself: what is there stays.
 
-    One process at a time has it: BadGallery for a second one. A row is written to the disk before the table says that
-    it is there.
+    One at a time has it, of all processes: BadGallery for a second one. A row is written to the disk before the table
+    says that it is there.
     """
 
-    def __init__(self, folder: Path, made_by: Mapping[str, object]):
+    def __init__(self, folder: Path, made_by: Mapping[str, object] | None):
         self.folder, self.done = folder, False
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(folder / _BASE, timeout=0.2, check_same_thread=False)
-            self._open(json.dumps(made_by, sort_keys=True))
+            self._open(None if made_by is None else json.dumps(made_by, sort_keys=True))
         except (OSError, sqlite3.Error) as error:
             if "locked" in str(error):
                 raise BadGallery(f"The gallery index {folder.parent.name} is being built by another process: wait for "
@@ -47,7 +48,7 @@ class Draft:
         self._file = open(folder / _ROWS, "ab")  # noqa: SIM115 (closed with the draft)
         self._file.truncate(len(self.rows) * self._dtype.itemsize if self._dtype else 0)
 
-    def _open(self, made_by: str) -> None:
+    def _open(self, made_by: str | None) -> None:
         base = self._base
         base.execute("PRAGMA locking_mode = EXCLUSIVE")  # goes with the process, however that ends
         base.execute("BEGIN EXCLUSIVE")
@@ -56,10 +57,10 @@ class Draft:
             base.execute(f"CREATE TABLE IF NOT EXISTS {table}")
         known = base.execute("SELECT by, arrays FROM made").fetchone()
         self._dtype = None
-        if known is not None and known[0] == made_by:
+        if known is not None and made_by in (None, known[0]):
             self._dtype = known[1] and np.dtype([(name, dtype, tuple(shape))
                                                  for name, dtype, shape in json.loads(known[1])])
-        else:
+        elif made_by is not None:
             for table in ("made", "rows", "failures", "crowded"):
                 base.execute(f"DELETE FROM {table}")
             base.execute("INSERT INTO made VALUES (?, NULL)", (made_by,))

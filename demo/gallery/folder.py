@@ -48,7 +48,13 @@ class PassedOver:
 
 def has_photos(folder: Path) -> bool:
     """Whether ``list_photos`` finds any: the first one suffices, however many there are."""
-    return folder.is_dir() and any(isinstance(found, Photo) for found in _look_through(folder))
+    if not folder.is_dir():
+        return False
+    try:
+        with os.scandir(folder) as people:  # as they lie there: a folder of a million people is not sorted for this
+            return any(isinstance(found, Photo) for person in people for found in _of(Path(person.path)))
+    except OSError as error:
+        raise _unreadable(folder, error) from None
 
 
 def is_photo(file: str | Path) -> bool:
@@ -91,18 +97,27 @@ def _look_through(folder: str | Path) -> Iterator[Photo | PassedOver]:
             raise BadGallery(f"{folder} is not a folder.")
         people = sorted(folder.iterdir())
     except OSError as error:
-        raise BadGallery(f"{folder} cannot be read: {error.strerror}.") from None
+        raise _unreadable(folder, error) from None
     for person in people:
-        if not_a_persons(person.name):
-            continue
-        if not person.is_dir():
-            if is_photo(person.name):
-                yield PassedOver(person.name, "it lies beside the folders of the people, not in one")
-            continue
-        for file in _files_below(person):
-            path = f"{person.name}/{file.relative_to(person).as_posix()}"
-            reason = _unfit(file, path)
-            yield PassedOver(path, reason) if reason else Photo(path, person_named(person.name), file)
+        yield from _of(person)
+
+
+def _of(person: Path) -> Iterator[Photo | PassedOver]:
+    """What is named like a photo in what lies in the folder of a gallery: a person's folder, as a rule."""
+    if not_a_persons(person.name):
+        return
+    if not person.is_dir():
+        if is_photo(person.name):
+            yield PassedOver(person.name, "it lies beside the folders of the people, not in one")
+        return
+    for file in _files_below(person):
+        path = f"{person.name}/{file.relative_to(person).as_posix()}"
+        reason = _unfit(file, path)
+        yield PassedOver(path, reason) if reason else Photo(path, person_named(person.name), file)
+
+
+def _unreadable(folder: Path, error: OSError) -> BadGallery:
+    return BadGallery(f"{folder} cannot be read: {error.strerror}.")
 
 
 def _files_below(person: Path) -> list[Path]:

@@ -114,6 +114,10 @@ class Home(Protocol):
     @property
     def workspace(self) -> Path: ...
 
+    def manifest(self) -> Manifest:
+        """Of what is there, which is not opened for it. BadGallery as ``open``."""
+        ...
+
     def open(self) -> Store:
         """BadGallery where there is none, or where it cannot be used."""
         ...
@@ -134,6 +138,9 @@ class Folder:
 
     def __str__(self) -> str:
         return str(self.workspace)
+
+    def manifest(self) -> Manifest:
+        return Manifest.read(self.workspace)
 
     def open(self) -> Opened:
         return Opened(self.workspace)

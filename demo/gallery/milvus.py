@@ -68,6 +68,9 @@ class MilvusHome:
         place = f"{self.address}\0{self.backbone}"
         return user_cache() / "stores" / hashlib.sha256(place.encode()).hexdigest()[:16]
 
+    def manifest(self) -> Manifest:
+        return self.open().manifest
+
     def open(self) -> MilvusStore:
         call = _connected(self.address)
         catalogue = Catalogue(call)

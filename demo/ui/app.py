@@ -21,6 +21,7 @@ from demo.ui.pages.galleries import galleries_page
 from demo.ui.pages.identify import identify_page
 from demo.ui.pages.results import results_page
 from demo.ui.problems import explain_problems
+from demo.ui.session import lean_sessions
 from demo.ui.study.api import study_routes
 from demo.ui.study.desk import StudyDesk
 from demo.ui.study.operator import operator_routes
@@ -28,6 +29,10 @@ from demo.ui.theme import THEME
 from demo.ui.uploads import uploads
 from demo.ui.watch import watch
 
+#: Calls that may wait. 64 visitors at once are served: each has an answer computed, and then what explains it.
+WAITING = 128
+#: Sessions whose states are kept; results, which are the most of them, have a budget of their own.
+SESSIONS = 400
 HEADER = """<header class="app-header"><h1>Why do these two faces match?</h1>
 <p>Explainable face identification: rank by embedding, re-rank by patches, and see the reasons.
 For research and explanation, never for deciding who somebody is.</p></header>"""
@@ -41,6 +46,7 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
     engine = engine or Engine(settings)
     keep = settings.keep_minutes * 60
     uploads()  # the folder that all components write into
+    lean_sessions()
     sweep = min(keep // 2, 600)  # seconds between sweeps; a file may have to wait for one beyond its age
     with _no_server_yet():
         with gr.Blocks(title=NAME, analytics_enabled=False, fill_width=True,
@@ -53,7 +59,7 @@ def build(settings: Settings | None = None, engine: Engine | None = None) -> gr.
                 Navbar(main_page_name="Identify")
                 lay_out(engine, page)
     explain_problems(app, settings)
-    return app.queue(max_size=64, api_open=False)
+    return app.queue(max_size=WAITING, api_open=False)
 
 
 @contextmanager
@@ -78,8 +84,7 @@ def launch_options(settings: Settings | None = None, engine: Engine | None = Non
         "theme": THEME, "css_paths": [ASSETS / "ui" / name for name in ("app.css", "inspector.css")],
         "footer_links": ["api", "settings"],
         "run_history": False, "enable_monitoring": False, "show_error": False, "num_workers": 0,
-        # Gradio keeps the last pictures of each session; results within their budget are about as many.
-        "max_file_size": f"{settings.max_archive_mb:.0f}mb", "state_session_capacity": 200,
+        "max_file_size": f"{settings.max_archive_mb:.0f}mb", "state_session_capacity": SESSIONS,
         "favicon_path": ASSETS / "ui" / "favicon.png",
         "blocked_paths": [str(settings.study.resolve()), str(settings.study_dir.resolve())],
         "app_kwargs": {"routes": [*routes, *study_routes(desk), *operator_routes(desk, settings), *upload_routes(),

@@ -34,9 +34,11 @@ class Budget:
         self._lock = threading.RLock()  # a result may die while this thread holds it
 
     def keep(self, result: object) -> None:
-        """Count a new result; the ones unused for longest go where there are too many bytes, this one never."""
+        """Count a new result, or weigh one again that remembers more by now; the ones unused for longest go where there
+        are too many bytes, this one never."""
         number, size = id(result), weigh(result)
         with self._lock:
+            self._known.pop(number, None)
             self._known[number] = weakref.ref(result, lambda _: self._forget(number)), size
             while self.size > self.most and len(self._known) > 1:
                 _, (oldest, _) = self._known.popitem(last=False)

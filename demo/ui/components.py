@@ -39,7 +39,7 @@ class Board(_Panel):
     what ``WhatIfAnswer`` answers: tryout and redraw {row, edit, word, number}, play {row, word}, tour {row}; all but
     face with {result}."""
 
-    scripts = ("hero.js", "ribbons.js", "links.js", "curves.js", "tour.js", "whatif.js", "board.js")
+    scripts = ("queue.js", "hero.js", "ribbons.js", "links.js", "curves.js", "tour.js", "whatif.js", "board.js")
     root = "board-root"
 
 
@@ -52,7 +52,7 @@ class Inspector(_Panel):
 class Verdicts(_Panel):
     """Two photos and what every method says of them; ``demo.ui.views.verdicts.verdicts_value``."""
 
-    scripts, root = ("hero.js", "verdicts.js"), "verdicts-root"
+    scripts, root = ("queue.js", "hero.js", "verdicts.js"), "verdicts-root"
 
 
 class ExampleStrip(_Panel):

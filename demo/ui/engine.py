@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -16,9 +16,10 @@ from demo.backbones import Backbone, BackboneInfo, available, load_backbone
 from demo.calibration import calibrate
 from demo.errors import BadGallery, DemoError
 from demo.faces import PhotoAt
-from demo.gallery import Gallery, find_index, has_photos, list_photos, open_or_build
+from demo.gallery import Gallery, delete_gallery, find_index, has_photos, list_photos, open_or_build
 from demo.gallery.compute import Progress
-from demo.gallery.manifest import Manifest
+from demo.gallery.manifest import MANIFEST, Manifest
+from demo.gallery.opened import Opened
 from demo.identify import Identifier
 from demo.matching import warm_up
 from demo.settings import Settings
@@ -52,6 +53,7 @@ class Engine:
         self._backbones: dict[str, Backbone] = {}
         self._identifiers: dict[tuple[str, str], Identifier] = {}
         self._answering = 0
+        self.answered = 0  # so many answers were computed
         self._idle = threading.Condition()
         self.ready = False  # whether the first visitor would be answered at once
 
@@ -65,6 +67,7 @@ class Engine:
         finally:
             with self._idle:
                 self._answering -= 1
+                self.answered += 1
                 self._idle.notify_all()
 
     def give_way(self) -> None:
@@ -117,6 +120,11 @@ class Engine:
             raise BadGallery(f"There is no gallery {gallery!r}.")
         return folder
 
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """Photos and people of every gallery, the default first: of its index, counted once for each state of it, or of
+        the folder where it has none yet."""
+        return {name: _counts(folder) for name, folder in self.folders().items()}
+
     def opens(self, gallery: str, backbone: str) -> bool:
         """Whether a gallery can be used with a backbone at once: it is open, or its folder holds an index for it."""
         if (gallery, backbone) in self._identifiers:
@@ -160,19 +168,19 @@ class Engine:
         return built
 
     def forget(self, gallery: str) -> None:
-        """Delete a gallery folder with its photos and indexes."""
-        folder = self.folder(gallery)
+        """Delete a gallery folder with its photos and indexes; BadGallery while one of them is built."""
+        delete_gallery(self.folder(gallery))
         with self._guard:
             self._identifiers = {key: value for key, value in self._identifiers.items() if key[0] != gallery}
-        shutil.rmtree(folder)
 
     def warm_up(self) -> None:
-        """Load the default backbone and gallery, compile the solver, and run once, so that no visitor waits for it."""
-        warm_up()
+        """Load the default backbone and gallery and run once, so that no visitor waits for it, what that needs of the
+        solver compiled; then compile the rest of it, which takes long where it was never compiled before."""
         identifier = self.identifier(self.settings.gallery, self.settings.backbone)
         identifier.identify(identifier.gallery.photo_file(0))
         identifier.prepare_all()
         self.ready = True
+        warm_up()
 
     def warm_up_in_background(self) -> None:
         """``warm_up`` in a thread, so that the page is served meanwhile; a problem is logged, not fatal."""
@@ -185,3 +193,20 @@ class Engine:
                 log.warning("not ready: %s", error)
 
         threading.Thread(target=work, name="warm-up", daemon=True).start()
+
+
+def _counts(folder: Path) -> tuple[int, int]:
+    try:
+        index = find_index(folder)
+        state = (index / MANIFEST).stat()
+        return _indexed(index, state.st_mtime_ns, state.st_size)
+    except (BadGallery, OSError):
+        photos = list_photos(folder)
+        return len(photos), len({one.identity for one in photos})
+
+
+@lru_cache(256)
+def _indexed(index: Path, *_: int) -> tuple[int, int]:
+    """Photos and people of an index in some state of its manifest."""
+    opened = Opened(index)
+    return len(opened), len(opened.people)

@@ -8,7 +8,6 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from demo.gallery import list_photos
 from demo.ui.choices import ANY_STYLE, Choice, styles_of, usual_style
 from demo.ui.engine import Engine
 
@@ -62,9 +61,7 @@ def style_choices(alter: str, chosen: str | None = None) -> gr.Dropdown:
 
 def gallery_choices(engine: Engine) -> dict[str, str]:
     """Every gallery, name → what the menu shows."""
-    found = {name: list_photos(folder) for name, folder in engine.folders().items()}
-    return {name: f"{name}: {len(photos)} photos of {len({one.identity for one in photos})} people"
-            for name, photos in found.items()}
+    return {name: f"{name}: {photos} photos of {people} people" for name, (photos, people) in engine.counts().items()}
 
 
 def keep_fresh(menu: Any, engine: Engine, quick: dict) -> None:

@@ -295,7 +295,7 @@ class IdentifyHandlers:
         result = RESULTS.use(result)
         if result is None:
             return gr.skip()
-        with _sentences(), self.engine.answering():
+        with self._asked_of(result):
             value = inspector_value(result, result.found.ranking[0].row)
         return gr.skip() if result.opened is not None else value  # another was opened meanwhile
 
@@ -305,14 +305,22 @@ class IdentifyHandlers:
         if result is None or len(result.found.query.faces) < 2:
             return gr.skip()
         values = dict(zip(self.choices, result.asked[-1], strict=True))
-        with _sentences(), self.engine.answering():
+        with self._asked_of(result):
             return faces_value(result, matching_of(self.choices, values))
+
+    @contextmanager
+    def _asked_of(self, result: Result) -> Iterator[None]:
+        """While something is computed of an answer, which remembers it, and is weighed again for that."""
+        with _sentences(), self.engine.answering():
+            yield
+        RESULTS.keep(result)
 
     def inspect(self, result: Result | None, event: gr.EventData):
         """A candidate was chosen on the board."""
         shown, row = _chosen(result, event)
         shown.opened = row
-        return inspector_value(shown, row)
+        with self._asked_of(shown):
+            return inspector_value(shown, row)
 
     def try_out(self, result: Result | None, event: gr.EventData) -> dict:
         """Something about a match was changed: what is it then?"""
@@ -324,20 +332,20 @@ class IdentifyHandlers:
 
     def _tried(self, value: Callable[..., dict], result: Result | None, event: gr.EventData) -> dict:
         result, row = _chosen(result, event)
-        with _sentences(), self.engine.answering():
+        with self._asked_of(result):
             return value(result, row, edit_of(getattr(event, "edit", None)), event_value(event, _WORD),
                          event_value(event, _NUMBER))
 
     def play(self, result: Result | None, event: gr.EventData) -> dict:
         """Patches are to be hidden one after the other."""
         result, row = _chosen(result, event)
-        with _sentences(), self.engine.answering():
+        with self._asked_of(result):
             return played_value(result, row, event_value(event, _WORD))
 
     def tour(self, result: Result | None, event: gr.EventData) -> dict:
         """A match is to be explained from the beginning."""
         result, row = _chosen(result, event)
-        with _sentences(), self.engine.answering():
+        with self._asked_of(result):
             return tour_value(result, row)
 
     def answer(self, values: Mapping[str, Any], progress: gr.Progress):
