@@ -42,8 +42,8 @@ from demo.ui.views.board import Result, board_value, faces_value, verdict
 from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST
 from demo.ui.views.inspector import inspector_value
-from demo.verdict import headline
 from demo.ui.widgets import gallery_choices
+from demo.verdict import headline
 from demo.verify import verify
 
 PHOTO = QUERIES / "person-002" / "04.jpg"

@@ -205,7 +205,8 @@ def shown(row: dict) -> dict[str, str]:
         "faces": f"{row['faces']:,}", "opened in": _seconds(row["open_s"]), "answer, p50": f"{row['p50_ms']:.0f} ms",
         "p95": f"{row['p95_ms']:.0f} ms", "of baseline": f"{row['of_baseline']:.2f}",
         "of it Stage 1": f"{row['stage1_ms']:.3g} ms",
-        **({} if row["faiss_ms"] is None else {"of faiss's": f"{row['stage1_ms'] / row['faiss_ms']:.2f}"}), "of processor": f"{row['processor_ms']:.0f} ms",
+        **({} if row["faiss_ms"] is None else {"of faiss's": f"{row['stage1_ms'] / row['faiss_ms']:.2f}"}),
+        "of processor": f"{row['processor_ms']:.0f} ms",
         "explained in": f"{row['explained_ms']:.0f} ms", "memory of the process": f"{row['memory_mb']:,.0f} MB",
         f"{ADDED} photos added in, features aside": _seconds(row["add_s"])}
 

@@ -23,8 +23,8 @@ _ROWS, _BASE = "rows.bin", "draft.sqlite"
 
 class Draft:
     """Rows by the content of their photos, photos that cannot be used, and those with several faces. made_by: all that
-    rows depend on; a draft that is there for the same is gone on with, any other is thrown away. None, for who only wants
-    the index for itself: what is there stays.
+    rows depend on; a draft that is there for the same is gone on with, any other is thrown away. None, for who only
+    wants the index for itself: what is there stays.
 
     One at a time has it, of all processes: BadGallery for a second one. A row is written to the disk before the table
     says that it is there.
