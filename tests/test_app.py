@@ -39,7 +39,7 @@ from demo.ui.pages.galleries import GalleryHandlers
 from demo.ui.views.board import Result, board_value, verdict
 from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST
-from demo.ui.views.inspector import inspector_value
+from demo.ui.views.inspector import contrasts_value, inspector_value
 from demo.verify import verify
 
 PHOTO = QUERIES / "person-002" / "04.jpg"
@@ -187,6 +187,19 @@ def test_inspector_values_are_consistent(both):
         assert all(sum(values) == pytest.approx(1) for values in shown[word]["values"].values())
     names = [term[0] for term in shown["numbers"]["terms"]]
     assert {METHODS["emd"].title, METHODS["h2l"].title, "Combined with EMD", "Combined with H2L"} <= set(names)
+    json.dumps(value)
+
+
+def test_other_candidates_are_compared_when_it_is_asked(both):
+    match = both.found.stage2[0]
+    assert inspector_value(both, match.row)["contrasted"]
+    value = contrasts_value(both, match.row)
+    names = [one["name"] for one in value["contrasts"]]
+    assert value["row"] == match.row and match.identity not in names and len(set(names)) == len(names) > 1
+    for one in value["contrasts"]:
+        rival = next(other for other in both.found.stage2 if other.row == one["row"])
+        assert sum(one["values"]) == pytest.approx(rival.patch - match.patch, abs=1e-5)
+        assert sum(lead for _, lead in one["steps"]) == pytest.approx(rival.combined - match.combined, abs=1e-4)
     json.dumps(value)
 
 

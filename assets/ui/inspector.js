@@ -178,11 +178,16 @@ const all = (value) => {
 
 // Why this one and not that one: a rival from a menu, what of the query prefers which, and the way from one lead to the other.
 const CONTRAST = { name: "contrast", title: "Why not another?", explanations: [] };
-let rival = 0;
+let rival = 0, contrasts = null, contrasting = null; // the next people, once they were asked for, and of which candidate
 const contrast = (value) => {
-  const found = value.contrasts[rival] ?? value.contrasts[0];
+  if (!contrasts) {
+    if (contrasting !== candidateOf(value)) trigger("contrast", { result: value.result, row: value.row });
+    contrasting = candidateOf(value);
+    return el("p", { class: "hint", role: "status" }, "Comparing with the next people …");
+  }
+  const found = contrasts[rival] ?? contrasts[0];
   const menu = el("label", { class: "rival" }, "Instead of", el("select", { onchange: (event) => { rival = Number(event.target.value); render(); element.querySelector(".rival select").focus(); } },
-    value.contrasts.map(({ name, ranks }, at) => el("option", { value: at, selected: value.contrasts[at] === found }, `${name}, ${ordinal(ranks[1][2])}`))));
+    contrasts.map(({ name, ranks }, at) => el("option", { value: at, selected: contrasts[at] === found }, `${name}, ${ordinal(ranks[1][2])}`))));
   const [ours, theirs] = found.ranks;
   const pictures = [[found.ours, ours[0]], [found.picture, value.query.title], [found.crop, theirs[0]]].map(([src, title], at) =>
     el("figure", { class: "face" }, el("div", { class: "frame" }, el("img", { src, alt: at === 1 ? `${title}: blue prefers ${ours[0]}, orange ${theirs[0]}` : `Aligned face: ${title}` })), el("figcaption", {}, title)));
@@ -205,6 +210,7 @@ const waterfall = (found) => {
 
 const open = (name) => {
   view = name;
+  contrasting = null; // if the answer never came, ask again
   render();
   element.querySelector(`#view-${name}`).focus();
 };
@@ -215,7 +221,7 @@ const render = () => {
   if (!target) return;
   target.replaceChildren();
   if (!value || value.pending) return;
-  const views = [ALL, ...value.views.slice(0, 1), ...(value.contrasts?.length ? [CONTRAST] : []), ...value.views.slice(1)];
+  const views = [ALL, ...value.views.slice(0, 1), ...(value.contrasted ? [CONTRAST] : []), ...value.views.slice(1)];
   const shown = views.find(({ name }) => name === view) ?? ALL;
   view = shown.name;
   const panel = el("div", { class: "panel", role: "tabpanel", id: "inspector-panel", "aria-labelledby": `view-${view}` },
@@ -252,6 +258,12 @@ document.addEventListener("inspector-opening", (event) => {
   heading.textContent = `Opening ${event.detail} …`;
   element.querySelector(".inspector-root").setAttribute("aria-busy", "true");
 });
+const candidateOf = (value) => `${value.result} ${value.row}`;
+document.addEventListener("what-if", ({ detail: answer }) => {
+  if (answer.kind !== "contrasts" || !props.value || candidateOf(answer) !== candidateOf(props.value)) return;
+  contrasts = answer.contrasts;
+  render();
+});
 let seen = null; // which candidate of which answer is shown
 watch("value", () => {
   if (props.value?.pending) { // what stood here stays, dimmed, until its successor is there
@@ -261,8 +273,8 @@ watch("value", () => {
     target.setAttribute("aria-busy", "true");
     return;
   }
-  const now = props.value ? `${props.value.result} ${props.value.row}` : null;
-  if (now !== seen) [patch, rival] = [null, 0]; // a patch was chosen on another face
+  const now = props.value ? candidateOf(props.value) : null;
+  if (now !== seen) [patch, rival, contrasts] = [null, 0, null]; // of another face
   seen = now;
   element.querySelector(".inspector-root")?.removeAttribute("aria-busy");
   render();

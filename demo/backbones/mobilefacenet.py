@@ -44,12 +44,12 @@ class Convolution(nn.Module):
     def __init__(self, inputs: int, outputs: int, side: int = 1, stride: int = 1, groups: int = 1):
         super().__init__()
         total = side - stride  # of pictures whose size is a multiple of the stride
-        self.padding = (total // 2, total - total // 2) * 2
-        self.conv = nn.Conv2d(inputs, outputs, side, stride, groups=groups)
+        self.padding = (0, total % 2) * 2  # beyond what is the same on both sides
+        self.conv = nn.Conv2d(inputs, outputs, side, stride, total // 2, groups=groups)
         self.prelu = nn.PReLU(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.prelu(self.conv(F.pad(x, self.padding)))
+        return self.prelu(self.conv(F.pad(x, self.padding) if any(self.padding) else x))
 
 
 class Bottleneck(nn.Module):

@@ -88,11 +88,10 @@ def kept_patches(grid: Grid, versions: int = VERSIONS) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Covered:
-    """kept: bool (M, P). versions: features of the M versions. none: features of the face with every patch gone."""
+    """kept: bool (M, P). versions: features of M + 1 faces, the M versions and the face with every patch gone."""
 
     kept: np.ndarray
     versions: Features
-    none: Features
     _measured: dict = field(default_factory=dict, repr=False)
 
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
@@ -120,7 +119,7 @@ def covered(crop: np.ndarray, features: Features, backbone: Backbone, removal: s
     every = backbone.extract(erased(crop, np.concatenate([kept, np.zeros_like(kept[:1])]), features.grid, removal))
     if features.landmarks is not None:
         every = replace(every, landmarks=features.landmarks.expand(len(every), -1, -1))
-    found = Covered(kept, every[:-1], every[-1:])
+    found = Covered(kept, every)
     with _lock:
         _covered[key] = found
         while len(_covered) > _REMEMBERED:

@@ -45,7 +45,8 @@ class Board(_Panel):
 
 
 class Inspector(_Panel):
-    """One candidate beside the query; ``demo.ui.views.board.inspector_value``."""
+    """One candidate beside the query; ``demo.ui.views.inspector.inspector_value``. Event: contrast {result, row}, which
+    ``WhatIfAnswer`` answers."""
 
     scripts, root = ("patches.js", "inspector.js"), "inspector-root"
 
@@ -63,7 +64,7 @@ class ExampleStrip(_Panel):
 
 
 class WhatIfAnswer(_Panel):
-    """Shows nothing itself: hands what came back of a question to the Board; ``demo.ui.views.whatif``."""
+    """Shows nothing itself: hands what came back of a question to who asked it; ``demo.ui.views.whatif``."""
 
     scripts, root = ("answer.js",), "answer-root"
 

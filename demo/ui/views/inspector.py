@@ -34,7 +34,7 @@ from demo.explain import (
 )
 from demo.explain.regions import REGIONS, regions
 from demo.explain.worn import covers
-from demo.figures import contrasts
+from demo.figures import contrasts, rivals
 from demo.identify import Match
 from demo.methods import METHODS
 from demo.ui.views import board
@@ -53,13 +53,20 @@ SIDES = "query", "candidate"
 
 
 def inspector_value(result: board.Result, row: int) -> dict:
-    """What the Inspector component shows of one candidate: numbers, and every explanation that is ready."""
+    """What the Inspector component shows of one candidate: numbers, and every explanation that is ready. contrasted:
+    whether ``contrasts_value`` has others to compare it with."""
     found = result.found
     match = next(m for m in found.ranking if m.row == row)
-    contrasted = [_contrast(one, result, match) for one in
-                  contrasts(found, result.identifier, match, result.crop)]
     return {"result": result.token, "row": row, "title": _title(match, bool(found.stage2)), "live": _live(result, row),
-            "contrasts": contrasted, **pair_value(result.pair(match), result.colormap)}
+            "contrasted": bool(rivals(found, match)), **pair_value(result.pair(match), result.colormap)}
+
+
+def contrasts_value(result: board.Result, row: int) -> dict:
+    """Why a candidate and not one of the next people, as the Inspector shows it when it is asked."""
+    match = next(m for m in result.found.ranking if m.row == row)
+    found = contrasts(result.found, result.identifier, match, result.crop)
+    return {"kind": "contrasts", "result": result.token, "row": row,
+            "contrasts": [_contrast(one, result, match) for one in found]}
 
 
 def pair_value(pair: Pair, colormap: str = "viridis") -> dict:
