@@ -15,6 +15,7 @@ from gradio_client import Client, handle_file
 from PIL import Image
 
 from demo.cli import main
+from demo.errors import BadSetting
 from demo.explain import EXPLANATIONS, VIEWS
 from demo.faces import alter, find_face, load_photo
 from demo.methods import METHODS, Matching
@@ -39,7 +40,7 @@ from demo.ui.pages.galleries import GalleryHandlers
 from demo.ui.views.board import Result, board_value, verdict
 from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST
-from demo.ui.views.inspector import contrasts_value, inspector_value
+from demo.ui.views.inspector import contrasts_value, explained_value, inspector_value
 from demo.verify import verify
 
 PHOTO = QUERIES / "person-002" / "04.jpg"
@@ -201,6 +202,21 @@ def test_other_candidates_are_compared_when_it_is_asked(both):
         assert sum(one["values"]) == pytest.approx(rival.patch - match.patch, abs=1e-5)
         assert sum(lead for _, lead in one["steps"]) == pytest.approx(rival.combined - match.combined, abs=1e-4)
     json.dumps(value)
+
+
+def test_maps_of_other_methods_are_computed_when_they_are_chosen(both):
+    row = both.found.stage2[0].row
+    value = inspector_value(both, row)
+    first, *others = next(view for view in value["views"] if view["name"] == "agreement")["explanations"]
+    assert EXPLANATIONS[first].method == both.found.matching.method and others
+    assert [word for word, one in value["explanations"].items() if one["kind"] == "later"] == sorted(
+        others, key=list(EXPLANATIONS).index)
+    for word in others:
+        found = explained_value(both, row, word)["explanation"]
+        assert found["kind"] == "signed" and found["title"] == value["explanations"][word]["title"]
+        assert found["baseline"] - sum(found["values"]["query"]) == pytest.approx(found["distance"], abs=1e-6)
+    with pytest.raises(BadSetting, match="Unknown explanation"):
+        explained_value(both, row, "magic")
 
 
 def test_the_script_draws_every_kind_and_knows_no_explanation(both):

@@ -31,6 +31,7 @@ class Agreement(Explanation):
     view = "agreement"
     extra = True
     overview = True
+    slow = True
     note = "What speaks for one person, and what against."
     hint = ("What each patch of the {first} contributes to the distance: blue brings the two nearer than a stranger "
             "would be, orange takes them apart, and a patch without colour is as unlike as any stranger's. Measured by "

@@ -45,8 +45,8 @@ class Board(_Panel):
 
 
 class Inspector(_Panel):
-    """One candidate beside the query; ``demo.ui.views.inspector.inspector_value``. Event: contrast {result, row}, which
-    ``WhatIfAnswer`` answers."""
+    """One candidate beside the query; ``demo.ui.views.inspector.inspector_value``. Events: contrast {result, row} and
+    explain {result, row, word}, which ``WhatIfAnswer`` answers."""
 
     scripts, root = ("patches.js", "inspector.js"), "inspector-root"
 

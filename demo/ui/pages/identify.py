@@ -54,7 +54,7 @@ from demo.ui.problems import for_visitors
 from demo.ui.views.board import TOP, Result, board_value, details_text, photo_value
 from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST, Example
-from demo.ui.views.inspector import contrasts_value, inspector_value
+from demo.ui.views.inspector import contrasts_value, explained_value, inspector_value
 from demo.ui.views.tour import tour_value
 from demo.ui.views.whatif import edit_of, map_value, outcome_value, played_value
 from demo.ui.widgets import control, entered, style_choices
@@ -129,8 +129,9 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
     for event, answers in ((explaining.change, does.explain_first), (shown.inspect, does.inspect)):
         event(answers, result, inspector, concurrency_id=EXPLAINING, concurrency_limit=4, show_progress="hidden",
               api_visibility="private")
-    inspector.contrast(does.contrast, result, answered, concurrency_id=EXPLAINING, show_progress="hidden",
-                       api_visibility="private", trigger_mode="multiple")
+    for asked, answers in ((inspector.contrast, does.contrast), (inspector.explain, does.explain)):
+        asked(answers, result, answered, concurrency_id=EXPLAINING, show_progress="hidden", api_visibility="private",
+              trigger_mode="multiple")
     for asked, answers in ((shown.tryout, does.try_out), (shown.redraw, does.redraw), (shown.play, does.play),
                            (shown.tour, does.tour)):
         asked(answers, result, answered, queue=False, show_progress="hidden", api_visibility="private",
@@ -275,6 +276,12 @@ class IdentifyHandlers:
         result, row = _chosen(result, event)
         with _sentences(), self.engine.answering():
             return contrasts_value(result, row)
+
+    def explain(self, result: Result | None, event: gr.EventData) -> dict:
+        """An explanation of a candidate was chosen that was not computed with the others."""
+        result, row = _chosen(result, event)
+        with _sentences(), self.engine.answering():
+            return explained_value(result, row, event_value(event, _WORD))
 
     def try_out(self, result: Result | None, event: gr.EventData) -> dict:
         """Something about a match was changed: what is it then?"""
