@@ -153,19 +153,26 @@ def match_figure(found: Identification, identifier: Identifier, match: Match | N
                                 caption=caption(found)), colormap=colormap)
 
 
+def rivals(found: Identification, match: Match) -> list[Match]:
+    """The nearest photo of each of the next few people, nearest first. Empty where nothing was re-ranked."""
+    if match.patch is None:
+        return []
+    ranked = found.measured
+    return [ranked[at] for at in rivals_of([one.identity for one in ranked], ranked.index(match))]
+
+
 def contrasts(found: Identification, identifier: Identifier, match: Match | None = None,
               crops: Crops | None = None) -> list[Contrast]:
     """Why a match (default: the nearest) and not another: beside the nearest photo of each of the next few people,
     nearest first. Empty where nothing was re-ranked."""
     match = match or found.ranking[0]
-    ranked = [one for one in found.stage2 if one.patch is not None]
-    if match.patch is None or len(ranked) < 2:
+    others = rivals(found, match)
+    if not others:
         return []
-    rivals = [ranked[at] for at in rivals_of([one.identity for one in ranked], ranked.index(match))]
     word, alpha = found.matching.method, found.matching.alpha
     explanation = next(one for one in explains(word).values() if isinstance(one, Agreement))
     assert alpha is not None  # it was re-ranked
-    faces = [match, *rivals]
+    faces = [match, *others]
     signed = explanation.contributions(pair_of(found, identifier, match, crops),
                                        identifier.gallery.whole([one.row for one in faces]))
     sides = [_side(found, one) for one in faces]

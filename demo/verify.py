@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from demo.calibration import Calibration, Threshold, Unfit
 from demo.errors import DemoError
-from demo.explain import Pair, Term, explain, sentence
+from demo.explain import Pair, Term, sentence
 from demo.identify import Identifier, settings_json
 from demo.methods import METHODS, Matching
 from demo.query import ALTERATIONS, Clock, Preparation, Query, prepare_query
@@ -47,7 +47,7 @@ class Judgement:
 @dataclass(frozen=True)
 class Verification:
     """Two photos compared. first, second: on the way to features. judgements: one per method that is ready. pair: the
-    two faces, to be explained. timings_ms: step → milliseconds.
+    two faces, to be explained, which takes longer than the distances. timings_ms: step → milliseconds.
     """
 
     first: Query
@@ -108,9 +108,7 @@ def verify(first, second, identifier: Identifier, first_preparation: Preparation
         judgements.append(Judgement(word, distance, line, clock.steps[word]))
     bare = Pair((queries[0].crop, queries[1].crop), (one, other), identifier.method, Matching(),
                 ("First photo", "Second photo"), ("first photo", "second photo"))
-    with clock.step("explain"):
-        pair = replace(bare, terms=[_term(judged, bare) for judged in judgements])
-        explain(pair)
+    pair = replace(bare, terms=[_term(judged, bare) for judged in judgements])
     return Verification(queries[0], queries[1], tuple(judgements), pair, identifier.provenance(), clock.total())
 
 

@@ -15,7 +15,7 @@ from gradio_client import Client, handle_file
 from PIL import Image
 
 from demo.cli import main
-from demo.errors import BadPhoto
+from demo.errors import BadPhoto, BadSetting
 from demo.explain import EXPLANATIONS, VIEWS
 from demo.faces import alter, find_face, load_photo
 from demo.gallery import remove_photos
@@ -41,7 +41,7 @@ from demo.ui.pages.galleries import GalleryHandlers
 from demo.ui.views.board import Result, board_value, faces_value, verdict
 from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST
-from demo.ui.views.inspector import inspector_value
+from demo.ui.views.inspector import contrasts_value, explained_value, inspector_value
 from demo.ui.widgets import gallery_choices
 from demo.verdict import headline
 from demo.verify import verify
@@ -65,7 +65,7 @@ def test_computing_events_share_one_line(app):
         assert len(found) >= len(names)
         return {fn.concurrency_id for fn in found}
 
-    assert lines("run", "answer", "download") == {"identify"}
+    assert lines("run", "download") == {"identify"} and lines("answer") == {"programs"}
     assert lines("build", "add", "search") == {"index"}  # nobody who looks for a face waits behind it
 
 
@@ -241,6 +241,34 @@ def test_inspector_values_are_consistent(both):
     json.dumps(value)
 
 
+def test_other_candidates_are_compared_when_it_is_asked(both):
+    match = both.found.stage2[0]
+    assert inspector_value(both, match.row)["contrasted"]
+    value = contrasts_value(both, match.row)
+    names = [one["name"] for one in value["contrasts"]]
+    assert value["row"] == match.row and match.identity not in names and len(set(names)) == len(names) > 1
+    for one in value["contrasts"]:
+        rival = next(other for other in both.found.stage2 if other.row == one["row"])
+        assert sum(one["values"]) == pytest.approx(rival.patch - match.patch, abs=1e-5)
+        assert sum(lead for _, lead in one["steps"]) == pytest.approx(rival.combined - match.combined, abs=1e-4)
+    json.dumps(value)
+
+
+def test_maps_of_other_methods_are_computed_when_they_are_chosen(both):
+    row = both.found.stage2[0].row
+    value = inspector_value(both, row)
+    first, *others = next(view for view in value["views"] if view["name"] == "agreement")["explanations"]
+    assert EXPLANATIONS[first].method == both.found.matching.method and others
+    assert [word for word, one in value["explanations"].items() if one["kind"] == "later"] == sorted(
+        others, key=list(EXPLANATIONS).index)
+    for word in others:
+        found = explained_value(both, row, word)["explanation"]
+        assert found["kind"] == "signed" and found["title"] == value["explanations"][word]["title"]
+        assert found["baseline"] - sum(found["values"]["query"]) == pytest.approx(found["distance"], abs=1e-6)
+    with pytest.raises(BadSetting, match="Unknown explanation"):
+        explained_value(both, row, "magic")
+
+
 def test_the_script_draws_every_kind_and_knows_no_explanation(both):
     """Whatever is sent has a kind that the scripts draw; its words are the registry's alone."""
     value = inspector_value(both, both.found.stage2[0].row)
@@ -249,8 +277,9 @@ def test_the_script_draws_every_kind_and_knows_no_explanation(both):
     for word, shown in value["explanations"].items():
         assert re.search(rf"^  {shown['kind']}\b", bodies, re.M), word
         named = EXPLANATIONS[word].title
-        assert f'"{named}"' not in script.replace('{}, "Lines", slider', "") and shown["title"] and shown["called"]
-    assert {shown["exchange"] for word, shown in value["explanations"].items() if word != "weights"} == {None}
+        assert f'"{named}"' not in script.replace('{}, "Lines", slider', "") and shown["title"]
+        assert shown["kind"] == "later" or shown["called"]
+    assert {shown.get("exchange") for word, shown in value["explanations"].items() if word != "weights"} == {None}
     assert value["explanations"]["weights"]["exchange"] == "flow"
 
 

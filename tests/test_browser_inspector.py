@@ -44,6 +44,7 @@ def test_the_first_thing_explained_is_where_they_agree_and_it_adds_up(visit):
 def test_a_rival_is_chosen_and_the_steps_add_up_to_the_lead(visit):
     page, inspector = opened(visit, "Why not another?")
     menu = inspector.locator(".rival select")
+    menu.wait_for()  # computed when the view is opened
     assert menu.locator("option").count() >= 2
     for choice in (0, 1):
         menu.select_option(index=choice)
@@ -111,6 +112,7 @@ def test_nothing_runs_over_on_a_phone(visit):
     assert faces.first.locator(".patch").first.bounding_box()["width"] >= 32
     for view in ("Where they agree", "Why not another?", "Flow", "Lines"):
         inspector.get_by_role("tab", name=view).click()
+        inspector.locator(".waterfall" if view == "Why not another?" else ".panel .told").first.wait_for()
         wide = inspector.evaluate("""one => {
             return Math.max(...[...one.querySelectorAll('.panel *')].map(
                 (part) => part.getBoundingClientRect().right)); }""")

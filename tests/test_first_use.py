@@ -8,11 +8,11 @@ import pytest
 from conftest import BUNDLED, QUERIES
 
 from demo.settings import Settings
-from demo.ui.app import build
-from demo.ui.choices import standard
+from demo.ui.choices import OWN, standard
 from demo.ui.engine import Engine
+from demo.ui.pages.compare import CompareHandlers
 from demo.ui.pages.galleries import LINE
-from demo.ui.pages.identify import HEAVY, IdentifyHandlers
+from demo.ui.pages.identify import EXPLAINING, HEAVY, PROGRAMS, IdentifyHandlers
 
 PHOTO = str(QUERIES / "person-002" / "04.jpg")
 
@@ -49,7 +49,7 @@ def test_stop_is_heard_between_photos_and_told(own):
 
     def progress(at, **_):
         seen.append(at)
-        page.stop(_Request)
+        page.first.stop(_Request)
 
     value, *_ = page.index(("few", own.settings.backbone, "x"), _Request, progress=progress)
     assert value == {"error": "Stopped. What was indexed so far is kept."} and len(seen) == 1
@@ -60,6 +60,34 @@ def test_a_gallery_that_cannot_be_indexed_says_so(own):
     assert value == {"error": "There is no gallery 'nobody'."}
 
 
-def test_indexing_has_a_line_of_its_own(engine):
-    lines = {fn.name: fn.concurrency_id for fn in build(engine.settings, engine).fns.values()}
-    assert lines["index"] == LINE != HEAVY == lines["run"]
+def test_compare_waits_outside_the_line_too_and_explains_after_its_answer(own):
+    page = CompareHandlers(own)
+    values = standard(page.choices).values()
+    *kept, asked = page.run(PHOTO, PHOTO, (0, 0), None, *values, progress=told)
+    assert all(one["__type__"] == "update" for one in kept) and asked[:2] == ("few", own.settings.backbone)
+    *_, ready = page.index(asked, _Request, progress=told)
+    assert ready == asked[2]
+    value, coming, *_, compared, token, _ = page.run(PHOTO, PHOTO, (0, 0), None, *values, progress=told)
+    assert value["rows"] and set(coming) == {"pending"} and token == compared.token
+    assert page.explain(compared)["views"]
+    assert page.index(("nobody", *asked[1:]), _Request, progress=told)[0] == {"error": "There is no gallery 'nobody'."}
+
+
+def test_who_waits_for_a_first_use_makes_way_for_answers(own, monkeypatch):
+    """That of a program too, whose call indexes the gallery itself."""
+    waited = []
+    monkeypatch.setattr(own, "give_way", lambda: waited.append(True))
+    page = IdentifyHandlers(own)
+    assert page.answer({**standard(page.choices), "photo": PHOTO, "preset": OWN, "face": 1, "top": 1}, told)
+    assert len(waited) >= len(own.identifier("few", own.settings.backbone).gallery)
+
+
+def test_what_takes_long_has_lines_of_its_own(app):
+    lines, programs = {}, {}
+    for fn in app.fns.values():
+        lines.setdefault(fn.name, set()).add(fn.concurrency_id)
+        programs[fn.api_name] = fn.concurrency_id
+    assert lines["index"] == {LINE} and lines["run"] == {HEAVY}
+    assert programs["identify"] == programs["compare"] == PROGRAMS
+    assert all(lines[name] == {EXPLAINING} for name in ("explain_first", "inspect", "contrast", "explain"))
+    assert len({LINE, HEAVY, PROGRAMS, EXPLAINING}) == 4

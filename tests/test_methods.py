@@ -6,8 +6,10 @@ import torch
 from conftest import QUERIES
 
 from demo.errors import BadSetting, BadWeights, WeightsMissing
+from demo.explain.covers import covered
 from demo.fields import fields_of
 from demo.methods import METHODS, RERANKING, STAGE1, Matching, load_method, ready, rerank, usual
+from demo.methods.emd import EmdOptions
 from demo.query import Preparation, prepare_query
 
 
@@ -61,6 +63,41 @@ def test_pairs_and_candidates_give_the_same_distances(word, identifier, query):
     torch.testing.assert_close(method.distances(query, some).distances, measured[[2, 0]], atol=1e-5, rtol=0)
     own = method.distances(faces[1], method.prepare(faces)).distances
     assert own.argmin() == 1
+
+
+def one_by_one(method, queries, prepared, options=None, grid=None):
+    return torch.stack([method.distances(queries[at], prepared, options, grid).distances
+                        for at in range(len(queries))])
+
+
+@pytest.fixture(scope="module")
+def versions(shown):
+    """Seven versions of a masked face, some of which still count as masked, without recomputing all 129."""
+    asked = prepare_query(QUERIES / "person-002" / "04.jpg", shown.backbone, Preparation(alteration="mask"))
+    return covered(asked.crop, asked.features, shown.backbone).versions[::20]
+
+
+@pytest.mark.parametrize("word", METHODS)
+def test_many_faces_are_measured_as_one_by_one(word, identifier, shown, versions):
+    """On whichever of the two backbones the method has weights for."""
+    home = next((one for one in (shown, identifier) if METHODS[word].unavailable(one.backbone) is None), None)
+    if home is None:
+        pytest.skip(METHODS[word].unavailable("dlib"))
+    queries = versions if home is shown else identifier.gallery.features([3, 100, 250])
+    method = home.method(word)
+    prepared = method.prepare(home.gallery.features([0, 5, 17, 200, 280]))
+    found = method.between(queries, prepared)
+    assert found.shape == (len(queries), 5)
+    torch.testing.assert_close(found, one_by_one(method, queries, prepared), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("options", "grid"), [
+    (EmdOptions("uniform", share=0.7), None), (EmdOptions("sc"), (14, 14)), (EmdOptions(solver="authors"), None)])
+def test_many_faces_are_measured_under_the_options_that_one_is(shown, versions, options, grid):
+    """Those of the published solver depend on who is measured together: the candidates of one face, as ever."""
+    emd, faces = shown.method("emd"), shown.gallery.features([0, 200, 280], grid)
+    torch.testing.assert_close(emd.between(versions[:3], faces, options, grid),
+                               one_by_one(emd, versions[:3], faces, options, grid), atol=1e-6, rtol=0)
 
 
 def test_a_method_says_what_it_lacks(backbone):

@@ -218,6 +218,38 @@ def test_the_shipped_weights_tell_people_apart(net):
     assert similarity.diag().mean() - strangers.mean() > 0.3
 
 
+@pytest.mark.parametrize("grid", [LAST, (4, 4), (2, 7)])
+def test_blends_of_two_pictures_are_those_of_the_pictures_made(net, grid):
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(0, 256, (2, 112, 112, 3), np.uint8)
+    kept = np.concatenate([rng.random((5, grid[0] * grid[1])) < 0.5, np.ones((1, grid[0] * grid[1]), bool)])
+    found, made = net.blends(first, second, kept, grid, batch=4), net.extract(erased_to(first, second, kept, grid))
+    if grid[0] != grid[1]:
+        assert found is None
+        return
+    torch.testing.assert_close(found.embedding, made.embedding, rtol=0, atol=1e-6)
+    for level in net.info.grids:
+        torch.testing.assert_close(found.at(level).patches, made.at(level).patches, rtol=0, atol=2e-4)
+
+
+def erased_to(first, second, kept, grid):
+    """(M, 112, 112, 3): the pictures, cell by cell."""
+    pictures = np.repeat(second[None], len(kept), 0)
+    tall, wide = 112 // grid[0], 112 // grid[1]
+    for number, cells in enumerate(kept):
+        for patch in np.flatnonzero(cells):
+            row, column = divmod(patch, grid[1])
+            cell = slice(row * tall, (row + 1) * tall), slice(column * wide, (column + 1) * wide)
+            pictures[number][cell] = first[cell]
+    return pictures
+
+
+def test_patches_that_are_too_small_to_blend_are_left_to_extract(net):
+    crop = np.zeros((112, 112, 3), np.uint8)
+    assert net.blends(crop, crop, np.ones((1, 196), bool), FINE) is None
+    assert load_backbone("dlib").blends(crop, crop, np.ones((1, 64), bool), (8, 8)) is None
+
+
 def test_it_is_ready_and_described(net):
     info = next(info for info in available() if info.name == "mobilefacenet")
     assert info.ready and info.grids == (LAST, EARLY, FINE) and info.channels == (512, 128, 128)

@@ -114,8 +114,19 @@ const lineStage = (value, word, found) => {
     el("p", { class: "carried" })];
 };
 
+// What is computed when it is looked at: asked for once, until another view is opened.
+const asked = new Set();
+const ask = (event, detail, text) => {
+  const key = JSON.stringify([event, detail]);
+  if (!asked.has(key)) trigger(event, detail);
+  asked.add(key);
+  return el("p", { class: "hint", role: "status" }, text);
+};
+
 // How each kind of result fills a view.
 const BODIES = {
+  later: (value, shown, word, found) => [
+    ask("explain", { result: value.result, row: value.row, word }, `Measuring: ${found.title} …`), choices(value, shown, found)],
   maps: overFaces,
   matrix: overFaces,
   signed: (value, shown, word, found) => [faces(value, word), bar(found.bar), sum(found), badge(found), choices(value, shown, found), told(), hint(found.hint)],
@@ -169,7 +180,9 @@ const body = (value, shown) => {
 const overviewOf = (value, shown) => {
   const words = shown.explanations.filter((word) => value.explanations[word].overview);
   if (!words.length) return null;
-  return shown.together ? words[words.length - 1] : wordOf(value, shown);
+  if (shown.together) return words[words.length - 1];
+  const word = wordOf(value, shown);
+  return value.explanations[word].kind === "later" ? words[0] : word;
 };
 
 // Everything at once; the headings open their own views.
@@ -190,11 +203,12 @@ const all = (value) => {
 
 // Why this one and not that one: a rival from a menu, what of the query prefers which, and the way from one lead to the other.
 const CONTRAST = { name: "contrast", title: "Why not another?", explanations: [] };
-let rival = 0;
+let rival = 0, contrasts = null; // the next people, once they were asked for
 const contrast = (value) => {
-  const found = value.contrasts[rival] ?? value.contrasts[0];
+  if (!contrasts) return ask("contrast", { result: value.result, row: value.row }, "Comparing with the next people …");
+  const found = contrasts[rival] ?? contrasts[0];
   const menu = el("label", { class: "rival" }, "Instead of", el("select", { onchange: (event) => { rival = Number(event.target.value); render(); element.querySelector(".rival select").focus(); } },
-    value.contrasts.map(({ name, ranks }, at) => el("option", { value: at, selected: value.contrasts[at] === found }, `${name}, ${ordinal(ranks[1][2])}`))));
+    contrasts.map(({ name, ranks }, at) => el("option", { value: at, selected: contrasts[at] === found }, `${name}, ${ordinal(ranks[1][2])}`))));
   const [ours, theirs] = found.ranks;
   const pictures = [[found.ours, ours[0]], [found.picture, value.query.title], [found.crop, theirs[0]]].map(([src, title], at) =>
     el("figure", { class: "face" }, el("div", { class: "frame" }, el("img", { src, alt: at === 1 ? `${title}: blue prefers ${ours[0]}, orange ${theirs[0]}` : `Aligned face: ${title}` })), el("figcaption", {}, title)));
@@ -217,17 +231,18 @@ const waterfall = (found) => {
 
 const open = (name) => {
   view = name;
+  asked.clear(); // if an answer never came, ask again
   render();
   element.querySelector(`#view-${name}`).focus();
 };
 
 const render = () => {
-  const value = props.value;
+  const value = props.value && { ...props.value, explanations: { ...props.value.explanations, ...measured } };
   const target = element.querySelector(".inspector-root");
   if (!target) return;
   target.replaceChildren();
   if (!value || value.pending) return;
-  const views = [ALL, ...value.views.slice(0, 1), ...(value.contrasts?.length ? [CONTRAST] : []), ...value.views.slice(1)];
+  const views = [ALL, ...value.views.slice(0, 1), ...(value.contrasted ? [CONTRAST] : []), ...value.views.slice(1)];
   const shown = views.find(({ name }) => name === view) ?? ALL;
   view = shown.name;
   const panel = el("div", { class: "panel", role: "tabpanel", id: "inspector-panel", "aria-labelledby": `view-${view}` },
@@ -264,6 +279,15 @@ document.addEventListener("inspector-opening", (event) => {
   heading.textContent = `Opening ${event.detail} …`;
   element.querySelector(".inspector-root").setAttribute("aria-busy", "true");
 });
+let measured = {}; // what was computed of the candidate when it was looked at
+const candidateOf = (value) => `${value.result} ${value.row}`;
+document.addEventListener("what-if", ({ detail: answer }) => {
+  if (!props.value || candidateOf(answer) !== candidateOf(props.value)) return;
+  if (answer.kind === "contrasts") contrasts = answer.contrasts;
+  else if (answer.kind === "explained") measured[answer.word] = answer.explanation;
+  else return;
+  render();
+});
 let seen = null; // which candidate of which answer is shown
 watch("value", () => {
   if (props.value?.pending) { // what stood here stays, dimmed, until its successor is there
@@ -274,8 +298,8 @@ watch("value", () => {
     document.dispatchEvent(new CustomEvent("inspector-shown", { detail: null }));
     return;
   }
-  const now = props.value ? `${props.value.result} ${props.value.row}` : null;
-  if (now !== seen) [patch, rival] = [null, 0]; // a patch was chosen on another face
+  const now = props.value ? candidateOf(props.value) : null;
+  if (now !== seen) [patch, rival, contrasts, measured] = [null, 0, null, {}]; // of another face
   seen = now;
   element.querySelector(".inspector-root")?.removeAttribute("aria-busy");
   render();

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -206,10 +206,21 @@ class Backbone(ABC):
                 f"{self.name} takes aligned uint8 RGB crops of shape (B, {height}, {width}, 3); "
                 f"got {crops.dtype} {crops.shape}."
             )
+        parts = (torch.from_numpy(np.ascontiguousarray(crops[start:start + batch])).to(self.device)
+                 for start in range(0, len(crops), batch))
+        return self._joined(self.network(self.prepare(part)) for part in parts)
+
+    def blends(self, first: np.ndarray, second: np.ndarray, kept: np.ndarray, grid: Grid, *,
+               batch: int = 32) -> Features | None:
+        """``extract`` of M pictures that show some patches of one aligned crop and another's elsewhere, where that is
+        cheaper than making them; here None. first, second: uint8 (h, w, 3). kept: bool (M, P), row-major over grid:
+        the patches of the first."""
+        return None
+
+    def _joined(self, parts: Iterable[tuple[Tensor, Mapping[Grid, Tensor]]]) -> Features:
+        """What the network gives of faces, part by part."""
         embeddings, maps = [], {}
-        for start in range(0, len(crops), batch):
-            part = torch.from_numpy(np.ascontiguousarray(crops[start:start + batch])).to(self.device)
-            embedding, part_maps = self.network(self.prepare(part))
+        for embedding, part_maps in parts:
             embeddings.append(embedding)
             for grid, feature_map in part_maps.items():
                 maps.setdefault(grid, []).append(flatten_map(feature_map))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from demo.backbones.base import BackboneInfo, Grid, LayerGrid
+from demo.backbones.base import BackboneInfo, Features, Grid, LayerGrid
 from demo.backbones.published import FlipAveraged, PublishedBackbone, signed
 from demo.faces import TEMPLATES
 from demo.weights import weights_file
@@ -34,6 +35,9 @@ INFO = BackboneInfo(
 SCALE = 128
 #: Stages of bottlenecks: (channels inside, channels out, blocks, stride of the first).
 STAGES = ((128, 64, 5, 2), (256, 128, 1, 2), (256, 128, 6, 1), (512, 128, 1, 2), (256, 128, 2, 1))
+#: Side of what the first bottleneck gives. There row y sees the rows of pixels from _STEP * y + _SEES[0] to
+#: _STEP * y + _SEES[1], and columns alike.
+_SIDE, _STEP, _SEES = 28, 4, (-2, 8)
 #: Stage whose output is the fine grid.
 _FINE_STAGE = 2
 
@@ -44,12 +48,12 @@ class Convolution(nn.Module):
     def __init__(self, inputs: int, outputs: int, side: int = 1, stride: int = 1, groups: int = 1):
         super().__init__()
         total = side - stride  # of pictures whose size is a multiple of the stride
-        self.padding = (total // 2, total - total // 2) * 2
-        self.conv = nn.Conv2d(inputs, outputs, side, stride, groups=groups)
+        self.padding = (0, total % 2) * 2  # beyond what is the same on both sides
+        self.conv = nn.Conv2d(inputs, outputs, side, stride, total // 2, groups=groups)
         self.prelu = nn.PReLU(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.prelu(self.conv(F.pad(x, self.padding)))
+        return self.prelu(self.conv(F.pad(x, self.padding) if any(self.padding) else x))
 
 
 class Bottleneck(nn.Module):
@@ -88,9 +92,16 @@ class MobileFaceNet(nn.Module):
         self.embed = nn.Conv2d(512, 192, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, dict[Grid, Tensor]]:
-        x = self.stem_project(self.stem_depthwise(self.stem(x)))
+        return self.late(self.early(x))
+
+    def early(self, x: Tensor) -> Tensor:
+        """(B, 3, 112, 112) → (B, 64, _SIDE, _SIDE): up to the first bottleneck, where every place sees little."""
+        return self.stages[0][0](self.stem_project(self.stem_depthwise(self.stem(x))))
+
+    def late(self, x: Tensor) -> tuple[Tensor, dict[Grid, Tensor]]:
+        """What ``forward`` gives, from what ``early`` does."""
         for index, stage in enumerate(self.stages):
-            x = stage(x)
+            x = (stage if index else stage[1:])(x)
             if index == _FINE_STAGE:
                 fine = x
         last = self.last(x)
@@ -103,6 +114,30 @@ class MobileFaceNetBackbone(PublishedBackbone):
 
     def prepare(self, crops: Tensor) -> Tensor:
         return signed(crops, SCALE).permute(0, 3, 1, 2)
+
+    @torch.inference_mode()
+    def blends(self, first: np.ndarray, second: np.ndarray, kept: np.ndarray, grid: Grid, *,
+               batch: int = 32) -> Features | None:
+        """Up to the first bottleneck a place sees two rows and two columns of patches at most, one even and one odd of
+        each. So 16 pictures, in which patches are kept by the parity of their row and column, show it whatever it may
+        see of any blend."""
+        side, network = self.input_size[0], self.network
+        patch = side // grid[0]
+        if not isinstance(network, NETWORK) or (patch * grid[0], patch * grid[1]) != (side, side) \
+                or patch < _SEES[1] - _SEES[0]:
+            return None
+        parity = np.arange(side) // patch % 2
+        shown = np.arange(16)[:, None, None] >> (2 * parity[:, None] + parity) & 1
+        pictures = torch.from_numpy(np.where(shown[..., None], first, second)).to(self.device)
+        table = network.early(self.prepare(pictures)).permute(0, 2, 3, 1)
+        places = np.arange(_SIDE)
+        low, high = (((places * _STEP + sees).clip(0, side - 1)) // patch for sees in _SEES)
+        near = [np.where(low % 2 == even, low, high) for even in (0, 1)]  # of two: the even, the odd one
+        states = kept.reshape(-1, *grid).astype(np.int64)
+        picture = sum(states[:, near[row][:, None], near[column]] << (2 * row + column)
+                      for row in (0, 1) for column in (0, 1))
+        at, y, x = (torch.from_numpy(one).to(self.device) for one in (picture, places[:, None], places))
+        return self._joined(network.late(table[part, y, x].permute(0, 3, 1, 2)) for part in at.split(batch))
 
     def head(self) -> tuple[Tensor, Tensor]:
         network = self.network.network if isinstance(self.network, FlipAveraged) else self.network

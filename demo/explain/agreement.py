@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -33,6 +31,7 @@ class Agreement(Explanation):
     view = "agreement"
     extra = True
     overview = True
+    slow = True
     note = "What speaks for one person, and what against."
     hint = ("What each patch of the {first} contributes to the distance: blue brings the two nearer than a stranger "
             "would be, orange takes them apart, and a patch without colour is as unlike as any stranger's. Measured by "
@@ -94,7 +93,6 @@ def _strangers(pair: Pair, method: Method, face: Covered) -> np.ndarray | None:
 def _distances(pair: Pair, method: Method, whole: Features, face: Covered, others: Features) -> np.ndarray:
     """(M + 2, B) distances of the whole face, of its versions and of nothing of it to B faces."""
     prepared, options, grid = method.prepare(others), pair.matching.of(method.word), pair.grid_of(method)
-    asked: Sequence[Features] = [whole, *(face.versions[at] for at in range(len(face.versions))), face.none]
     with torch.inference_mode():
-        found = [method.distances(one, prepared, options, grid).distances.double().cpu() for one in asked]
-    return torch.stack(found).numpy()
+        found = [method.between(one, prepared, options, grid).double().cpu() for one in (whole, face.versions)]
+    return torch.cat(found).numpy()

@@ -52,14 +52,15 @@ class Condition:
 class Explanation(ABC):
     """A way to show why two faces match.
 
-    word: everywhere it is named. title: over it; short: over it beside others. note: one line beside others. hint:
-    what is seen, in a sentence or two; it may call the faces {first} and {second}. method: word of the method whose
-    score it explains. view: which tab of the page holds it. extra: not in the papers. overview: shown when everything
-    is. called: what sentences call the shares of its patches where others stand beside it (default: its title).
-    first_row: a sheet shows it beside the faces; on_sheets: it shows it at all. thumbnail_note: what its small pictures
-    are, of one that has any; thumbnail_alt: what one shows of {name}, in words. stored: how files name its arrays, ""
-    for one whose arrays are another's (default: its word). condition: of the human study, if it is one.
-    One class may explain several methods, an instance each.
+    word: everywhere it is named. title: over it; short: over it beside others. note: one line beside others. hint: what
+    is seen, in a sentence or two; it may call the faces {first} and {second}. method: word of the method whose score it
+    explains. view: which tab of the page holds it. extra: not in the papers. overview: shown when everything is.
+    called: what sentences call the shares of its patches where others stand beside it (default: its title). slow:
+    where several methods have it, pages compute it of others than the first when it is looked at. first_row: a sheet
+    shows it beside the faces; on_sheets: it shows it at all. thumbnail_note: what its small pictures are, of one that
+    has any; thumbnail_alt: what one shows of {name}, in words. stored: how files name its arrays, "" for one whose
+    arrays are another's (default: its word). condition: of the human study, if it is one. One class may explain several
+    methods, an instance each.
     """
 
     word: str
@@ -72,6 +73,7 @@ class Explanation(ABC):
     extra: ClassVar[bool] = False
     overview: ClassVar[bool] = False
     called: ClassVar[str] = ""
+    slow: ClassVar[bool] = False
     first_row: ClassVar[bool] = False
     on_sheets: ClassVar[bool] = True
     thumbnail_note: ClassVar[str] = ""

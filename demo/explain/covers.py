@@ -23,6 +23,8 @@ from demo.errors import BadSetting
 #: Versions that are measured beside the whole face: pairs of one that keeps half of the patches and one that keeps the
 #: other half.
 VERSIONS = 128
+#: Versions that go through a network together: a processor's caches hold what lies between the layers of so many.
+_BATCH = {"cpu": 8, "cuda": 129}
 #: Faces whose versions are remembered, of one visitor who looks at several candidates.
 _REMEMBERED = 6
 
@@ -88,11 +90,10 @@ def kept_patches(grid: Grid, versions: int = VERSIONS) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Covered:
-    """kept: bool (M, P). versions: features of the M versions. none: features of the face with every patch gone."""
+    """kept: bool (M, P). versions: features of M + 1 faces, the M versions and the face with every patch gone."""
 
     kept: np.ndarray
     versions: Features
-    none: Features
     _measured: dict = field(default_factory=dict, repr=False)
 
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
@@ -117,10 +118,13 @@ def covered(crop: np.ndarray, features: Features, backbone: Backbone, removal: s
             _covered.move_to_end(key)
             return _covered[key]
     kept = kept_patches(features.grid)
-    every = backbone.extract(erased(crop, np.concatenate([kept, np.zeros_like(kept[:1])]), features.grid, removal))
+    shown, batch = np.concatenate([kept, np.zeros_like(kept[:1])]), _BATCH.get(backbone.device.type, _BATCH["cpu"])
+    every = backbone.blends(crop, REMOVALS[removal](crop, features.grid), shown, features.grid, batch=batch)
+    if every is None:
+        every = backbone.extract(erased(crop, shown, features.grid, removal), batch=batch)
     if features.landmarks is not None:
         every = replace(every, landmarks=features.landmarks.expand(len(every), -1, -1))
-    found = Covered(kept, every[:-1], every[-1:])
+    found = Covered(kept, every)
     with _lock:
         _covered[key] = found
         while len(_covered) > _REMEMBERED:

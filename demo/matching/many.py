@@ -15,12 +15,13 @@ _GATHERED = {"cuda": 2 << 30, "cpu": 32 << 20}
 
 
 @torch.no_grad()
-def emd_many(queries: Features, faces: Features, rows: Tensor, method: str = "apc", solver: str = "auto") -> Tensor:
+def emd_many(queries: Features, faces: Features, rows: Tensor, method: str = "apc", solver: str = "auto",
+             share: float = 1.0) -> Tensor:
     """(N, k) Earth Mover's Distances, those of ``emd`` between query n and ``faces[rows[n]]``.
 
     queries: N faces. faces: those that the candidates are among, same backbone, grid and device. rows: (N, k) integers.
-    method, solver: as of ``emd``. The queries of a part share one product of matrices and one call of the solver.
-    Raises BadSetting where choices or shapes do not fit.
+    method, solver, share: as of ``emd``. The queries of a part share one product of matrices and one call of the
+    solver. Raises BadSetting where choices or shapes do not fit.
     """
     if rows.ndim != 2 or len(rows) != len(queries):
         raise BadSetting(f"The candidates must be a table with a row for each of the {len(queries)} queries, not of "
@@ -43,7 +44,7 @@ def emd_many(queries: Features, faces: Features, rows: Tensor, method: str = "ap
     distances = []
     for start in range(0, len(queries), part):
         some = slice(start, start + part)
-        distances.append(_distances(queries[some], faces, rows[some], ours[some], theirs, method, solver))
+        distances.append(_distances(queries[some], faces, rows[some], ours[some], theirs, method, solver, share))
     return torch.cat(distances)
 
 
@@ -53,7 +54,7 @@ def _scales(patches: Tensor) -> Tensor:
 
 
 def _distances(queries: Features, faces: Features, rows: Tensor, ours: Tensor, theirs: Tensor, method: str,
-               solver: str) -> Tensor:
+               solver: str, share: float) -> Tensor:
     """``emd_many`` of a part. ours, theirs: 1 / length of each patch of the queries and of all faces."""
     count, k = rows.shape
     candidates = faces[rows.flatten()]
@@ -64,7 +65,7 @@ def _distances(queries: Features, faces: Features, rows: Tensor, ours: Tensor, t
     cosines.unflatten(0, (count, k)).mul_(ours[:, None, None])
     ground = cosines.neg_().add_(1).clamp_(min=0)
     u, v = _weights(queries, candidates, k, method)
-    return transport(ground, v, u, solver).cost.unflatten(0, (count, k))
+    return transport(ground, v, u, solver, share=share).cost.unflatten(0, (count, k)) / share
 
 
 def _weights(queries: Features, candidates: Features, k: int, method: str) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -194,8 +194,21 @@ class Alike(Method):
         warm_up(self.backbone.device, math.prod(self.learned.grid))
 
     def distances(self, query: Features, prepared: AlikeFaces, options=None, grid: Grid | None = None) -> Measured:
-        evidence = self._compared(self.prepare(query), prepared)
+        evidence = self._pairs(self.prepare(query), prepared)
         return Measured(evidence.distance, evidence)
+
+    def between(self, queries: Features, prepared: AlikeFaces, options=None, grid: Grid | None = None) -> Tensor:
+        asked, places = self.prepare(queries), prepared.placed.shape[1]
+        count, k = len(asked), len(prepared)
+
+        def ground(applied: Tensor) -> Tensor:
+            products = asked.placed.flatten(0, 1) @ prepared.placed.flatten(0, 1).T  # of all with all, as one product
+            table = (1 - products).clamp(min=0).view(count, places, k, places).transpose(1, 2)
+            return table[applied.view(count, k)]
+
+        ours, theirs = torch.cartesian_prod(*(torch.arange(n, device=prepared.embedding.device) for n in (count, k))).T
+        light = [replace(one, placed=one.placed[:, :, :0]) for one in (asked, prepared)]  # the ground knows the rest
+        return self._compared(light[0][ours], light[1][theirs], ground).distance.view(count, k)
 
     def forced(self, evidence: AlikeEvidence, partners: Sequence[tuple[int, int]]) -> Measured | None:
         if not bool(evidence.applied[0]):
@@ -210,10 +223,15 @@ class Alike(Method):
                                           flow=plan.flow.to(evidence.flow), addends=addends))
 
     def pairs(self, first: Features, second: Features, options=None, grid: Grid | None = None) -> Tensor:
-        return self._compared(self.prepare(first), self.prepare(second)).distance
+        return self._pairs(self.prepare(first), self.prepare(second)).distance
 
-    def _compared(self, first: AlikeFaces, second: AlikeFaces) -> AlikeEvidence:
+    def _pairs(self, first: AlikeFaces, second: AlikeFaces) -> AlikeEvidence:
         """1 or B faces with B faces."""
+        return self._compared(first, second, lambda applied: ground_distance(
+            first.placed if len(first) == 1 else first.placed[applied], second.placed[applied]))
+
+    def _compared(self, first: AlikeFaces, second: AlikeFaces, ground_of: Callable[[Tensor], Tensor]) -> AlikeEvidence:
+        """1 or B faces with B faces. ground_of: (B,) bool → (n, P, P) distances between the patches of those pairs."""
         count, places = second.placed.shape[:2]
         cosine = 1 - (first.embedding * second.embedding).sum(1)
         applied = first.cover.wears(MASK) | second.cover.wears(MASK)
@@ -223,8 +241,7 @@ class Alike(Method):
         flow = cosine.new_zeros(count, places, places)
         ground = flow.clone()
         if bool(applied.any()):
-            ours = first.placed if len(first) == 1 else first.placed[applied]
-            ground[applied] = ground_distance(ours, second.placed[applied])
+            ground[applied] = ground_of(applied)
             mass = compared[applied].double()
             plan = transport(ground[applied], mass, mass, "exact")
             flow[applied], moved[applied] = plan.flow, plan.cost

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from demo.backbones import Backbone, BackboneInfo, Features, Grid
@@ -122,6 +123,11 @@ class Method(ABC):
     def distances(self, query: Features, prepared: Any, options: Any = None, grid: Grid | None = None) -> Measured:
         """Distances (k,) of a query (features of one face) to k prepared faces. options: an instance of ``Options``
         (None = the defaults). grid: of the patches, None = the backbone's first; of methods with ``uses_grid``."""
+
+    def between(self, queries: Features, prepared: Any, options: Any = None, grid: Grid | None = None) -> Tensor:
+        """(M, k) distances of each of M faces (M > 0) to each of k prepared ones, those of ``distances``."""
+        return torch.stack([self.distances(queries[[row]], prepared, options, grid).distances
+                            for row in range(len(queries))])
 
     def under(self, query: Features, prepared: Any, grid: Grid | None = None) -> Callable[[Any], Tensor]:
         """Options → the distances that ``distances`` gives under them; what does not depend on options is computed

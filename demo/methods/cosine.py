@@ -28,5 +28,8 @@ class Cosine(Method):
     def distances(self, query: Features, prepared: Tensor, options=None, grid: Grid | None = None) -> Measured:
         return Measured(1 - prepared @ F.normalize(query.embedding[0], dim=0))
 
+    def between(self, queries: Features, prepared: Tensor, options=None, grid: Grid | None = None) -> Tensor:
+        return 1 - F.normalize(queries.embedding, dim=1) @ prepared.T
+
     def pairs(self, first: Features, second: Features, options=None, grid: Grid | None = None) -> Tensor:
         return 1 - F.cosine_similarity(first.embedding, second.embedding)

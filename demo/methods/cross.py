@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from demo.backbones import Backbone, Features, Grid
@@ -63,6 +64,10 @@ class CrossMethod(Method):
 
     def distances(self, query: Features, prepared: Prepared, options=None, grid: Grid | None = None) -> Measured:
         return Measured(self._reranker.distances(query, prepared))
+
+    def between(self, queries: Features, prepared: Prepared, options=None, grid: Grid | None = None) -> Tensor:
+        rows = torch.arange(len(prepared), device=self.backbone.device).expand(len(queries), -1)
+        return self._reranker.distances_many(self._reranker.prepare(queries), prepared, rows)
 
     def pairs(self, first: Features, second: Features, options=None, grid: Grid | None = None) -> Tensor:
         there = self.model.compare_features(first, second).similarity

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from demo.backbones import Features, Grid, grid_name
@@ -22,6 +23,7 @@ from demo.matching import (
     adapted_alpha,
     check_share,
     emd,
+    emd_many,
     emd_problem,
     forced_transport,
     ground_distance,
@@ -104,6 +106,14 @@ class Emd(Method):
         chosen = options or EmdOptions()
         result = emd(query, prepared, chosen.weighting, chosen.solver, grid, chosen.share)
         return Measured(result.distance, result)
+
+    def between(self, queries: Features, prepared: Features, options: EmdOptions | None = None,
+                grid: Grid | None = None) -> Tensor:
+        if self.batch_matters(options):
+            return super().between(queries, prepared, options, grid)
+        chosen = options or EmdOptions()
+        rows = torch.arange(len(prepared), device=prepared.patches.device).expand(len(queries), -1)
+        return emd_many(queries.at(grid), prepared.at(grid), rows, chosen.weighting, chosen.solver, chosen.share)
 
     def under(self, query: Features, prepared: Features, grid: Grid | None = None
               ) -> Callable[[EmdOptions | None], Tensor]:

@@ -44,7 +44,8 @@ class Board(_Panel):
 
 
 class Inspector(_Panel):
-    """One candidate beside the query; ``demo.ui.views.board.inspector_value``."""
+    """One candidate beside the query; ``demo.ui.views.inspector.inspector_value``. Events: contrast {result, row} and
+    explain {result, row, word}, which ``WhatIfAnswer`` answers."""
 
     scripts, root = ("patches.js", "inspector.js"), "inspector-root"
 
@@ -62,7 +63,7 @@ class ExampleStrip(_Panel):
 
 
 class WhatIfAnswer(_Panel):
-    """Shows nothing itself: hands what follows an answer to the Board; ``demo.ui.views.whatif``, ``faces_value``."""
+    """Shows nothing itself: hands what follows an answer to who asked; ``demo.ui.views.whatif``, ``faces_value``."""
 
     scripts, root = ("answer.js",), "answer-root"
 

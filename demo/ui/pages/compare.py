@@ -33,7 +33,9 @@ from demo.ui.components import Drawer, Inspector, PhotoInput, Verdicts
 from demo.ui.endpoint import endpoint
 from demo.ui.engine import Engine
 from demo.ui.pages.downloads import COMPARISON, DownloadRow, compared_png
-from demo.ui.pages.identify import FACE, HEAVY, QUICK
+from demo.ui.pages.first import FirstUse
+from demo.ui.pages.galleries import LINE
+from demo.ui.pages.identify import EXPLAINING, FACE, HEAVY, PROGRAMS, QUICK
 from demo.ui.parameters import event_value, photo_field
 from demo.ui.problems import for_visitors
 from demo.ui.views.commands import compare_command
@@ -82,9 +84,9 @@ def compare_page(engine: Engine, blocks: gr.Blocks) -> None:
             downloads = DownloadRow(COMPARISON, "comparison")
             command = gr.Code(language=None, label="The same answer on the command line", interactive=False,
                               lines=1, wrap_lines=True, visible=False, elem_id="compare-command")
-    result = gr.State(time_to_live=1800)
+    result, explaining, unindexed, ready = gr.State(time_to_live=1800), gr.State(), gr.State(), gr.State()
     run = {"fn": does.run, "inputs": [*photos.values(), faces, result, *form.values()],
-           "outputs": [verdicts, inspector, downloads.row, command, result],
+           "outputs": [verdicts, inspector, downloads.row, command, result, explaining, unindexed],
            "concurrency_id": HEAVY, "concurrency_limit": engine.settings.jobs, "api_visibility": "private",
            "show_progress": "minimal", "show_progress_on": [verdicts], "trigger_mode": "always_last"}
     for which, (photo, suffix) in enumerate(PHOTOS.items()):
@@ -95,13 +97,18 @@ def compare_page(engine: Engine, blocks: gr.Blocks) -> None:
     go.click(lambda: None, None, result, **QUICK).then(**run)
     verdicts.face(does.choose_face, faces, faces, **QUICK).then(**run)
     blocks.load(does.open_link, None, [*photos.values(), *form.values()], **QUICK).then(**run)
+    ready.change(**run)
+    unindexed.change(does.index, unindexed, [*run["outputs"][:-1], ready], concurrency_id=LINE, concurrency_limit=1,
+                     api_visibility="private", show_progress_on=[verdicts])
+    explaining.change(does.explain, result, inspector, concurrency_id=EXPLAINING, concurrency_limit=4,
+                      show_progress="hidden", api_visibility="private")
     downloads.wire(result, HEAVY, QUICK)
     with gr.Row(visible=False):
         inputs = photos | form | {one.word: gr.Number(1, label=one.title, precision=0, minimum=1) for one in _FACES}
         answer, figure = gr.Textbox(label="Answer"), gr.Image(format="png", label="Figure")
         gr.Button().click(endpoint(does.parameters, does.answer), [inputs[one.word] for one in does.parameters],
-                          [answer, figure], api_name="compare", api_description=API_TEXT, concurrency_id=HEAVY,
-                          preprocess=False)
+                          [answer, figure], api_name="compare", api_description=API_TEXT, concurrency_id=PROGRAMS,
+                          concurrency_limit=engine.settings.jobs, preprocess=False)
 
 
 def _lay_out(engine: Engine, choices: Choices) -> tuple[dict[str, PhotoInput], dict[str, Component]]:
@@ -128,7 +135,7 @@ class CompareHandlers:
     """What the page does, without its components. choices: by word. parameters: of the public endpoint, in order."""
 
     def __init__(self, engine: Engine):
-        self.engine = engine
+        self.engine, self.first = engine, FirstUse(engine)
         self.choices = compare_choices(engine)
         self.standard = standard(self.choices)
         example = EXAMPLES[FIRST]
@@ -141,9 +148,7 @@ class CompareHandlers:
 
     def compute(self, photos, faces: tuple[int, int], values: Mapping, progress) -> Compared:
         """Compare two photos with the form's choices. Raises DemoError."""
-        identifier = self.engine.identifier(
-            values["gallery"], values["backbone"],
-            lambda done, total, path: progress((done, total), desc=f"Indexing {values['gallery']}", unit="photos"))
+        identifier = self.first.identifier(values["gallery"], values["backbone"], progress)
         first, second = photos
         one, other = (preparation_of(self.choices, values, face, suffix)
                       for face, suffix in zip(faces, PHOTOS.values(), strict=True))
@@ -158,22 +163,44 @@ class CompareHandlers:
         asked = first, second, tuple(faces), tuple(values.values())
         shown = RESULTS.use(shown)
         if shown is not None and shown.asked == asked:
-            return (gr.skip(),) * 5
+            return (gr.skip(),) * 7
         if first is None or second is None:
-            return _problem("Add two photos to compare them.")
+            return *_problem("Add two photos to compare them."), gr.skip()
         try:
+            if due := self.first.due(values):
+                return *(gr.skip(),) * 6, due
             compared = replace(self.compute((first, second), faces, values, progress), asked=asked)
             value = verdicts_value(compared.found) | {"link": link_of(self.choices, values, self.start)}
-            views = compared_value(compared.found)
             RESULTS.keep(compared)
         except DemoError as error:
-            return _problem(for_visitors(error, self.engine.settings))
+            return *_problem(for_visitors(error, self.engine.settings)), gr.skip()
         except Exception:
             code = secrets.token_hex(3)
             log.exception("comparison failed, code %s", code)
-            return _problem(f"Something went wrong on our side (code {code}). Please try other photos.")
+            text = f"Something went wrong on our side (code {code}). Please try other photos."
+            return *_problem(text), gr.skip()
         command = compare_command(compared.found, f"galleries/{values['gallery']}")
-        return value, views, gr.Row(visible=True), gr.Code(command, visible=True), compared
+        return (value, {"pending": "Explaining the pair …"}, gr.Row(visible=True), gr.Code(command, visible=True),
+                compared, compared.token, gr.skip())
+
+    def index(self, unindexed: tuple[str, str, str], request: gr.Request, progress=gr.Progress()):  # noqa: B008
+        """Index a gallery that was asked for and is not indexed for its backbone yet, as ``FirstUse`` has it."""
+        gallery, backbone, asked = unindexed
+        try:
+            self.first.identifier(gallery, backbone, progress, request.session_hash)
+        except DemoError as error:
+            return *_problem(for_visitors(error, self.engine.settings)), gr.skip()
+        return *(gr.skip(),) * 6, asked
+
+    def explain(self, compared: Compared | None):
+        """The distances are shown: what explains them, which takes longer, follows."""
+        compared = RESULTS.use(compared)
+        if compared is None:
+            return gr.skip()
+        with self.engine.answering():
+            value = compared_value(compared.found)
+        RESULTS.keep(compared)
+        return value
 
     def choose_face(self, faces: tuple[int, int], event: gr.EventData) -> tuple[int, int]:
         """Another face of one of the photos was chosen."""
@@ -197,7 +224,7 @@ class CompareHandlers:
 
 def _problem(text: str):
     """What the page shows where there is no comparison."""
-    return {"error": text}, None, gr.Row(visible=False), gr.Code(visible=False), None
+    return {"error": text}, None, gr.Row(visible=False), gr.Code(visible=False), None, gr.skip()
 
 
 def _replaced(faces: tuple[int, int], which: int, face: int) -> tuple[int, int]:

@@ -47,6 +47,7 @@ from demo.ui.components import Board, Drawer, Inspector, WhatIfAnswer
 from demo.ui.endpoint import endpoint
 from demo.ui.engine import Engine
 from demo.ui.pages.downloads import IDENTIFICATION, DownloadRow, figure_png
+from demo.ui.pages.first import FirstUse
 from demo.ui.pages.form import Form, preset_shown, shown_choices, strip_value
 from demo.ui.pages.galleries import LINE
 from demo.ui.pages.results import shipped_results
@@ -55,15 +56,16 @@ from demo.ui.problems import for_visitors
 from demo.ui.views.board import MOST_FACES, TOP, Result, board_value, details_text, faces_value, photo_value
 from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST, Example
-from demo.ui.views.inspector import inspector_value
+from demo.ui.views.inspector import contrasts_value, explained_value, inspector_value
 from demo.ui.views.tour import tour_value
 from demo.ui.views.whatif import edit_of, map_value, outcome_value, played_value
 from demo.ui.widgets import control, entered, style_choices
 
 log = logging.getLogger("demo")
 
-#: Computing events wait in one line, so that visitors share the machine fairly.
-HEAVY = "identify"
+#: Computing events wait in one line, so that visitors share the machine fairly; programs, whose first use of a gallery
+#: indexes it, in another; what explains an answer that is there already in a third.
+HEAVY, PROGRAMS, EXPLAINING = "identify", "programs", "inspect"
 QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 #: The answer is text: a client would take every object with a "path" in JSON for a file to download.
 API_TEXT = ("Identify the person in a photo. Returns the text that `python -m demo identify --json` prints (read it "
@@ -129,13 +131,16 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
         does.index, unindexed, [*run["outputs"][:-1], ready], concurrency_id=LINE, concurrency_limit=1,
         api_visibility="private", show_progress_on=[shown])]
     gr.on(form.triggers, does.preset, form.components, form.preset, **QUICK)
-    form.stop.click(does.stop, cancels=started, **QUICK,
+    form.stop.click(does.first.stop, cancels=started, **QUICK,
                     js="() => document.dispatchEvent(new CustomEvent('board-stopping'))")
     for event, answers in ((explaining.change, does.explain_first), (shown.inspect, does.inspect)):
-        event(answers, result, inspector, concurrency_id="inspect", concurrency_limit=4, show_progress="hidden",
+        event(answers, result, inspector, concurrency_id=EXPLAINING, concurrency_limit=4, show_progress="hidden",
               api_visibility="private")
-    explaining.change(does.others, result, answered, concurrency_id="inspect", concurrency_limit=4,
-                      show_progress="hidden", api_visibility="private")
+    explaining.change(does.others, result, answered, concurrency_id=EXPLAINING, show_progress="hidden",
+                      api_visibility="private")
+    for asked, answers in ((inspector.contrast, does.contrast), (inspector.explain, does.explain)):
+        asked(answers, result, answered, concurrency_id=EXPLAINING, show_progress="hidden", api_visibility="private",
+              trigger_mode="multiple")
     for asked, answers in ((shown.tryout, does.try_out), (shown.redraw, does.redraw), (shown.play, does.play),
                            (shown.tour, does.tour)):
         asked(answers, result, answered, queue=False, show_progress="hidden", api_visibility="private",
@@ -148,19 +153,18 @@ def identify_page(engine: Engine, blocks: gr.Blocks) -> None:
         inputs = {"photo": form.photo, **form.controls, "face": face, "top": top,
                   **{one.word: control(Choice(one)) for one in (_PRESET, _FACES)}}
         gr.Button().click(endpoint(does.parameters, does.answer), [inputs[one.word] for one in does.parameters],
-                          [answer, figure], api_name="identify", api_description=API_TEXT, concurrency_id=HEAVY,
-                          preprocess=False)
+                          [answer, figure], api_name="identify", api_description=API_TEXT, concurrency_id=PROGRAMS,
+                          concurrency_limit=engine.settings.jobs, preprocess=False)
 
 
 class IdentifyHandlers:
     """What the page does, without its components. choices: by word. parameters: of the public endpoint, in order."""
 
     def __init__(self, engine: Engine):
-        self.engine = engine
+        self.engine, self.first = engine, FirstUse(engine)
         self.choices = identify_choices(engine)
         self.standard = standard(self.choices)
         self.gain = gained(shipped_results())
-        self._stopped: set[str | None] = set()
         fields = {one.word: one for one in (_PHOTO, *(choice.field for choice in self.choices.values()), face_field(),
                                             _TOP, _PRESET, _FACES)}
         self.parameters = [fields[word] for word in in_order(list(fields), _ORDER)]
@@ -184,9 +188,7 @@ class IdentifyHandlers:
         matching = matching_of(self.choices, values)
         preparation.check()
         matching.check()
-        identifier = self.engine.identifier(
-            values["gallery"], values["backbone"],
-            lambda done, total, path: progress((done, total), desc=f"Indexing {values['gallery']}", unit="photos"))
+        identifier = self.first.identifier(values["gallery"], values["backbone"], progress)
         return identifier, preparation, matching
 
     def _result(self, found: Identification, identifier: Identifier, values: Mapping, matching: Matching) -> Result:
@@ -209,8 +211,8 @@ class IdentifyHandlers:
             return *_problem({"error": "Choose an example or add a photo."}), gr.skip()
         known = EXAMPLES.get(example)
         try:
-            if not self.engine.opens(values["gallery"], values["backbone"]):
-                return *(gr.skip(),) * 7, (values["gallery"], values["backbone"], secrets.token_hex(4))
+            if due := self.first.due(values):
+                return *(gr.skip(),) * 7, due
             result = self.compute(photo, values, face, known.truth if known and not face else None, progress)
             result.asked = asked
             value: dict[str, Any] = board_value(result)
@@ -234,23 +236,11 @@ class IdentifyHandlers:
         """Index a gallery that was asked for and is not indexed for its backbone yet, in a line of its own that makes
         way for answers. unindexed: gallery, backbone, and what tells one asking from the next."""
         gallery, backbone, asked = unindexed
-        self._stopped.discard(request.session_hash)
-
-        def tell(done: int, total: int, path: str) -> None:
-            if request.session_hash in self._stopped:
-                raise DemoError("Stopped. What was indexed so far is kept.")
-            self.engine.give_way()
-            progress((done, total), desc=f"Indexing {gallery}", unit="photos")
-
         try:
-            self.engine.identifier(gallery, backbone, tell)
+            self.first.identifier(gallery, backbone, progress, request.session_hash)
         except DemoError as error:
             return *_problem({"error": for_visitors(error, self.engine.settings)}), gr.skip()
         return *(gr.skip(),) * 7, asked
-
-    def stop(self, request: gr.Request) -> None:
-        """Stop this visitor's indexing at the next photo."""
-        self._stopped.add(request.session_hash)
 
     def own_photo(self, example: str, occlude: str):
         """A photo was added: the form forgets the example, and how that was altered; what was chosen stays."""
@@ -321,6 +311,18 @@ class IdentifyHandlers:
         shown.opened = row
         with self._asked_of(shown):
             return inspector_value(shown, row)
+
+    def contrast(self, result: Result | None, event: gr.EventData) -> dict:
+        """Why a candidate and not another?"""
+        result, row = _chosen(result, event)
+        with _sentences(), self.engine.answering():
+            return contrasts_value(result, row)
+
+    def explain(self, result: Result | None, event: gr.EventData) -> dict:
+        """An explanation of a candidate was chosen that was not computed with the others."""
+        result, row = _chosen(result, event)
+        with _sentences(), self.engine.answering():
+            return explained_value(result, row, event_value(event, _WORD))
 
     def try_out(self, result: Result | None, event: gr.EventData) -> dict:
         """Something about a match was changed: what is it then?"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import singledispatch
 
 import numpy as np
@@ -22,6 +22,7 @@ from demo.explain import (
     Pair,
     Result,
     Signed,
+    available,
     badge,
     explain,
     face_maps,
@@ -34,7 +35,7 @@ from demo.explain import (
 )
 from demo.explain.regions import REGIONS, regions
 from demo.explain.worn import covers
-from demo.figures import contrasts
+from demo.figures import contrasts, rivals
 from demo.identify import Match
 from demo.methods import METHODS
 from demo.ui.views import board
@@ -55,33 +56,67 @@ SIDES = "query", "candidate"
 
 
 def inspector_value(result: board.Result, row: int) -> dict:
-    """What the Inspector component shows of one candidate: numbers, and every explanation that is ready."""
+    """What the Inspector component shows of one candidate: numbers, and every explanation that is ready. contrasted:
+    whether ``contrasts_value`` has others to compare it with. What is slow and seen only when it is chosen has the kind
+    "later": ``explained_value`` has it then."""
     found = result.found
     match = next(m for m in found.ranking if m.row == row)
-    contrasted = [_contrast(one, result, match) for one in
-                  contrasts(found, result.identifier, match, result.crop)]
+    pair = result.pair(match)
     return {"result": result.token, "row": row, "title": _title(match, bool(found.stage2)), "live": _live(result, row),
-            "contrasts": contrasted, **pair_value(result.pair(match), result.colormap)}
+            "contrasted": bool(rivals(found, match)), **pair_value(pair, result.colormap, _later(pair))}
 
 
-def pair_value(pair: Pair, colormap: str = "viridis") -> dict:
+def contrasts_value(result: board.Result, row: int) -> dict:
+    """Why a candidate and not one of the next people, as the Inspector shows it when it is asked."""
+    match = next(m for m in result.found.ranking if m.row == row)
+    found = contrasts(result.found, result.identifier, match, result.crop)
+    return {"kind": "contrasts", "result": result.token, "row": row,
+            "contrasts": [_contrast(one, result, match) for one in found]}
+
+
+def explained_value(result: board.Result, row: int, word: str) -> dict:
+    """One explanation of a candidate, which the Inspector goes on to show. BadSetting where it cannot be had."""
+    pair = result.pair(next(m for m in result.found.ranking if m.row == row))
+    results = explain(pair, word)
+    return {"kind": "explained", "result": result.token, "row": row, "word": word,
+            "explanation": _explanation(word, results, pair, result.colormap)}
+
+
+def _later(pair: Pair) -> list[str]:
+    """The explanations that are slow, but for the first of each view."""
+    ranked = _by_method(available(pair), pair)
+    return [word for view in VIEWS for word in [w for w in ranked if EXPLANATIONS[w].view == view][1:]
+            if EXPLANATIONS[word].slow]
+
+
+def _by_method(words: Collection[str], pair: Pair) -> list[str]:
+    """Those of the ranking method first."""
+    return sorted(words, key=lambda word: EXPLANATIONS[word].method != pair.matching.method)
+
+
+def pair_value(pair: Pair, colormap: str = "viridis", later: Collection[str] = ()) -> dict:
     """The Inspector's views of any two faces; title and live are the caller's.
 
     views: the tabs, each with the words of its explanations, of those that one is chosen of the ranking method's first.
-    explanations: word → its kind, texts and data. sentence: why they match, in words.
+    explanations: word → its kind, texts and data. sentence: why they match, in words. later: of these the texts
+    alone.
     """
-    results = explain(pair)
-    ranks = sorted(results, key=lambda word: EXPLANATIONS[word].method != pair.matching.method)
-    views = [{"name": name, "title": view.title, "together": view.together, "explanations": words}
+    words = list(available(pair))
+    results, ranks = explain(pair, *(word for word in words if word not in later)), _by_method(words, pair)
+    views = [{"name": name, "title": view.title, "together": view.together, "explanations": inside}
              for name, view in VIEWS.items()
-             if (words := [w for w in (results if view.together else ranks) if EXPLANATIONS[w].view == name])]
+             if (inside := [w for w in (words if view.together else ranks) if EXPLANATIONS[w].view == name])]
     faces = {side: {"crop": picture_url(crop), "title": title, "called": called}
              for side, crop, title, called in zip(SIDES, pair.crops, pair.titles, pair.called, strict=True)}
     return {"name": pair.titles[1], **faces, "sentence": sentence(pair), "views": views, "explanations": {
-        word: {**_texts(EXPLANATIONS[word], pair), "badge": _badge(word, pair),
-               "called": _called(EXPLANATIONS[word], results), "exchange": _exchange(word, results), "kind": found.kind,
-               **_data(found, pair, colormap)}
-        for word, found in results.items()}}
+        word: _explanation(word, results, pair, colormap) if word in results
+        else {**_texts(EXPLANATIONS[word], pair), "kind": "later"} for word in words}}
+
+
+def _explanation(word: str, results: dict[str, Result], pair: Pair, colormap: str) -> dict:
+    return {**_texts(EXPLANATIONS[word], pair), "badge": _badge(word, pair),
+            "called": _called(EXPLANATIONS[word], results), "exchange": _exchange(word, results),
+            "kind": results[word].kind, **_data(results[word], pair, colormap)}
 
 
 def _texts(one: Explanation, pair: Pair) -> dict:
