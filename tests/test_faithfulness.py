@@ -205,6 +205,9 @@ def test_faithfulness_from_photos_to_table(shown, tmp_path):
     assert all(0 <= row.deletion.mean <= 100 and 0 <= row.insertion.mean <= 100 for row in result.rows)
     again = faithfulness(shown, queries, Preparation(alteration="mask"), asked, store=store, kept=True)
     assert again.as_json() == result.as_json()
+    one = faithfulness(shown, queries, Preparation(alteration="mask"), asked, store=store, kept=True,
+                       progress=lambda numbers: numbers[:1])
+    assert one.probes == 1 and one.limits == result.limits, "a part is judged by the threshold of all"
     with pytest.raises(BadSetting, match="Nothing was measured"):
         faithfulness(shown, queries, asked=asked, store=store, kept=True)
     with pytest.raises(BadSetting, match="pink"):

@@ -30,6 +30,8 @@ JUDGES = ("centerface", "mtcnn", "hog")
 EMPTY, EMPTY_SIDE = 200, 400
 #: Photos whose parts are shuffled are cut into so many blocks a side: a block holds an eye at most.
 BLOCKS = 10
+#: What is measured.
+PARTS = ("found", "false", "speed")
 #: Sizes that are timed: (width, height).
 TIMED = {"640 px": (640, 480), "12 MP": (4000, 3000)}
 
@@ -184,18 +186,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--detectors", nargs="+", choices=DETECTORS, help="default: all whose weights are here")
     parser.add_argument("--strengths", action="store_true", help="every style of the perturbations, not one per photo")
     parser.add_argument("--repeats", type=int, default=5, help="runs per timing; the median counts")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="of the table (default: all)")
     parser.add_argument("--json", action="store_true")
     parsed = parser.parse_args(arguments)
     detectors = parsed.detectors or ready()
     files = sample(parsed.photos, parsed.sample)
-    result = {"threads": torch.get_num_threads(), "photos": parsed.photos.name,
-              "found": found(files, detectors, parsed.strengths), "false": false_faces(files, detectors),
-              "speed": speed(files[0], detectors, parsed.repeats)}
+    measure = {"found": lambda: found(files, detectors, parsed.strengths),
+               "false": lambda: false_faces(files, detectors),
+               "speed": lambda: speed(files[0], detectors, parsed.repeats)}
+    parts = {name: measure[name]() for name in PARTS if name in parsed.parts}
+    result = {"threads": torch.get_num_threads(), "photos": parsed.photos.name, **parts}
     if parsed.json:
         print(json.dumps(result, indent=1))
         return
     print(f"{len(files)} photos of {result['photos']}; {result['threads']} threads, torch {torch.__version__}")
-    for rows in (result["found"], result["false"], result["speed"]):
+    for rows in parts.values():
         print()
         print(table([{key: "" if value is None else str(value) for key, value in row.items()} for row in rows]))
 

@@ -93,10 +93,12 @@ def faithfulness(identifier: Identifier, queries: Sequence[QueryPhoto], preparat
         raise BadSetting(f"No query could be used: {skipped[0][1] if skipped else 'there is none.'}")
     limits = {word: threshold([one.own[word] for one in probes], np.concatenate([one.others[word] for one in probes]))
               for word in methods}
-    store, records = store or CurveStore(None), []
+    store, records = store or CurveStore(None), {}
     settings = (VERSION, identifier.gallery.sha256, [(word, one.key) for word, one in methods.items()],
                 identifier.backbone.weights_sha256, asked, limits)
-    for number, probe in enumerate(progress(probes)):
+    numbers = np.random.default_rng(0).permutation(len(probes)).tolist()  # those of a stopped run are of all people
+    for number in progress(numbers):
+        probe = probes[number]
         key = (settings, probe.query.crop.tobytes(), probe.true, probe.stranger, number)
         curves = store.read(*key)
         if curves is None and kept:
@@ -104,10 +106,11 @@ def faithfulness(identifier: Identifier, queries: Sequence[QueryPhoto], preparat
         if curves is None:
             curves = _judged(identifier, methods, probe, asked, limits, np.random.default_rng(number))
             store.write(curves, *key)
-        records.append(Record(probe.photo.identity, curves))
+        records[number] = Record(probe.photo.identity, curves)
     if not records:
         raise BadSetting("Nothing was measured of these photos yet: leave out --kept.")
-    return board(records, {word: METHODS[word].short for word in methods}, limits, asked.removal,
+    measured = [records[number] for number in sorted(records)]
+    return board(measured, {word: METHODS[word].short for word in methods}, limits, asked.removal,
                  preparation.alteration, tuple(skipped))
 
 

@@ -61,6 +61,13 @@ def add_folders(parser) -> None:
     parser.add_argument("--queries", type=Path, metavar="Q", help="folder of query photos (default: leave one out)")
 
 
+def add_source_photo(parser) -> None:
+    """--exclude-source-photo, of actions that leave the photo out unless they are told otherwise."""
+    parser.add_argument("--exclude-source-photo", action=argparse.BooleanOptionalAction, default=True,
+                        help="leave out the gallery photo that a query of --queries was made from: one of the same "
+                             "content or name (default: yes)")
+
+
 def folder_queries(parsed, identifier: Identifier, *, exclude_source: bool = True) -> list[QueryPhoto]:
     """The queries that ``add_folders`` asks for. exclude_source: as ``query_set`` has it."""
     if parsed.queries:

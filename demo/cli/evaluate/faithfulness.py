@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from demo.cli.arguments import identifier_of, positive, preparation_of
-from demo.cli.evaluate.data import add_folders, add_options, folder_queries, query_progress
+from demo.cli.evaluate.data import add_folders, add_options, add_source_photo, folder_queries, query_progress
 from demo.evaluation import spread
 from demo.evaluation.curve_store import CurveStore
 from demo.evaluation.faithfulness import Asked, faithfulness
@@ -24,6 +24,7 @@ def add(actions) -> None:
     add_folders(action)
     action.add_argument("--limit", type=positive, metavar="N", help="at most N queries, evenly spread (default: all)")
     add_options(action, Preparation, "alteration", "seed")
+    add_source_photo(action)
     action.add_argument("--removal", choices=REMOVALS, default=usual.removal,
                         help=f"what replaces a pixel (default {usual.removal})")
     action.add_argument("--steps", type=positive, default=usual.steps, help=f"of a curve (default {usual.steps})")
@@ -42,7 +43,8 @@ def add(actions) -> None:
 
 def _faithfulness(parsed) -> None:
     identifier = identifier_of(parsed)
-    queries = spread(folder_queries(parsed, identifier), parsed.limit)
+    queries = spread(folder_queries(parsed, identifier, exclude_source=parsed.exclude_source_photo),
+                     parsed.limit)
     asked = Asked(parsed.removal, parsed.steps, parsed.masks, tuple(parsed.scores) if parsed.scores else None)
     store = CurveStore(settings().cache / "faithfulness")
     result = faithfulness(identifier, queries, preparation_of(parsed), asked, store=store, kept=parsed.kept,

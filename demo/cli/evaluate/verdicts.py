@@ -8,7 +8,7 @@ import sys
 from tqdm import tqdm
 
 from demo.cli.arguments import identifier_of, preparation_of
-from demo.cli.evaluate.data import add_folders, add_options, folder_queries
+from demo.cli.evaluate.data import add_folders, add_options, add_source_photo, folder_queries
 from demo.evaluation.verdicts import verdicts
 from demo.identify import json_text
 from demo.methods import METHODS
@@ -25,9 +25,7 @@ def add(actions) -> None:
                         help=f"alterations of the queries (default {' '.join(DEFAULT)})")
     action.add_argument("--methods", nargs="+", choices=METHODS, metavar="METHOD",
                         help="default: all that judge pairs and are ready")
-    action.add_argument("--exclude-source-photo", action=argparse.BooleanOptionalAction, default=True,
-                        help="leave out the gallery photo that a query of --queries was made from: one of the same "
-                             "content or name (default: yes)")
+    add_source_photo(action)
     add_options(action, Preparation, "seed")
     action.add_argument("--json", action="store_true")
     action.set_defaults(run=_verdicts)

@@ -17,6 +17,8 @@ INTRODUCTION = (
     "over random orders, and over \u201ccentre first\u201d, by chance (sign flips over people). CorrRISE's own paper "
     "reports deletion 23.3 and insertion 85.7 on LFW, with other networks and settings.")
 
+COMMAND = "python -m demo evaluate faithfulness --gallery GALLERY --queries QUERIES --limit 100"
+
 
 def blocks(boards: Mapping[str, Mapping[str, Mapping]]) -> Iterator[Heading | Text | Grid | Code]:
     """What ``evaluate faithfulness --keep`` wrote: backbone → set of photos → board."""
@@ -31,7 +33,7 @@ def blocks(boards: Mapping[str, Mapping[str, Mapping]]) -> Iterator[Heading | Te
                        f"Pixels replaced by {board['removal']}; {len(board['skipped'])} photos skipped.")
     yield Text("An explanation passes that beats random orders and \u201ccentre first\u201d with p < .01 and reaches "
                "60 % of the possible.")
-    yield Code("python -m demo evaluate faithfulness --gallery GALLERY --queries QUERIES --limit 100 --occlude mask")
+    yield Code(f"{COMMAND}\n{COMMAND} --occlude mask\n{COMMAND} --no-exclude-source-photo    # of people in masks")
 
 
 def _row(row: Mapping) -> tuple[str, ...]:
