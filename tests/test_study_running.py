@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from studies import SMALL, Page, enrol, fake_stimuli, reply, small_store, walk
+from studies import SMALL, Page, enrol, fake_stimuli, older, reply, small_store, walk
 from study_tables import simulate_rows
 
 from demo.cli import main
@@ -20,7 +20,6 @@ from demo.study.analysis.summary import summarise
 from demo.study.design.conditions import DECIDED, conditions
 from demo.study.design.power import power_for
 from demo.study.design.texts import languages, ready_forms, ready_texts
-from demo.study.records import schema
 from demo.study.records.checks import verify
 from demo.study.records.export import long_rows
 from demo.study.records.payments import forget, payments
@@ -355,16 +354,7 @@ def test_a_changed_configuration_beside_the_database_shows(store, tmp_path):
 
 def test_an_older_database_is_sealed_as_it_is_found(store, tmp_path):
     walk(Page(store), enrol(Page(store)))
-    path = tmp_path / "old.sqlite3"
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        schema.migrate(db, 2)
-        tables = [name for name, in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' "
-                                               "AND name NOT LIKE 'sqlite%'")]
-        db.execute("ATTACH ? AS present", (str(store.path),))
-        for table in sorted(tables, key=lambda name: name == "study"):  # which may be locked, and locks the others
-            names = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
-            db.execute(f"INSERT INTO main.{table}({names}) SELECT {names} FROM present.{table}")
-    again = Store.open(path)
+    again = Store.open(older(store, tmp_path / "old.sqlite3", 2))
     assert verify(again) == [] and not again.adopt(TINY, fake_stimuli(tmp_path / "stimuli", TINY))
     by_force(again, "UPDATE response SET correct = 1 - correct WHERE idx = 2")
     assert "changed" in " ".join(verify(again))

@@ -15,7 +15,7 @@ from demo.study.design.texts import check_texts, filled, languages, ready_forms,
 
 #: How participants are spread over orders and sets: word → what it does.
 COUNTERBALANCING = {
-    "rotated": "Williams orders of the conditions x rotations of the sets: 16 cells with four conditions",
+    "rotated": "Williams orders of the conditions x rotations of the sets over them",
     "fixed": "everybody sees the conditions in the order given, each with its own set, as in the paper",
     "repeated": "everybody sees the conditions in the order given, all with the first set",
 }
