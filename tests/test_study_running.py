@@ -269,6 +269,7 @@ def test_answers_that_do_not_fit_a_form_are_refused(tmp_path, answers):
 
 def test_every_language_has_every_text_and_form():
     assert set(languages()) >= {"ar", "de", "en"} and ready_texts("ar")["dir"] == "rtl"
+    assert {f"legend.{code}" for code in conditions() if not code.endswith(DECIDED)} < set(ready_texts("en"))
     for language in languages():
         own, english = ready_texts(language), ready_texts("en")
         assert set(own) == set(english) and own["lang"] == language

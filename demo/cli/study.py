@@ -90,6 +90,7 @@ def add(commands) -> None:
             action.add_argument("--participants", type=positive, default=32)
             action.add_argument("--seed", type=int, default=0)
             action.add_argument("--dropout", type=float, default=0.0, help="share who leave before the end")
+            action.add_argument("--at-once", type=positive, default=8, metavar="N", help="how many take part at a time")
             action.add_argument("--studies", type=positive, default=STUDIES,
                                 help=f"simulated studies to count the model's intervals in (default {STUDIES})")
 
@@ -245,7 +246,8 @@ def _simulate(parsed) -> None:
         config = replace(config, planned_n=max(config.planned_n, parsed.participants))  # none is turned away
         store = Store.create(parsed.db or Path(folder) / "simulated.sqlite3", config, stimuli)
         store.set_mode("live")
-        print(simulate(store, parsed.participants, seed=parsed.seed, dropout=parsed.dropout))
+        print(simulate(store, parsed.participants, seed=parsed.seed, threads=parsed.at_once,
+                       dropout=parsed.dropout))
         print(text_summary(summarise(list(long_rows(store)))))
         print(stimuli_text(stimuli.provenance))
         share, intervals = coverage(config, parsed.participants, studies=parsed.studies, seed=parsed.seed)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import combinations
 
 import demo
+from demo.study.analysis.exclusions import told
 from demo.study.analysis.inference import FEWEST, FLIPS
 from demo.study.analysis.measures import RESAMPLES
 from demo.study.analysis.models import RT_RANGE
@@ -83,16 +84,8 @@ def _yes(value: bool) -> str:
 
 
 def _exclusions(config: StudyConfig) -> str:
-    rule = config.exclusion
-    lines = [f"{rule.fast_trials} or more test answers under {rule.fast_ms} ms",
-             f"{rule.slow_trials} or more over {rule.slow_ms / 1000:g} s",
-             f"more than {rule.same_answer_run} equal answers in a row",
-             f"{rule.attention_failed} or more failed attention checks"]
-    if rule.guessing_percent:
-        lines.append("no more right among practice pairs and checks than a coin reaches in "
-                     f"{rule.guessing_percent} of 100 tries")
     return ("Candidates for exclusion, found by the program before results are looked at; the decision and its reason "
-            "are recorded:\n\n" + "\n".join(f"- {line}" for line in lines)
+            "are recorded:\n\n" + "\n".join(f"- {line}" for line in told(config.exclusion))
             + "\n\nLeft out besides: who did not finish, who withdrew, who failed the comprehension check twice, "
             "answers after the time limit.")
 

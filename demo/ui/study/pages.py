@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from fastapi.responses import HTMLResponse
 
+from demo.study.analysis import exclusions
 from demo.study.analysis.plots import drawable
 from demo.study.analysis.report import power_text, recommendation_text, text_summary
 from demo.study.design.conditions import label
@@ -147,11 +148,7 @@ def participants(base: str, csrf: str, told: str, config: StudyConfig, everybody
     """Participants with flags and forms to exclude, include or delete, _PER_PAGE at a time; candidates first, then the
     newest."""
     named = [one for one in everybody if one["pid"] in candidates and one["status"] != "excluded"]
-    rule = config.exclusion
-    declared = (f"The rule declared in the configuration: {rule.fast_trials} or more answers under {rule.fast_ms} ms, "
-                f"{rule.slow_trials} or more over {rule.slow_ms / 1000:g} s, more than {rule.same_answer_run} equal "
-                f"answers in a row, {rule.attention_failed} or more failed attention checks, or no more clear cases "
-                f"(practice and checks) right than a coin reaches in {rule.guessing_percent} of 100 tries.")
+    declared = f"The rule declared in the configuration: {'; '.join(exclusions.told(config.exclusion))}."
     found = (f"<p>{len(named)} to decide about. The decision is yours.</p>" if named
              else "<p>Nobody meets the rule so far.</p>")
     wanted = {one["pid"] for one in named}
