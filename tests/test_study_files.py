@@ -32,6 +32,7 @@ from demo.study.records.export import export, long_rows
 from demo.study.records.store import Store
 from demo.study.records.sync import FolderTarget, HubTarget, Mirror, open_kept, target_of
 from demo.study.session.participants import exclude
+from demo.study.stimuli import selection
 from demo.study.stimuli.candidates import Candidate, Look, Photo, Pool
 from demo.study.stimuli.panels import LIGHT, brightness, panels
 from demo.study.stimuli.record import read_study
@@ -62,7 +63,9 @@ def made_up_pool(people: int = 90, seed: int = 0) -> Pool:
     return Pool(tuple(found), {}, tuple(photos))
 
 
-def test_chosen_pairs_are_balanced_matched_and_sometimes_misjudged():
+def test_chosen_pairs_are_balanced_matched_and_sometimes_misjudged(monkeypatch):
+    monkeypatch.setattr(selection, "_DEALS", 20)
+    monkeypatch.setattr(selection, "_TRIES", 2)
     pool = made_up_pool()
     sets, training = choose_pairs(pool, StudyConfig(), seed=3)
     pairs = [pair for own in sets.values() for pair in own]

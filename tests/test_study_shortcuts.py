@@ -18,7 +18,7 @@ from demo.settings import ASSETS
 from demo.study import StudyConfig
 from demo.study.analysis.report import stimuli_text
 from demo.study.design.cells import check_assignable
-from demo.study.stimuli import make
+from demo.study.stimuli import make, selection
 from demo.study.stimuli.candidates import Candidate, Look, Photo, Pool, _partners
 from demo.study.stimuli.panels import LIGHT, levelled, neutral
 from demo.study.stimuli.pattern import likeness, mean_of_others, places, without
@@ -37,6 +37,18 @@ def written(path: Path, rows: list[dict]) -> Path:
         out.writeheader()
         out.writerows(rows)
     return path
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory) -> Pool:
+    return made_up(tmp_path_factory.mktemp("pool"))
+
+
+@pytest.fixture(scope="module")
+def chosen(pool):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(selection, "_DEALS", 20)  # how evenly they are dealt is not asked here
+        return choose_pairs(pool, StudyConfig(), seed=1)
 
 
 def made_up(tmp_path, people=120, seed=0) -> Pool:
@@ -92,20 +104,18 @@ def test_how_often_a_rule_is_right_by_hand():
     refuse({"same hair": MOST}, force=False)
 
 
-def test_chosen_pairs_cannot_be_told_by_what_never_varies(tmp_path):
-    pool = made_up(tmp_path)
+def test_chosen_pairs_cannot_be_told_by_what_never_varies(pool, chosen):
     offered = shortcuts(pool.candidates)
     assert offered["same hair_colour"] > 0.6
-    sets, training = choose_pairs(pool, StudyConfig(), seed=1)
+    sets, training = chosen
     pairs = [pair for own in sets.values() for pair in own]
     assert not any(pair.unlike for pair in pairs if not pair.same)
     assert max(shortcuts(pairs).values()) < 0.62 and len(training) == 20
     assert len({pair.query.photo.path for pair in training}) == 20
 
 
-def test_attention_checks_are_of_every_kind_and_no_one_answer_passes(tmp_path):
-    pool = made_up(tmp_path)
-    sets, training = choose_pairs(pool, StudyConfig(), seed=1)
+def test_attention_checks_are_of_every_kind_and_no_one_answer_passes(pool, chosen):
+    sets, training = chosen
     planned = plan_pairs(sets, training, pool, StudyConfig(), lambda a, b: abs(a - b) / 100, seed=1)
     checks = [pair for pair in planned if pair.check]
     assert Counter((pair.check, pair.same) for pair in checks) == dict.fromkeys(CHECKS, 2)
@@ -140,10 +150,11 @@ def test_strangers_are_the_nearest_first_those_alike_in_what_never_varies(tmp_pa
     assert found == ["003", "006", "009", "012", "015", "018", "001", "002", "007", "008", "010", "011"]
 
 
-def test_making_a_study_refuses_a_shortcut_and_a_design_that_nobody_can_take(tmp_path, monkeypatch):
-    pool = made_up(tmp_path)
+def test_making_a_study_refuses_a_shortcut_and_a_design_that_nobody_can_take(pool, tmp_path, monkeypatch):
     told = replace(pool, candidates=tuple(pair for pair in pool.candidates if pair.same or pair.unlike))
     monkeypatch.setattr(make, "measure", lambda *_, **__: told)
+    monkeypatch.setattr(selection, "_DEALS", 1)
+    monkeypatch.setattr(selection, "_TRIES", 1)
     nothing = SimpleNamespace(ready=lambda verifies: {}, gallery=SimpleNamespace(
         manifest=SimpleNamespace(photos=tmp_path)))
     with pytest.raises(BadStudy, match="'same hair_colour' is right in 100 %.*--force"):
