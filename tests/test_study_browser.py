@@ -188,6 +188,11 @@ def test_a_picture_that_fails_is_tried_again_and_a_lost_connection_never_advance
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.evaluate("document.querySelector('.levels').getBoundingClientRect().bottom") <= 664  # no scrolling
     assert serious(page) == []
+    for width, height, least in ((1920, 1080, 430), (1280, 720, 290), (320, 640, 125)):  # pictures use the screen
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate("Math.min(...Array.from(document.querySelectorAll('.slot'), "
+                             "slot => slot.getBoundingClientRect().width))") >= least
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.route("**/study/api/answer", lambda route: route.abort())
     page.get_by_role("button", name="Yes, same person").click()
     page.get_by_role("button", name="unsure").click()

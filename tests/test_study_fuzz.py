@@ -1,7 +1,6 @@
 """Damaged and hostile study databases: each is one sentence or an answer, within bounds, and never a traceback.
 
-By hand, with more mutations and another seed: ``PYTHONPATH=. python tests/test_study_fuzz.py 10000 1`` (docs/study.md
-has figures).
+By hand, with more mutations and another seed: ``PYTHONPATH=. python tests/test_study_fuzz.py 10000 1``.
 """
 
 from __future__ import annotations

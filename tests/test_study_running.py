@@ -289,6 +289,8 @@ def test_consent_lists_what_is_recorded_and_who_does_it():
     for words in ("Dr. X", "x@example.org", "ten years", "how long each took", "How sure", "size of the page",
                   "hid the page", "recruiting service gave you, in a list apart"):
         assert words in text, words
+    arabic = StudyConfig.from_json('{"language": "ar"}', config).consent
+    assert "\u2068ten years\u2069" in arabic and "\u2068" not in text, "a value keeps its own direction of writing"
     less = replace(config, keep_ids=False, confidence=False).consent
     assert "How sure" not in less and "is not kept" in less and config.consent_sha256 != replace(
         config, keep_ids=False).consent_sha256

@@ -210,8 +210,8 @@ def setup(base: str, csrf: str, study: OpenStudy) -> HTMLResponse:
     values["questionnaires"] = ", ".join(form["id"] for form in forms) or "none"
     values["conditions"] = ", ".join(label(name) for name in config.conditions)
     values["counterbalancing"] += f": {COUNTERBALANCING[config.counterbalancing]}"
-    settings = [[_text(name.replace("_", " ")), _text(_value(value))] for name, value in (*values.items(),
-                                                                                       *exclusion.items())]
+    settings = [[_text(name.replace("_", " ")), f'<span class="long">{_text(_value(value))}</span>']
+                for name, value in (*values.items(), *exclusion.items())]
     locked = (f"Locked since {_utc(row['locked_utc'])}: nothing below can change any more." if row["locked_utc"] else
               "Not locked yet. To change something, edit <code>study.json</code> in the study's folder and start the "
               "app again; the first live participant locks it.")
@@ -330,7 +330,7 @@ def _utc(text: str | None) -> str:
 def _value(value) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value) or "–"
 
 
 def _text(value) -> str:
