@@ -16,6 +16,8 @@ from study_tables import simulate_rows
 from demo.cli import main
 from demo.errors import BadStudy, StaleTab, UnknownParticipant
 from demo.study import Device, StudyConfig
+from demo.study.analysis.exclusions import told
+from demo.study.analysis.preregistration import preregistration
 from demo.study.analysis.summary import summarise
 from demo.study.design.conditions import DECIDED, conditions
 from demo.study.design.power import power_for
@@ -373,6 +375,21 @@ def test_power_is_that_of_the_design():
     assert power_for(StudyConfig(conditions=("none", "emd_flow")), {"emd_flow": 0.55}, repetitions=40)[1] is None
     with pytest.raises(BadStudy, match="between 0 and 100"):
         power_for(StudyConfig(conditions=("none", "emd_flow")), {"emd_flow": 1.2})
+
+
+def test_a_preregistration_names_what_is_compared_with_what():
+    def registered(*names):
+        return preregistration(replace(StudyConfig(), conditions=names), {}, "0", repetitions=2)
+
+    plain, other, alone = registered("none", "emd_flow"), registered("emd_flow", "cnn_cc", "h2l_cc"), registered("none")
+    assert "- H1: accuracy differs between “EMD flow” and “No explanation”." in plain and "H2" not in plain
+    assert "- H1: accuracy differs between “EMD flow” and “CNN correlation”." in other
+    assert "- Exploratory: accuracy differs between “EMD flow” and “H2L correlation”." in other
+    assert "(reference: CNN correlation)" in other and "told from “CNN correlation”" in other.replace(
+        "tell every condition from", "told from") and "Cells: 18." in other
+    assert "against the best constant answer, two-sided" in alone and "mixed model" not in alone
+    for text in (plain, other, alone):
+        assert all(f"- {reason}\n" in text for reason in told(StudyConfig().exclusion))
 
 
 def test_the_wide_table_is_what_the_summary_says():
