@@ -19,6 +19,7 @@ from demo.drawing.output import to_png
 from demo.errors import BadStudy
 from demo.study.analysis.exclusions import exclusion_candidates
 from demo.study.analysis.inference import rank_biserial, run_tests, same_pairs_throughout, sign_flip
+from demo.study.analysis.measures import Resamples, describe_condition
 from demo.study.analysis.models import gee, logistic_mixed
 from demo.study.analysis.plots import FIGURES, drawable
 from demo.study.analysis.reml import fit_crossed
@@ -335,11 +336,18 @@ def test_an_answer_that_ran_out_of_time_is_counted_as_left_out(few):
 def test_a_csv_file_gives_the_same_answer(few, tmp_path):
     file = tmp_path / "responses_long.csv"
     pd.DataFrame(few).to_csv(file, index=False)
-    expected = summarise(few, planned_n=99, peek=True)
-    assert summarise(pd.read_csv(file), planned_n=99, peek=True) == expected
-    assert summarise(pd.read_csv(file, dtype=str, keep_default_na=False), planned_n=99, peek=True) == expected
-    other = summarise(few, planned_n=99, peek=True, seed=7)["conditions"]
-    assert other != expected["conditions"], "the seed draws the bootstrap"
+    expected = select_answers(few)
+    for table in (pd.read_csv(file), pd.read_csv(file, dtype=str, keep_default_na=False)):
+        found = select_answers(table)
+        pd.testing.assert_frame_equal(found.frame, expected.frame, check_dtype=False)
+        assert (found.people, found.conditions, found.left_out) == (
+            expected.people, expected.conditions, expected.left_out)
+
+
+def test_the_seed_draws_the_bootstrap(few):
+    answers = select_answers(few)
+    one, again, other = (describe_condition(answers, "none", Resamples(8, seed)) for seed in (1, 1, 7))
+    assert one == again and one["accuracy"]["ci"] != other["accuracy"]["ci"]
 
 
 @pytest.mark.parametrize("people", [0, 1, 2, 5, 6])
