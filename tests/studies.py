@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import cache
 from io import BytesIO
@@ -15,6 +16,7 @@ from demo.errors import DemoError
 from demo.study import Answer, Pair, Render, Stimuli, Store, StudyConfig, StudySession
 from demo.study.design.cells import ATTENTION, TRAINING, same_counts
 from demo.study.design.conditions import UNEXPLAINED
+from demo.study.records import schema
 
 SECRET = "a secret for tests"
 #: Eight test pairs in four blocks, one practice pair each: 4 x (1 + 4) trials.
@@ -101,3 +103,16 @@ def reply(ticket, view: dict, choice: str = "same", **more) -> Answer:
     """An answer to a trial's view with a nonce of its own."""
     return Answer(view["idx"], choice, f"{ticket.token[:16]}-{view['idx']}-{view['step']}",
                   **{"step": view["step"], "rt_ms": 900.0, "input": "key", **more})
+
+
+def older(store: Store, path: Path, version: int) -> Path:
+    """A database as an older version of the program would have made it: the same rows in its tables."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        schema.migrate(db, version)
+        tables = [name for name, in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' "
+                                               "AND name NOT LIKE 'sqlite%'")]
+        db.execute("ATTACH ? AS present", (str(store.path),))
+        for table in sorted(tables, key=lambda name: name == "study"):  # which may be locked, and locks the others
+            names = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
+            db.execute(f"INSERT INTO main.{table}({names}) SELECT {names} FROM present.{table}")
+    return path

@@ -1,6 +1,7 @@
 """Kills a process that is answering, over and over; run by test_study_crash. Prints what went wrong, or nothing.
 
-The children are forked from this process, which has the imports behind it and no database open.
+By hand, with more kills: ``PYTHONPATH=. python tests/study_crash.py 300`` (docs/study.md has the figures). The
+children are forked from this process, which has the imports behind it and no database open.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import random
 import secrets
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
+
+from studies import small_store
 
 from demo.study import Answer, Store, StudySession
 from demo.study.records.checks import verify
@@ -46,7 +50,7 @@ def answer_on(path: Path, out: int, state: tuple[str, str] | None) -> None:
 
 
 def main(path: Path, kills: int) -> None:
-    rng, acknowledged, state = random.Random(1), [], None
+    rng, acknowledged, state, start = random.Random(1), [], None, time.monotonic()
     survived = 0
     for _ in range(kills):
         reading, writing = os.pipe()
@@ -86,8 +90,12 @@ def main(path: Path, kills: int) -> None:
     problems += [f"{len(kept) - len(acknowledged)} answers more than could be under way"] * (
         len(kept) - len(acknowledged) > kills)
     print("\n".join(problems))
-    print(f"{kills} kills, {len(acknowledged)} acknowledged, {len(kept)} kept", file=sys.stderr)
+    print(f"{kills} kills, {len(acknowledged)} acknowledged answers, {len(lost)} of them lost or doubled, {len(kept)} "
+          f"kept, {time.monotonic() - start:.0f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    with tempfile.TemporaryDirectory() as folder:
+        made = small_store(Path(folder))
+        made.close()
+        main(made.path, int(sys.argv[1]))

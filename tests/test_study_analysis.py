@@ -19,6 +19,7 @@ from demo.drawing.output import to_png
 from demo.errors import BadStudy
 from demo.study.analysis.exclusions import exclusion_candidates
 from demo.study.analysis.inference import rank_biserial, run_tests, same_pairs_throughout, sign_flip
+from demo.study.analysis.measures import Resamples, describe_condition
 from demo.study.analysis.models import gee, logistic_mixed
 from demo.study.analysis.plots import FIGURES, drawable
 from demo.study.analysis.reml import fit_crossed
@@ -37,6 +38,12 @@ PLANTED = Population(skill={"none": 0.2, "cnn_cc": 0.8, "h2l_cc": 1.1, "emd_flow
 @pytest.fixture(scope="module")
 def rows():
     return simulate_rows(32, PLANTED, seed=5)
+
+
+@pytest.fixture(scope="module")
+def few():
+    """Eight people, for what hangs on the table and not on their number."""
+    return simulate_rows(8, PLANTED, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +113,13 @@ def test_time_confidence_and_reliance(summary, main):
         assert one["by_truth"]["same"]["accuracy"]["value"] == pytest.approx(one["hit_rate"]["value"])
 
 
-def test_brier_needs_a_scale_to_100(rows):
-    frame = pd.DataFrame(rows).assign(confidence=lambda table: 20.0 * table["confidence"])
+def test_brier_needs_a_scale_to_100(few, summary):
+    frame = pd.DataFrame(few).assign(confidence=lambda table: 20.0 * table["confidence"])
     one = summarise(frame, planned_n=99, peek=True)["conditions"][0]["confidence"]
     own = frame[(frame["phase"] == "main") & (frame["condition"] == "none")]
     assert one["brier"]["value"] == pytest.approx(np.mean((own["confidence"] / 100 - own["correct"]) ** 2))
     assert sum(step["n"] for step in one["calibration"]) == len(own)
-    assert summarise(rows, planned_n=99, peek=True)["conditions"][0]["confidence"]["brier"]["value"] is None
+    assert summary["conditions"][0]["confidence"]["brier"]["value"] is None
 
 
 def test_friedman_is_scipys(summary, accuracies):
@@ -287,53 +294,60 @@ def test_tests_wait_for_the_planned_number(rows):
     assert "**Preliminary**" in text_summary(peeked)
 
 
-def test_two_answers_to_a_pair_are_compared(rows):
+def test_two_answers_to_a_pair_are_compared(few, summary):
     """In a two-step study the long table says whether the second answer differs."""
-    frame = pd.DataFrame(rows).assign(switched=lambda table: (table.index % 5 == 0).astype(float))
+    frame = pd.DataFrame(few).assign(switched=lambda table: (table.index % 5 == 0).astype(float))
     frame.loc[frame["condition"] == "none", "switched"] = np.nan
     found = summarise(frame, planned_n=99, peek=True)
     own = frame[(frame["phase"] == "main") & (frame["condition"] == "emd_flow")]
     switched = found["conditions"][3]["switched"]
-    assert (switched["k"], switched["n"]) == (own["switched"].sum(), 480)
+    assert (switched["k"], switched["n"]) == (own["switched"].sum(), 120)
     assert switched["became_right"] == own.loc[own["switched"] == 1, "correct"].sum()
     assert found["conditions"][0]["switched"]["value"] is None and "Answers changed" in text_summary(found)
-    assert "Answers changed" not in text_summary(summarise(rows, planned_n=99, peek=True))
+    assert "Answers changed" not in text_summary(summary)
 
 
-def test_who_is_left_out_and_why(rows):
-    frame = pd.DataFrame(rows)
+def test_who_is_left_out_and_why(few):
+    frame = pd.DataFrame(few)
     people = sorted(frame["pid"].unique())
     frame.loc[frame["pid"] == people[0], "is_preview"] = 1
     frame.loc[frame["pid"] == people[1], "excluded"] = 1
     last = frame[(frame["pid"] == people[2]) & (frame["phase"] == "main")].index[-1]
     frame = frame.drop(last)
     found = summarise(frame, planned_n=99, peek=True)
-    assert found["participants"] == {"analysed": 29, "planned": 99, "left_out": {
+    assert found["participants"] == {"analysed": 5, "planned": 99, "left_out": {
         "excluded by the operator": 1, "incomplete": 1, "preview or pilot": 1}}
-    assert found["answers"] == {"analysed": 29 * 60, "left_out": {
-        "attention checks": 29 * 8, "of participants left out": 3 * 88 - 1, "training pairs": 29 * 20}}
-    assert summarise(frame, planned_n=99, include_preview=True)["participants"]["analysed"] == 30
+    assert found["answers"] == {"analysed": 5 * 60, "left_out": {
+        "attention checks": 5 * 8, "of participants left out": 3 * 88 - 1, "training pairs": 5 * 20}}
+    assert summarise(frame, planned_n=99, include_preview=True)["participants"]["analysed"] == 6
     status = frame.assign(status=np.where(frame["pid"] == people[2], "dropped", "completed"))
     assert summarise(status, planned_n=99, peek=True)["participants"] == found["participants"]
 
 
-def test_an_answer_that_ran_out_of_time_is_counted_as_left_out(rows):
-    frame = pd.DataFrame(rows)
+def test_an_answer_that_ran_out_of_time_is_counted_as_left_out(few):
+    frame = pd.DataFrame(few)
     late = frame.index[frame["phase"] == "main"][:3]
     frame[["answer", "correct"]] = frame[["answer", "correct"]].astype(object)
     frame.loc[late, ["answer", "correct"]] = None
     found = summarise(frame, planned_n=99, peek=True)
-    assert found["answers"]["left_out"]["time ran out"] == 3 and found["answers"]["analysed"] == 32 * 60 - 3
+    assert found["answers"]["left_out"]["time ran out"] == 3 and found["answers"]["analysed"] == 8 * 60 - 3
 
 
-def test_a_csv_file_gives_the_same_answer(rows, tmp_path):
+def test_a_csv_file_gives_the_same_answer(few, tmp_path):
     file = tmp_path / "responses_long.csv"
-    pd.DataFrame(rows).to_csv(file, index=False)
-    expected = summarise(rows, planned_n=99, peek=True)
-    assert summarise(pd.read_csv(file), planned_n=99, peek=True) == expected
-    assert summarise(pd.read_csv(file, dtype=str, keep_default_na=False), planned_n=99, peek=True) == expected
-    other = summarise(rows, planned_n=99, peek=True, seed=7)["conditions"]
-    assert other != expected["conditions"], "the seed draws the bootstrap"
+    pd.DataFrame(few).to_csv(file, index=False)
+    expected = select_answers(few)
+    for table in (pd.read_csv(file), pd.read_csv(file, dtype=str, keep_default_na=False)):
+        found = select_answers(table)
+        pd.testing.assert_frame_equal(found.frame, expected.frame, check_dtype=False)
+        assert (found.people, found.conditions, found.left_out) == (
+            expected.people, expected.conditions, expected.left_out)
+
+
+def test_the_seed_draws_the_bootstrap(few):
+    answers = select_answers(few)
+    one, again, other = (describe_condition(answers, "none", Resamples(8, seed)) for seed in (1, 1, 7))
+    assert one == again and one["accuracy"]["ci"] != other["accuracy"]["ci"]
 
 
 @pytest.mark.parametrize("people", [0, 1, 2, 5, 6])
@@ -411,12 +425,12 @@ def test_figures_keep_their_words_inside(summary):
             assert inside, text.get_text()
 
 
-def test_conditions_stand_in_the_papers_order_and_unknown_ones_follow_by_name(rows):
+def test_conditions_stand_in_the_papers_order_and_unknown_ones_follow_by_name(few):
     known = list(conditions())
     plain = [code for code in known if "decision" not in code]
     assert plain[:4] == ["none", "cnn_cc", "h2l_cc", "emd_flow"] and {"h2l_attn", "d_weights"} < set(plain)
     told = {"none": "zz", "cnn_cc": "d_weights", "h2l_cc": "aa", "emd_flow": "h2l_attn"}
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(few)
     found = summarise(frame.assign(condition=frame["condition"].map(told)))["conditions"]
     assert [(one["condition"], one["label"]) for one in found] == [
         ("h2l_attn", "H2L attention"), ("d_weights", "EMD weights"), ("aa", "aa"), ("zz", "zz")]

@@ -21,6 +21,7 @@ from demo.study.design.config import StudyConfig
 from demo.study.design.texts import languages, ready_texts
 from demo.study.records.checks import verify
 from demo.ui.app import launch_options
+from demo.ui.study import pages
 from demo.ui.study.api import browser_family
 from demo.ui.study.door import PAUSE, TRIES, TRIES_OF_ALL, Door, TooManyTries, WrongPassword
 from demo.ui.study.plain import markdown
@@ -492,6 +493,19 @@ def test_the_operator_watches_and_decides(client, study):
     assert "is sound" in client.get("/operator/check").text
     (study.stimuli.folder / "pictures" / study.stimuli.neutral).write_bytes(b"other")
     assert "not as it was made" in client.get("/operator/check").text
+
+
+def test_many_participants_are_listed_a_page_at_a_time(client, study, monkeypatch):
+    monkeypatch.setattr(pages, "_PER_PAGE", 2)
+    sign_in(client)
+    pids = []
+    for number in range(5):
+        enrol(client, nonce=f"{number}" * 16)
+    for number, links in ((1, ["2"]), (2, ["1", "3"]), (3, ["2"]), (99, ["2"])):
+        page = client.get(f"/operator/participants?page={number}").text
+        assert re.findall(r"participants\?page=(\d+)", page) == links and "Everybody (5)" in page
+        pids += re.findall(r"<code>([0-9a-f]{16})</code>", page) if number < 4 else []
+    assert sorted(pids) == sorted(pid for pid, in rows(study, "SELECT pid FROM participant"))
 
 
 def test_p_values_stay_hidden_until_the_planned_number_unless_peeked_at(client, study):

@@ -65,8 +65,8 @@ def serious(page) -> list:
             if v["impact"] in ("serious", "critical")]
 
 
-def take_part(page, site: str) -> None:
-    page.goto(f"{site}/study")
+def take_part(page, site: str, link: str = "") -> None:
+    page.goto(f"{site}/study{link}")
     page.get_by_role("button", name="Take part").click()
     page.get_by_role("alert").get_by_text("consent").wait_for()
     page.get_by_label("I agree").check()
@@ -188,6 +188,11 @@ def test_a_picture_that_fails_is_tried_again_and_a_lost_connection_never_advance
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.evaluate("document.querySelector('.levels').getBoundingClientRect().bottom") <= 664  # no scrolling
     assert serious(page) == []
+    for width, height, least in ((1920, 1080, 430), (1280, 720, 290), (320, 640, 125)):  # pictures use the screen
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate("Math.min(...Array.from(document.querySelectorAll('.slot'), "
+                             "slot => slot.getBoundingClientRect().width))") >= least
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.route("**/study/api/answer", lambda route: route.abort())
     page.get_by_role("button", name="Yes, same person").click()
     page.get_by_role("button", name="unsure").click()
@@ -210,7 +215,7 @@ def test_two_answers_to_a_pair_and_a_time_limit(context, tmp_path):
     app, desk = served(tmp_path, config)
     with serving(app) as address:
         page = context.new_page()
-        take_part(page, address)
+        take_part(page, address, "?PROLIFIC_PID=p&STUDY_ID=s&SESSION_ID=v")
         page.get_by_role("button", name="Start", exact=True).click()
         ready(page)
         assert page.locator(".pictures img").nth(1).get_attribute("src") == page.locator(
@@ -229,7 +234,9 @@ def test_two_answers_to_a_pair_and_a_time_limit(context, tmp_path):
         with desk.study().store.read() as db:
             rows = [tuple(row) for row in db.execute(
                 "SELECT f.answer, r.answer, r.confidence, r.input FROM first_answer f JOIN response r USING(pid, idx)")]
+            came = tuple(db.execute("SELECT service, label, study_ref, session_ref FROM recruit").fetchone())
     assert rows == [(None, "diff", None, "key"), ("same", "diff", None, "key")]
+    assert came == ("prolific", "p", "s", "v")
 
 
 def test_a_study_from_right_to_left_with_forms(context, tmp_path):

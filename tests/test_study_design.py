@@ -62,6 +62,7 @@ def test_a_plan_has_the_promised_blocks_runs_and_checks(stimuli):
             assert longest_run([stimuli.same[row.pair_id] for row in test]) <= 3
             assert test[0].phase == test[-1].phase == "main"
         assert len({row.pair_id for row in plan if row.phase == "main"}) == 60
+        assert len({row.pair_id for row in plan if row.phase == "train"}) == 20, "other practice in every round"
 
 
 def test_left_and_right_and_orders_differ_between_people_and_not_between_runs(stimuli):

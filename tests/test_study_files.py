@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import zipfile
 from collections import Counter
 from dataclasses import replace
@@ -28,10 +29,12 @@ from demo.study import Device, StudyConfig, StudySession
 from demo.study.design.conditions import explanation_of
 from demo.study.records.columns import RESPONSES
 from demo.study.records.export import export, long_rows
+from demo.study.records.store import Store
 from demo.study.records.sync import FolderTarget, HubTarget, Mirror, open_kept, target_of
 from demo.study.session.participants import exclude
+from demo.study.stimuli import selection
 from demo.study.stimuli.candidates import Candidate, Look, Photo, Pool
-from demo.study.stimuli.panels import brightness, panels
+from demo.study.stimuli.panels import LIGHT, brightness, panels
 from demo.study.stimuli.record import read_study
 from demo.study.stimuli.selection import choose_pairs, wrong_shares
 
@@ -60,7 +63,9 @@ def made_up_pool(people: int = 90, seed: int = 0) -> Pool:
     return Pool(tuple(found), {}, tuple(photos))
 
 
-def test_chosen_pairs_are_balanced_matched_and_sometimes_misjudged():
+def test_chosen_pairs_are_balanced_matched_and_sometimes_misjudged(monkeypatch):
+    monkeypatch.setattr(selection, "_DEALS", 20)
+    monkeypatch.setattr(selection, "_TRIES", 2)
     pool = made_up_pool()
     sets, training = choose_pairs(pool, StudyConfig(), seed=3)
     pairs = [pair for own in sets.values() for pair in own]
@@ -126,8 +131,9 @@ def test_the_flow_shows_the_other_face_and_the_maps_their_own():
     assert (brightness(shown.crops[0], np.ones(64), (8, 8)) == shown.crops[0]).all()
 
 
-def test_the_shipped_study_is_ready_small_and_says_nothing():
-    config, stimuli = read_study(ASSETS / "study")
+@pytest.mark.parametrize("name", ["study", "study-2"])
+def test_the_shipped_studies_are_ready_small_and_say_nothing(name):
+    config, stimuli = read_study(ASSETS / name)
     assert stimuli.problems() == []
     test = [pair for pair in stimuli.pairs if pair.set_id in "ABCD"]
     assert len(test) == 60 and sum(pair.same for pair in test) == 30 and len(stimuli.pairs) == 88
@@ -137,6 +143,10 @@ def test_the_shipped_study_is_ready_small_and_says_nothing():
         with Image.open(file) as picture:
             assert picture.size == (320, 320) and picture.format == "WEBP"
             assert not picture.getexif() and "icc_profile" not in picture.info
+    for render in stimuli.renders[::23]:  # of every condition some
+        for panel in (render.panel1, render.panel2):
+            with Image.open(stimuli.picture(panel)) as picture:
+                assert abs(np.asarray(picture, float).mean() - LIGHT) < 2, "no panel is brighter than another"
     for condition in config.conditions[1:]:
         shown = [r for r in stimuli.renders if r.condition == condition and r.pair_id[0] in "ABCD"]
         assert 0.2 <= np.mean([r.model_correct == 0 for r in shown]) <= 0.4
@@ -254,8 +264,12 @@ def test_an_operator_runs_a_study_from_the_command_line(tmp_path, capsys):
     assert zipfile.ZipFile(tmp_path / "e.zip").testzip() is None
     capsys.readouterr()
     assert json.loads(run("summary", "--json"))["participants"]["planned"] == 2
-    assert main(["study", "simulate", "--study", str(folder), "--participants", "2"]) == 0
-    assert "2 of 2 simulated participants completed" in capsys.readouterr().out
+    assert not Store.open(Path(db)).peeked() and "Results" in run("summary", "--peek") and Store.open(Path(db)).peeked()
+    few = ["--participants", "2", "--at-once", "2", "--studies", "1"]
+    assert main(["study", "simulate", "--study", str(folder), *few]) == 0
+    said = capsys.readouterr().out
+    assert "2 of 2 simulated participants completed" in said and "Right in the test pairs" in said
+    assert re.search(r"In 1 such studies, \d+\.\d % of 3 95 % intervals of the mixed model held the truth", said)
     next((folder / "pictures").iterdir()).unlink()
     assert main(["study", "verify", *at]) == 1 and "missing" in capsys.readouterr().out
     assert main(["study", "open", "--study", str(tmp_path / "none")]) == 2

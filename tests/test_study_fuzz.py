@@ -1,6 +1,6 @@
 """Damaged and hostile study databases: each is one sentence or an answer, within bounds, and never a traceback.
 
-By hand, with more mutations and another seed: ``python tests/test_study_fuzz.py 10000 1`` (docs/study.md has figures).
+By hand, with more mutations and another seed: ``PYTHONPATH=. python tests/test_study_fuzz.py 10000 1``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from demo.study.records.checks import verify
 from demo.study.records.export import export, long_rows
 from demo.study.records.store import Store
 
-MUTATIONS = 250
+MUTATIONS = 500
 #: Values that no column of ours holds.
 _STRANGE = (None, -1, 2**62, 1e300, float("inf"), "", "x" * 5000, "\U0001f600", b"\xff\x00", "[" * 3000, "null", "{}",
             "9" * 400, "../../etc/passwd", "NaN", '{"a": ' * 2000, "2026-99-99T99:99:99.000Z", "live", "completed")

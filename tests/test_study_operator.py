@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shlex
 import shutil
@@ -33,10 +34,11 @@ def script() -> tuple[dict, list[str]]:
     return config, re.search(r"```\n(python -m demo study make.*?)```", part, re.S)[1].splitlines()
 
 
-def take_part(study: Path, data: Path, people: int) -> None:
-    """People from a recruiting service, as they would come to /study while the app runs."""
-    desk = StudyDesk(Settings(study=study, study_dir=data))
+def take_part(settings: Settings, people: int) -> None:
+    """People from a recruiting service, as they would come to /study while the app runs with these settings."""
+    desk = StudyDesk(settings)
     opened = desk.study()
+    assert opened.store.mode == "live" and opened.config.study_id == "my-study"
     session = StudySession(opened.store)
     for number in range(people):
         ticket = session.enrol(consented=True, of_age=True, nonce=f"nonce-of-{number:06d}", recruited=Recruited(
@@ -73,7 +75,10 @@ def test_the_documented_way_from_make_to_results(tmp_path, monkeypatch, capsys, 
     for line in lines:
         words = shlex.split(line.replace("FOLDER", str(gallery)).replace("PHOTOS", str(photos)))
         if words[-1] == "app.py":
-            take_part(tmp_path / "my-study", tmp_path / "data", SMALL["planned_n"])
+            given = dict(word.split("=", 1) for word in words if "=" in word)
+            started = Settings.from_environment({**os.environ, **given})
+            assert words[len(given):] == ["python", "app.py"] and started.operator_password == "choose-one"
+            take_part(started, SMALL["planned_n"])
             continue
         assert words[:4] == ["python", "-m", "demo", "study"], line
         forced = ["--force"] if words[4] == "make" else []  # four people are too few to match

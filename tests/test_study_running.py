@@ -10,17 +10,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from studies import SMALL, Page, enrol, fake_stimuli, reply, small_store, walk
+from studies import SMALL, Page, enrol, fake_stimuli, older, reply, small_store, walk
 from study_tables import simulate_rows
 
 from demo.cli import main
 from demo.errors import BadStudy, StaleTab, UnknownParticipant
 from demo.study import Device, StudyConfig
+from demo.study.analysis.exclusions import told
+from demo.study.analysis.preregistration import preregistration
 from demo.study.analysis.summary import summarise
 from demo.study.design.conditions import DECIDED, conditions
 from demo.study.design.power import power_for
 from demo.study.design.texts import languages, ready_forms, ready_texts
-from demo.study.records import schema
 from demo.study.records.checks import verify
 from demo.study.records.export import long_rows
 from demo.study.records.payments import forget, payments
@@ -270,6 +271,7 @@ def test_answers_that_do_not_fit_a_form_are_refused(tmp_path, answers):
 
 def test_every_language_has_every_text_and_form():
     assert set(languages()) >= {"ar", "de", "en"} and ready_texts("ar")["dir"] == "rtl"
+    assert {f"legend.{code}" for code in conditions() if not code.endswith(DECIDED)} < set(ready_texts("en"))
     for language in languages():
         own, english = ready_texts(language), ready_texts("en")
         assert set(own) == set(english) and own["lang"] == language
@@ -289,6 +291,8 @@ def test_consent_lists_what_is_recorded_and_who_does_it():
     for words in ("Dr. X", "x@example.org", "ten years", "how long each took", "How sure", "size of the page",
                   "hid the page", "recruiting service gave you, in a list apart"):
         assert words in text, words
+    arabic = StudyConfig.from_json('{"language": "ar"}', config).consent
+    assert "\u2068ten years\u2069" in arabic and "\u2068" not in text, "a value keeps its own direction of writing"
     less = replace(config, keep_ids=False, confidence=False).consent
     assert "How sure" not in less and "is not kept" in less and config.consent_sha256 != replace(
         config, keep_ids=False).consent_sha256
@@ -355,16 +359,7 @@ def test_a_changed_configuration_beside_the_database_shows(store, tmp_path):
 
 def test_an_older_database_is_sealed_as_it_is_found(store, tmp_path):
     walk(Page(store), enrol(Page(store)))
-    path = tmp_path / "old.sqlite3"
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        schema.migrate(db, 2)
-        tables = [name for name, in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' "
-                                               "AND name NOT LIKE 'sqlite%'")]
-        db.execute("ATTACH ? AS present", (str(store.path),))
-        for table in sorted(tables, key=lambda name: name == "study"):  # which may be locked, and locks the others
-            names = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
-            db.execute(f"INSERT INTO main.{table}({names}) SELECT {names} FROM present.{table}")
-    again = Store.open(path)
+    again = Store.open(older(store, tmp_path / "old.sqlite3", 2))
     assert verify(again) == [] and not again.adopt(TINY, fake_stimuli(tmp_path / "stimuli", TINY))
     by_force(again, "UPDATE response SET correct = 1 - correct WHERE idx = 2")
     assert "changed" in " ".join(verify(again))
@@ -380,6 +375,21 @@ def test_power_is_that_of_the_design():
     assert power_for(StudyConfig(conditions=("none", "emd_flow")), {"emd_flow": 0.55}, repetitions=40)[1] is None
     with pytest.raises(BadStudy, match="between 0 and 100"):
         power_for(StudyConfig(conditions=("none", "emd_flow")), {"emd_flow": 1.2})
+
+
+def test_a_preregistration_names_what_is_compared_with_what():
+    def registered(*names):
+        return preregistration(replace(StudyConfig(), conditions=names), {}, "0", repetitions=2)
+
+    plain, other, alone = registered("none", "emd_flow"), registered("emd_flow", "cnn_cc", "h2l_cc"), registered("none")
+    assert "- H1: accuracy differs between “EMD flow” and “No explanation”." in plain and "H2" not in plain
+    assert "- H1: accuracy differs between “EMD flow” and “CNN correlation”." in other
+    assert "- Exploratory: accuracy differs between “EMD flow” and “H2L correlation”." in other
+    assert "(reference: CNN correlation)" in other and "told from “CNN correlation”" in other.replace(
+        "tell every condition from", "told from") and "Cells: 18." in other
+    assert "against the best constant answer, two-sided" in alone and "mixed model" not in alone
+    for text in (plain, other, alone):
+        assert all(f"- {reason}\n" in text for reason in told(StudyConfig().exclusion))
 
 
 def test_the_wide_table_is_what_the_summary_says():

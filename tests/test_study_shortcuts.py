@@ -7,6 +7,7 @@ import csv
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from demo.settings import ASSETS
 from demo.study import StudyConfig
 from demo.study.analysis.report import stimuli_text
 from demo.study.design.cells import check_assignable
-from demo.study.stimuli.candidates import Candidate, Look, Photo, Pool
+from demo.study.stimuli import make, selection
+from demo.study.stimuli.candidates import Candidate, Look, Photo, Pool, _partners
 from demo.study.stimuli.panels import LIGHT, levelled, neutral
 from demo.study.stimuli.pattern import likeness, mean_of_others, places, without
 from demo.study.stimuli.planning import CHECKS, plan_pairs
@@ -35,6 +37,18 @@ def written(path: Path, rows: list[dict]) -> Path:
         out.writeheader()
         out.writerows(rows)
     return path
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory) -> Pool:
+    return made_up(tmp_path_factory.mktemp("pool"))
+
+
+@pytest.fixture(scope="module")
+def chosen(pool):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(selection, "_DEALS", 20)  # how evenly they are dealt is not asked here
+        return choose_pairs(pool, StudyConfig(), seed=1)
 
 
 def made_up(tmp_path, people=120, seed=0) -> Pool:
@@ -90,20 +104,18 @@ def test_how_often_a_rule_is_right_by_hand():
     refuse({"same hair": MOST}, force=False)
 
 
-def test_chosen_pairs_cannot_be_told_by_what_never_varies(tmp_path):
-    pool = made_up(tmp_path)
+def test_chosen_pairs_cannot_be_told_by_what_never_varies(pool, chosen):
     offered = shortcuts(pool.candidates)
     assert offered["same hair_colour"] > 0.6
-    sets, training = choose_pairs(pool, StudyConfig(), seed=1)
+    sets, training = chosen
     pairs = [pair for own in sets.values() for pair in own]
     assert not any(pair.unlike for pair in pairs if not pair.same)
     assert max(shortcuts(pairs).values()) < 0.62 and len(training) == 20
     assert len({pair.query.photo.path for pair in training}) == 20
 
 
-def test_attention_checks_are_of_every_kind_and_no_one_answer_passes(tmp_path):
-    pool = made_up(tmp_path)
-    sets, training = choose_pairs(pool, StudyConfig(), seed=1)
+def test_attention_checks_are_of_every_kind_and_no_one_answer_passes(pool, chosen):
+    sets, training = chosen
     planned = plan_pairs(sets, training, pool, StudyConfig(), lambda a, b: abs(a - b) / 100, seed=1)
     checks = [pair for pair in planned if pair.check]
     assert Counter((pair.check, pair.same) for pair in checks) == dict.fromkeys(CHECKS, 2)
@@ -124,6 +136,32 @@ def test_attention_checks_are_of_every_kind_and_no_one_answer_passes(tmp_path):
                                     {"pairs_per_set": 2, "attention_per_block": 0}])
 def test_any_design_that_is_taken_can_be_assigned(values):
     check_assignable(replace(StudyConfig(), **values), [same for _, same in CHECKS])
+
+
+def test_strangers_are_the_nearest_first_those_alike_in_what_never_varies(tmp_path):
+    """The pairs of two people that a query is offered with: look-alikes by Stage 1."""
+    people = [f"{who:03d}" for who in (0, 1, 3, 3, 2, *range(6, 40))]  # of the same colour where divisible by 3
+    photos = [Photo(f"{who}/{at}.jpg", who, Path(f"{at}.jpg"), None, at) for at, who in enumerate(people)]
+    colour = {photo.key: str(int(photo.identity) % 3) for photo in photos}
+    nearest = SimpleNamespace(entries=photos, search=lambda embedding: (None, np.arange(len(photos))))
+    rows = _partners(SimpleNamespace(gallery=nearest), photos, photos[0], SimpleNamespace(embedding=None),
+                     Traits({"colour": colour}, {}, ("colour",)))
+    found = [people[row] for row in rows]
+    assert found == ["003", "006", "009", "012", "015", "018", "001", "002", "007", "008", "010", "011"]
+
+
+def test_making_a_study_refuses_a_shortcut_and_a_design_that_nobody_can_take(pool, tmp_path, monkeypatch):
+    told = replace(pool, candidates=tuple(pair for pair in pool.candidates if pair.same or pair.unlike))
+    monkeypatch.setattr(make, "measure", lambda *_, **__: told)
+    monkeypatch.setattr(selection, "_DEALS", 1)
+    monkeypatch.setattr(selection, "_TRIES", 1)
+    nothing = SimpleNamespace(ready=lambda verifies: {}, gallery=SimpleNamespace(
+        manifest=SimpleNamespace(photos=tmp_path)))
+    with pytest.raises(BadStudy, match="'same hair_colour' is right in 100 %.*--force"):
+        make.make_study(nothing, replace(StudyConfig(), conditions=("none",)), tmp_path / "study")
+    with pytest.raises(BadStudy, match="nobody could ever take part"):
+        make.make_study(nothing, replace(StudyConfig(), pairs_per_set=2, attention_per_block=5), tmp_path / "study")
+    assert not (tmp_path / "study").exists()
 
 
 def test_a_design_in_which_somebody_has_no_order_is_refused():

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from studies import SECRET, SMALL, Page, enrol, fake_stimuli, reply, small_store, walk
+from studies import SECRET, SMALL, Page, enrol, fake_stimuli, older, reply, small_store, walk
 
 from demo.errors import BadStudy, NotSaved, StaleTab, UnknownParticipant
 from demo.study import Device, StudyConfig, StudySession
@@ -100,22 +100,10 @@ def test_the_first_live_participant_locks_configuration_and_stimuli(tmp_path):
     assert verify(store) == []
 
 
-def older(store, path, version):
-    """A database as an older version of the program would have made it: the same rows in its tables."""
-    store.close()
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        schema.migrate(db, version)
-        tables = [name for name, in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' "
-                                               "AND name NOT LIKE 'sqlite%'")]
-        db.execute("ATTACH ? AS present", (str(store.path),))
-        for table in sorted(tables, key=lambda name: name == "study"):  # which may be locked, and locks the others
-            names = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
-            db.execute(f"INSERT INTO main.{table}({names}) SELECT {names} FROM present.{table}")
-    return path
-
-
 def test_a_database_of_version_1_is_migrated_and_a_copy_is_kept(tmp_path):
-    path = older(small_store(tmp_path / "new"), tmp_path / "study.sqlite3", 1)
+    store = small_store(tmp_path / "new")
+    store.close()
+    path = older(store, tmp_path / "study.sqlite3", 1)
     with closing(sqlite3.connect(path)) as db:
         assert schema.version(db) == 1
         assert not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'first_answer'").fetchone()

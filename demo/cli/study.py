@@ -17,7 +17,7 @@ from demo.errors import BadStudy, NotSaved
 from demo.identify import json_text
 from demo.methods import ready
 from demo.settings import settings
-from demo.study.analysis.coverage import coverage
+from demo.study.analysis.coverage import STUDIES, coverage
 from demo.study.analysis.plots import drawn
 from demo.study.analysis.preregistration import preregistration
 from demo.study.analysis.report import stimuli_text, text_summary
@@ -90,6 +90,9 @@ def add(commands) -> None:
             action.add_argument("--participants", type=positive, default=32)
             action.add_argument("--seed", type=int, default=0)
             action.add_argument("--dropout", type=float, default=0.0, help="share who leave before the end")
+            action.add_argument("--at-once", type=positive, default=8, metavar="N", help="how many take part at a time")
+            action.add_argument("--studies", type=positive, default=STUDIES,
+                                help=f"simulated studies to count the model's intervals in (default {STUDIES})")
 
 
 #: Actions that write a file → what it is called in --help.
@@ -243,9 +246,11 @@ def _simulate(parsed) -> None:
         config = replace(config, planned_n=max(config.planned_n, parsed.participants))  # none is turned away
         store = Store.create(parsed.db or Path(folder) / "simulated.sqlite3", config, stimuli)
         store.set_mode("live")
-        print(simulate(store, parsed.participants, seed=parsed.seed, dropout=parsed.dropout))
+        print(simulate(store, parsed.participants, seed=parsed.seed, threads=parsed.at_once,
+                       dropout=parsed.dropout))
         print(text_summary(summarise(list(long_rows(store)))))
         print(stimuli_text(stimuli.provenance))
-        share, studies = coverage(config, parsed.participants, seed=parsed.seed)
-        print(f"95 % intervals of the mixed model held the truth in {100 * share:.1f} % of {studies} such studies.")
+        share, intervals = coverage(config, parsed.participants, studies=parsed.studies, seed=parsed.seed)
+        print(f"In {parsed.studies} such studies, {100 * share:.1f} % of {intervals} 95 % intervals of the mixed model "
+              "held the truth.")
         store.close()

@@ -7,17 +7,21 @@ import torch
 from torch.nn import functional as F
 
 from demo.backbones import Features
-from demo.explain.base import Explanation, Importance
+from demo.drawing import FaceMaps
+from demo.explain.base import Condition, Explanation, Importance
 from demo.explain.covers import Covered, covered
 from demo.explain.effects import effects
 from demo.explain.pair import Pair
-from demo.explain.results import Signed
+from demo.explain.results import Maps, Signed
 from demo.methods import METHODS, Method
 
 #: Gallery faces, evenly spread, of which the nearest third is left out, as somebody may be the person in question.
 CANDIDATES = 12
 #: Fewer are no sample of strangers.
 FEWEST = 3
+#: What the maps mean, for participants of the study.
+LEGEND = ("Each photo again, lit by a computer: bright parts spoke for one person when it compared, dark parts for two "
+          "people.")
 
 
 class Agreement(Explanation):
@@ -41,6 +45,8 @@ class Agreement(Explanation):
         """method: whose distance it explains."""
         self.word, self.method, self.short = f"agreement-{method.word}", method.word, method.short
         self.title, self.stored = f"Where they agree: {method.short}", f"agreement_{method.word}"
+        if method.verifies and not method.trained:  # a trained one is explained only where it ranks
+            self.condition = Condition(f"agree_{method.word}", self.title, f"{method.short}: for, against", LEGEND)
 
     def unavailable(self, pair: Pair) -> str | None:
         if reason := super().unavailable(pair):
@@ -71,6 +77,11 @@ class Agreement(Explanation):
             values = effects(margins[1:-1], float(margins[0]), face.kept, grid)
             found.append(Signed(self.title, values, grid, float(ours[0]), float(typical[0]), theirs is not None))
         return found
+
+    def of_both(self, pair: Pair) -> Maps:
+        """The contributions of each face's patches, with that face as the first."""
+        found = [self.compute(one) for one in (pair, pair.exchanged())]
+        return Maps(FaceMaps(self.title, found[0].values, found[1].values, found[0].grid, signed=True), "contribution")
 
     def importances(self, pair: Pair) -> list[Importance]:
         values, options = self.compute(pair).values, pair.matching.of(self.method)

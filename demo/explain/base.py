@@ -79,7 +79,7 @@ class Explanation(ABC):
     thumbnail_note: ClassVar[str] = ""
     thumbnail_alt: ClassVar[str] = ""
     stored: str | None = None
-    condition: ClassVar[Condition | None] = None
+    condition: Condition | None = None
 
     def unavailable(self, pair: Pair) -> str | None:
         """One sentence that says why it cannot be computed of this pair, else None."""
@@ -100,6 +100,10 @@ class Explanation(ABC):
     @abstractmethod
     def compute(self, pair: Pair) -> Result:
         """The explanation of a pair."""
+
+    def of_both(self, pair: Pair) -> Result:
+        """What it says of both faces alike, for pictures that lie on each. Default: what it computes."""
+        return self.compute(pair)
 
     def importances(self, pair: Pair) -> Sequence[Importance]:
         """What it says of the first face's patches, for every setting worth judging. Default: its map."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,11 @@ class Pair:
     scale: tuple[float, float] | None = None
     terms: Sequence[Term] = ()
     _kept: dict = field(default_factory=dict, repr=False)
+
+    def exchanged(self) -> Pair:
+        """The same two faces, the second first."""
+        return replace(self, crops=self.crops[::-1], features=self.features[::-1], titles=self.titles[::-1],
+                       called=self.called[::-1], known={}, _kept={})
 
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
         """What ``make`` gives, made once."""

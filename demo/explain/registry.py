@@ -53,8 +53,9 @@ def available(pair: Pair) -> dict[str, Explanation]:
     return {word: one for word, one in EXPLANATIONS.items() if one.unavailable(pair) is None}
 
 
-def explain(pair: Pair, *words: str) -> dict[str, Result]:
-    """Explanations of a pair by word: those named, or all that can be computed. Each is computed once.
+def explain(pair: Pair, *words: str, both: bool = False) -> dict[str, Result]:
+    """Explanations of a pair by word: those named, or all that can be computed. Each is computed once. both: as they
+    speak of both faces (``Explanation.of_both``).
 
     Raises BadSetting for an unknown word, and for a named one that cannot be computed, with the reason.
     """
@@ -65,7 +66,8 @@ def explain(pair: Pair, *words: str) -> dict[str, Result]:
         one = EXPLANATIONS[word]
         if reason := one.unavailable(pair):
             raise BadSetting(reason)
-        found[word] = pair.once(("result", word), lambda one=one: one.compute(pair))
+        found[word] = pair.once(("result", word, both),
+                                lambda one=one: one.of_both(pair) if both else one.compute(pair))
     return found
 
 

@@ -16,8 +16,9 @@ STUDIES = 100
 
 def coverage(config: StudyConfig, people: int, *, studies: int = STUDIES, population: Population | None = None,
              seed: int = 0) -> tuple[float, int]:
-    """Share (0 to 1) of the intervals of the conditions' effects that hold what was planted, and how many studies that
-    is of; fits that did not converge hold nothing. population: None = ``power.assumed``."""
+    """Share (0 to 1) of the intervals of the conditions' effects that hold what was planted, and how many intervals
+    that is of (one per study and condition but the first; none: 1.0 of 0); of fits that did not converge none holds
+    anything. population: None = ``power.assumed``."""
     population, generator = population or assumed(config), np.random.default_rng(seed)
     skill = np.array([population.skill[name] for name in config.conditions])
     truth, held = skill[1:] - skill[0], []
@@ -26,7 +27,7 @@ def coverage(config: StudyConfig, people: int, *, studies: int = STUDIES, popula
         fit = fit_logistic(y, fixed, [person, pair])
         errors = fit.errors[1:len(truth) + 1]
         held.append(fit.converged & (np.abs(fit.coefficients[1:len(truth) + 1] - truth) <= 1.96 * errors))
-    return (float(np.mean(held)) if held else 1.0), len(held)
+    return (float(np.mean(held)) if held else 1.0), len(held) * len(truth)
 
 
 def drawn_study(population: Population, config: StudyConfig, people: int,

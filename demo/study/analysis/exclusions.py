@@ -54,3 +54,15 @@ def _reasons(own: pd.DataFrame, rule: Exclusion) -> list[str]:
         reasons.append(f"{right} of {len(clear)} clear cases (practice and checks) right, as by tossing a coin "
                        f"(limit {guessed})")
     return reasons
+
+
+def told(rule: Exclusion) -> list[str]:
+    """The rule in words, a line for each of its reasons."""
+    lines = [f"{rule.fast_trials} or more test answers under {rule.fast_ms} ms",
+             f"{rule.slow_trials} or more over {rule.slow_ms / 1000:g} s",
+             f"more than {rule.same_answer_run} equal answers in a row",
+             f"{rule.attention_failed} or more failed attention checks"]
+    if rule.guessing_percent:
+        lines.append("no more right among practice pairs and checks, which are clear cases, than a coin reaches in "
+                     f"{rule.guessing_percent} of 100 tries")
+    return lines

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
@@ -16,6 +17,8 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
 _STEPS = 60
+#: A step of Newton's that betters -2 log likelihood by less is the last; what is left then is its square or so.
+_SMALL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,14 @@ class _Problem:
         self.y, self.fixed = y.astype(float), fixed
         self.p = fixed.shape[1]
         counts = [int(levels.max()) + 1 for levels in groupings]
-        starts = np.cumsum([0, *counts])
-        #: Column of each observation's level in the joint design, per grouping.
-        self.columns = [levels + start for levels, start in zip(groupings, starts, strict=False)]
+        starts = [int(start) for start in np.cumsum([0, *counts])]
         self.grouping = np.repeat(np.arange(len(counts)), counts)
-        self.q = int(starts[-1])
+        self.q = starts[-1]
+        #: (groupings, n) column of each observation's level in the joint design.
+        self.columns = np.stack([levels + start for levels, start in zip(groupings, starts, strict=False)])
+        #: Of two groupings, their places among the q and the cell of every observation in the table of both.
+        self.crossings = [(slice(starts[a], starts[a + 1]), slice(starts[b], starts[b + 1]),
+                           groupings[a] * counts[b] + groupings[b]) for a, b in combinations(range(len(counts)), 2)]
 
     def mode(self, sds: np.ndarray, beta: np.ndarray, spread: np.ndarray, free: bool):
         """The most likely random effects (in units of their sds), with the coefficients too where ``free``, by Newton's
@@ -59,7 +65,7 @@ class _Problem:
             eta = self._eta(beta, spread, scale)
             right = expit(eta)
             information = self._information(right * (1 - right), scale)
-            gradient = np.concatenate([self._back(self.y - right, scale) - spread, self.fixed.T @ (self.y - right)])
+            gradient = np.concatenate([scale * self._sums(self.y - right) - spread, self.fixed.T @ (self.y - right)])
             size = self.q + self.p if free else self.q
             step = cho_solve(cho_factor(information[:size, :size]), gradient[:size])
             step = np.concatenate([step, np.zeros(self.q + self.p - size)])
@@ -71,7 +77,7 @@ class _Problem:
             else:
                 break
             beta, spread = beta + part[self.q:], spread + part[:self.q]
-            done, value = value - found < 1e-9, found
+            done, value = value - found < _SMALL, found
             if done:
                 break
         right = expit(self._eta(beta, spread, scale))
@@ -80,29 +86,28 @@ class _Problem:
         return beta, spread, value + logdet, information
 
     def _eta(self, beta: np.ndarray, spread: np.ndarray, scale: np.ndarray) -> np.ndarray:
-        effects = scale * spread
-        return self.fixed @ beta + sum(effects[columns] for columns in self.columns)
+        return self.fixed @ beta + (scale * spread)[self.columns].sum(0)
 
     def _penalised(self, beta: np.ndarray, spread: np.ndarray, scale: np.ndarray) -> float:
         eta = self._eta(beta, spread, scale)
         return float(-2 * log_expit(np.where(self.y > 0, eta, -eta)).sum() + spread @ spread)
 
-    def _back(self, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
-        return scale * sum(np.bincount(columns, values, self.q) for columns in self.columns)
+    def _sums(self, values: np.ndarray) -> np.ndarray:
+        """(q,) of every level, the sum of (n,) values over its observations."""
+        return np.bincount(self.columns.ravel(), np.broadcast_to(values, self.columns.shape).ravel(), self.q)
 
     def _information(self, weights: np.ndarray, scale: np.ndarray) -> np.ndarray:
         q, size = self.q, self.q + self.p
         found = np.zeros((size, size))
-        for one in self.columns:
-            for other in self.columns:
-                found[:q, :q] += np.bincount(one * q + other, weights, q * q).reshape(q, q)
-        found[:q, :q] *= scale[:, None] * scale
-        found[np.arange(q), np.arange(q)] += 1
+        found[np.arange(q), np.arange(q)] = 1 + scale**2 * self._sums(weights)
+        for one, other, cells in self.crossings:
+            both = found[one, other]
+            both += np.bincount(cells, weights, both.size).reshape(both.shape) * scale[one, None] * scale[other]
+            found[other, one] = both.T
         weighted = weights[:, None] * self.fixed
-        found[q:, q:] = self.fixed.T @ weighted
-        for column in range(self.p):
-            found[:q, q + column] = self._back(weighted[:, column], scale)
+        found[:q, q:] = scale[:, None] * np.stack([self._sums(column) for column in weighted.T], axis=1)
         found[q:, :q] = found[:q, q:].T
+        found[q:, q:] = self.fixed.T @ weighted
         return found
 
 

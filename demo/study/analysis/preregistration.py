@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 
 import demo
+from demo.study.analysis.exclusions import told
 from demo.study.analysis.inference import FEWEST, FLIPS
 from demo.study.analysis.measures import RESAMPLES
 from demo.study.analysis.models import RT_RANGE
 from demo.study.analysis.report import power_text, recommendation_text, stimuli_text
 from demo.study.design.cells import blocks, cells
-from demo.study.design.conditions import UNEXPLAINED, conditions, described, label, shows_decision
+from demo.study.design.conditions import described, label, reference, shows_decision
 from demo.study.design.config import COUNTERBALANCING, StudyConfig
 from demo.study.design.power import assumptions, power_for
 
@@ -28,8 +30,7 @@ def preregistration(config: StudyConfig, made: Mapping, stimuli_sha256: str, *, 
     parts = [
         f"# Preregistration: {config.heading}", _status(config, locked_utc, live),
         "## Question\n\nDo explanations of a face matcher's comparison change how well people decide whether two "
-        "photos "
-        "show the same person?\n\nConditions:\n\n" + "\n".join(names),
+        "photos show the same person?\n\nConditions:\n\n" + "\n".join(names),
         "## Hypotheses\n\n" + "\n".join(_hypotheses(config)),
         "## Design\n\n" + "\n".join(f"- {line}" for line in _design(config)),
         "## Materials\n\n" + stimuli_text(dict(made)),
@@ -44,18 +45,16 @@ def _status(config: StudyConfig, locked_utc: str | None, live: int) -> str:
     when = f"locked since {locked_utc}" if locked_utc else "not locked yet"
     begun = f"{live or 'No'} participants of the live study have begun"
     return (f"Study `{config.study_id}`, program version {demo.__version__}. {begun}; configuration and pictures are "
-            f"{when}. "
-            "Answers of the preview and the pilot are marked and left out.")
+            f"{when}. Answers of the preview and the pilot are marked and left out.")
 
 
 def _hypotheses(config: StudyConfig) -> list[str]:
-    explained = [name for name in config.conditions if name != UNEXPLAINED.code]
-    lines = []
-    if UNEXPLAINED.code in config.conditions:
-        lines += [f"- H{at}: accuracy differs between “{label(name)}” and “{UNEXPLAINED.label}”."
-                  for at, name in enumerate(explained, start=1)]
+    base = reference(config.conditions)
+    others = [name for name in config.conditions if name != base]
+    lines = [f"- H{at}: accuracy differs between “{label(name)}” and “{label(base)}”."
+             for at, name in enumerate(others, start=1)]
     lines += [f"- Exploratory: accuracy differs between “{label(a)}” and “{label(b)}”."
-              for at, a in enumerate(explained) for b in explained[at + 1:]]
+              for a, b in combinations(others, 2)]
     if config.two_step and any(map(shows_decision, config.conditions)):
         lines.append("- Exploratory: over- and under-reliance differ between the conditions that show the decision.")
     return lines or ["- One condition only: its accuracy is above that of the best constant answer."]
@@ -65,68 +64,54 @@ def _design(config: StudyConfig) -> list[str]:
     count = len(cells(config))
     forms = ", ".join(f"{form['id']} ({form['when']})" for form in config.questionnaires)
     order = [" → ".join(label(name) for name, _ in blocks(config, cell)) for cell in cells(config) if not cell.rotation]
+    limit = f"{config.max_seconds:g} s" if config.max_seconds else "none"
     return [
         f"Within subjects, one round per condition. {config.counterbalancing}: "
-        f"{COUNTERBALANCING[config.counterbalancing]}; "
-        f"{count} cells. Orders: {'; '.join(order)}.",
+        f"{COUNTERBALANCING[config.counterbalancing]}. Cells: {count}. Orders: {'; '.join(order)}.",
         f"{config.pairs_per_set} test pairs per round, {config.training_pairs} practice pairs with feedback before "
-        f"them, "
-        f"{config.attention_per_block} attention checks among them.",
+        f"them, {config.attention_per_block} attention checks among them.",
         "New participants go to the cell with the fewest complete and active; ties by a keyed hash. Order of pairs, "
-        "sides "
-        "and practice are drawn per participant from a secret.",
+        "sides and practice are drawn per participant from a secret.",
         "Each pair is answered twice, first without explanation and decision." if config.two_step
         else "Each pair is answered once.",
-        f"Confidence 1 to 4 after each answer, stored apart from it: {'yes' if config.confidence else 'no'}. Time "
-        f"limit: "
-        + (f"{config.max_seconds:g} s." if config.max_seconds else "none."),
+        f"Confidence 1 to 4 after each answer, stored apart from it: {_yes(config.confidence)}. Time limit: {limit}.",
         f"Questionnaires: {forms or 'none'}.",
-        f"Language {config.texts['lang']}. Keys change places for half of the participants: "
-        f"{'yes' if config.swap_keys else 'no'}."]
+        f"Language {config.texts['lang']}. Keys change places for half of the participants: {_yes(config.swap_keys)}."]
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def _exclusions(config: StudyConfig) -> str:
-    rule = config.exclusion
-    lines = [f"{rule.fast_trials} or more test answers under {rule.fast_ms} ms",
-             f"{rule.slow_trials} or more over {rule.slow_ms / 1000:g} s",
-             f"more than {rule.same_answer_run} equal answers in a row",
-             f"{rule.attention_failed} or more failed attention checks"]
-    if rule.guessing_percent:
-        lines.append(f"no more right among practice pairs and checks than a coin reaches in {rule.guessing_percent} "
-                     f"of 100 "
-                     "tries")
-    return ("Candidates for exclusion, found by the program before results are looked at; the decision and its "
-            "reason are "
-            "recorded:\n\n" + "\n".join(f"- {line}" for line in lines) + "\n\nLeft out besides: who did not finish, "
-                                                                         "who "
-            "withdrew, who failed the comprehension check twice, answers after the time limit.")
+    return ("Candidates for exclusion, found by the program before results are looked at; the decision and its reason "
+            "are recorded:\n\n" + "\n".join(f"- {line}" for line in told(config.exclusion))
+            + "\n\nLeft out besides: who did not finish, who withdrew, who failed the comprehension check twice, "
+            "answers after the time limit.")
 
 
 def _analysis(config: StudyConfig) -> list[str]:
     low, high = RT_RANGE
     lines = [
         "Primary: logistic mixed model of a right answer with condition (reference: "
-        f"{label(_ordered(config)[0])}) and place of the round as fixed effects, crossed random intercepts of "
-        f"participant "
-        "and pair; maximum likelihood by Laplace's approximation; Wald tests, two-sided, alpha .05, Holm over the "
-        "hypotheses H1 and following.",
+        f"{label(reference(config.conditions))}) and place of the round as fixed effects, crossed random intercepts of "
+        "participant and pair; maximum likelihood by Laplace's approximation; Wald tests, two-sided, alpha .05, Holm "
+        "over the hypotheses H1 and following.",
         f"Confirmation without that model: sign-flip permutation tests ({FLIPS:,} flips) of the participants' "
-        f"differences, "
-        f"Holm over all pairs of conditions; Friedman's test with Kendall's W over all. At least {FEWEST} "
-        f"participants.",
+        "differences, Holm over all pairs of conditions; Friedman's test with Kendall's W over all. At least "
+        f"{FEWEST} participants.",
         "Beside it: GEE with an exchangeable correlation and a small-sample covariance.",
         f"Described: accuracy with 95 % t and bootstrap intervals ({RESAMPLES:,} resamples of participants), d' and "
         "criterion, agreement with the model less that of answers which saw nothing of it.",
         f"Response time: linear mixed model of log time, right answers, {low:g} ms to {high / 1000:g} s."]
+    if len(config.conditions) < 2:
+        lines = [f"Primary: sign-flip permutation test ({FLIPS:,} flips) of the participants' accuracies against the "
+                 f"best constant answer, two-sided, alpha .05. At least {FEWEST} participants.", lines[3]]
     if config.two_step and any(map(shows_decision, config.conditions)):
         lines.append("Reliance: over-reliance is the share of right first answers given up for a wrong decision, "
                      "under-reliance that of wrong first answers kept against a right one.")
     return lines + ["Means, tests and intervals stay hidden until the planned participants are complete; every earlier "
                     "look is recorded and reported."]
-
-
-def _ordered(config: StudyConfig) -> list[str]:
-    return [name for name in conditions() if name in config.conditions]
 
 
 def _size(config: StudyConfig, expected: Mapping[str, float] | None, repetitions: int) -> str:

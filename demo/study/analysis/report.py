@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 
 from demo.study.analysis.models import TERMS
 from demo.study.design.cells import cells
-from demo.study.design.conditions import UNEXPLAINED, label
+from demo.study.design.conditions import label, reference
 from demo.study.design.config import StudyConfig
+from demo.study.design.power import sizes_for
 
 _DASH = "–"
 _DIFFERENCE = "Difference, points (95% CI)"
@@ -62,14 +63,12 @@ def recommendation_text(config: StudyConfig, chosen: int | None) -> str:
     count = len(cells(config))
     filled = f"a multiple of the {count} cells, so that each is filled equally often" if count > 1 else (
         "everybody gets the same plan")
-    base = UNEXPLAINED.label if UNEXPLAINED.code in config.conditions else label(config.conditions[0])
+    base = label(reference(config.conditions))
     if chosen is None:
-        return (f"**No size up to 96 is enough** to tell every condition from “{base}” in four of five studies: plan "
-                f"for "
-                "more, give more pairs, or compare fewer conditions.")
+        return (f"**No size up to {sizes_for(config)[-1]} is enough** to tell every condition from “{base}” in four of "
+                "five studies: plan for more, give more pairs, or compare fewer conditions.")
     return (f"**{chosen} are recommended** for this design, {filled}: with so many, every condition is told from "
-            f"“{base}” "
-            "in at least four of five studies.")
+            f"“{base}” in at least four of five studies.")
 
 
 def number(value: float | None, digits: int = 1) -> str:

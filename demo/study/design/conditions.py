@@ -4,6 +4,7 @@ The table is read anew each time; nobody holds a list of their own."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from demo.errors import BadStudy
@@ -32,6 +33,12 @@ def conditions() -> dict[str, Condition]:
     decided = [replace(one, code=one.code + DECIDED, title=f"{one.title}, and the decision",
                        label=f"{one.label} + decision") for one in alone[1:]]
     return {one.code: one for one in (*alone, DECISION, *decided)}
+
+
+def reference(chosen: Iterable[str]) -> str:
+    """Of a study's conditions, the one that all others are compared with: UNEXPLAINED, or the first of the table."""
+    known = list(conditions())
+    return min(chosen, key=lambda code: (known.index(code) if code in known else len(known), code))
 
 
 def shows_decision(code: str) -> bool:

@@ -15,7 +15,7 @@ from demo.study.design.texts import check_texts, filled, languages, ready_forms,
 
 #: How participants are spread over orders and sets: word → what it does.
 COUNTERBALANCING = {
-    "rotated": "Williams orders of the conditions x rotations of the sets: 16 cells with four conditions",
+    "rotated": "Williams orders of the conditions x rotations of the sets over them",
     "fixed": "everybody sees the conditions in the order given, each with its own set, as in the paper",
     "repeated": "everybody sees the conditions in the order given, all with the first set",
 }
@@ -156,7 +156,9 @@ class StudyConfig:
         told, words = [], self.texts
         for key, value in (("who", self.researcher), ("contact", self.contact), ("retention", self.retention)):
             if value:
-                told.append(filled(words[key], **{"researcher" if key == "who" else key: value}))
+                # Isolated, so that a name or sentence in another direction of writing keeps its own order.
+                own = f"\u2068{value}\u2069" if words["dir"] == "rtl" else value
+                told.append(filled(words[key], **{"researcher" if key == "who" else key: own}))
         kept = ["answers", *(["confidence"] if self.confidence else []), *(["forms"] if self.questionnaires else []),
                 "page", "device", "id" if self.keep_ids else "hash", "not"]
         recorded = "\n".join([words["recorded"], "", *(f"- {words[f'recorded.{one}']}" for one in kept)])

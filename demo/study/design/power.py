@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from demo.errors import BadStudy
 from demo.study.design.cells import blocks, cells
-from demo.study.design.conditions import DECIDED, UNEXPLAINED, label
+from demo.study.design.conditions import DECIDED, label, reference
 from demo.study.design.config import StudyConfig
 from demo.study.design.population import (
     PAPER_CORRECT,
@@ -83,16 +83,19 @@ def assumptions(config: StudyConfig, expected: Mapping[str, float] | None = None
             "explanations that differ by a point or two cannot be told apart.")
 
 
-def power_for(config: StudyConfig, expected: Mapping[str, float] | None = None, *,
-              repetitions: int = 400) -> tuple[list[dict], int | None]:
-    """The power table of a design at sizes that fill its cells equally, and the smallest of these at which every
-    explanation is told from none (or, in a study without that, the first condition from every other) with power ENOUGH;
-    None where none of them is enough."""
+def sizes_for(config: StudyConfig) -> range:
+    """Numbers of participants that fill the cells of a design equally, up to _MOST or so."""
     count = len(cells(config))
     step = count * max(1, round(16 / count)) if count < 16 else count
-    sizes = range(step, max(_MOST, 2 * step) + 1, step)
-    table = power_table(assumed(config, expected), config=config, sizes=sizes, repetitions=repetitions)
-    base = UNEXPLAINED.code if UNEXPLAINED.code in config.conditions else config.conditions[0]
+    return range(step, max(_MOST, 2 * step) + 1, step)
+
+
+def power_for(config: StudyConfig, expected: Mapping[str, float] | None = None, *,
+              repetitions: int = 400) -> tuple[list[dict], int | None]:
+    """The power table of a design at ``sizes_for`` it, and the smallest of these at which every condition is told
+    from the reference with power ENOUGH; None where none of them is enough."""
+    table = power_table(assumed(config, expected), config=config, sizes=sizes_for(config), repetitions=repetitions)
+    base = reference(config.conditions)
 
     def enough(row: dict) -> bool:
         return all(pair["power"] >= ENOUGH for pair in row["pairs"] if base in (pair["a"], pair["b"]))

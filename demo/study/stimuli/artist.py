@@ -85,7 +85,7 @@ class Artist:
         faces = Faces((first, second), self._features(pair), self.identifier.method)
         distances = {word: float(method.pairs(*faces.features)[0]) for word, method in self.methods.items()}
         words = {explanation.word for explanation in shown.values() if explanation}
-        results = explain(faces, *sorted(words)) if words else {}
+        results = explain(faces, *sorted(words), both=True) if words else {}
         return _Seen(pair, faces, distances, {condition: results[explanation.word]
                                               for condition, explanation in shown.items() if explanation})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -79,13 +80,17 @@ class Candidate:
     equal: dict[str, bool] = field(default_factory=dict)
     apart: dict[str, float] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def photos(self) -> tuple[str, str]:
         return self.query.photo.path, self.other.photo.path
 
-    @property
+    @cached_property
     def people(self) -> set[str]:
         return {self.query.photo.identity, self.other.photo.identity}
+
+    @property
+    def stratum(self) -> tuple[bool, str]:
+        return self.same, self.query.kind
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def panels(pair: Pair, explanation: Explanation | None) -> Pictures:
     """
     if explanation is None:
         return neutral(pair.crops[0].shape), neutral(pair.crops[1].shape)
-    return pictured(pair.crops, explain(pair, explanation.word)[explanation.word], explanation.title)
+    return pictured(pair.crops, explain(pair, explanation.word, both=True)[explanation.word], explanation.title)
 
 
 def pictured(crops: Pictures, result: Result, title: str) -> Pictures:
@@ -61,13 +61,15 @@ def neutral(shape: tuple[int, ...]) -> np.ndarray:
     return np.full(shape, LIGHT, np.uint8)
 
 
-def brightness(crop: np.ndarray, values: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """A face lit by a map (P,), from almost dark at its smallest value to full at its largest; uint8 like ``crop``.
+def brightness(crop: np.ndarray, values: np.ndarray, grid: tuple[int, int],
+               scale: tuple[float, float] | None = None) -> np.ndarray:
+    """A face lit by a map (P,), from almost dark at the low end of ``scale`` to full at its high end; uint8 like
+    ``crop``.
 
-    The map is scaled to its own range, as in the published study; a map without a range leaves the face as it is.
+    scale: None = the map's own range, as in the published study; a map without a range leaves the face as it is.
     """
     values = np.asarray(values, np.float64).reshape(grid)
-    low, high = values.min(), values.max()
+    low, high = scale or (values.min(), values.max())
     if high - low <= 1e-6 * abs(high):
         return crop.copy()
     light = cv2.resize((values - low) / (high - low), crop.shape[1::-1], interpolation=cv2.INTER_LINEAR)
@@ -75,8 +77,9 @@ def brightness(crop: np.ndarray, values: np.ndarray, grid: tuple[int, int]) -> n
 
 
 def _lit(crops: Pictures, maps: FaceMaps) -> Pictures:
-    """Each face lit by its own map."""
-    return brightness(crops[0], maps.query, maps.grid), brightness(crops[1], maps.candidate, maps.grid)
+    """Each face lit by its own map; contributions on one scale for both faces, whose middle is none."""
+    scale = maps.colours if maps.signed else None
+    return (brightness(crops[0], maps.query, maps.grid, scale), brightness(crops[1], maps.candidate, maps.grid, scale))
 
 
 def _rebuilt(crops: Pictures, flows: Flows) -> Pictures:

@@ -39,21 +39,24 @@ def likeness(found: Sequence[np.ndarray]) -> float | None:
 
 
 def mean_of_others(found: Sequence[np.ndarray], at: int) -> np.ndarray:
-    """(2, P) the mean map of all pairs but number ``at``, each map scaled to a sum of 1; zeros without others."""
+    """(2, P) the mean map of all pairs but number ``at``, each map scaled to a sum of 1 (of contributions, of their
+    sizes); zeros without others."""
     scaled = [_shares(maps) for maps in found]
     return (np.sum(scaled, axis=0) - scaled[at]) / max(len(scaled) - 1, 1)
 
 
 def without(result: Result, pattern: np.ndarray) -> Result:
-    """A result of maps less the pattern (2, P) of places, from 0 at its smallest value; a flow stays, since its panel
-    shows mass itself."""
+    """A result of maps less the pattern (2, P) of places, from 0 at its smallest value unless it holds contributions; a
+    flow stays, since its panel shows mass itself."""
     maps = None if isinstance(result, Flows) else face_maps(result)
     if maps is None:
         return result
-    left = [values - values.min() for values in _shares(np.stack([maps.query, maps.candidate])) - pattern]
+    left = _shares(np.stack([maps.query, maps.candidate])) - pattern
+    if not maps.signed:
+        left -= left.min(1, keepdims=True)
     return Maps(replace(maps, query=left[0], candidate=left[1]), "brightness")
 
 
 def _shares(maps: np.ndarray) -> np.ndarray:
-    total = maps.sum(1, keepdims=True)
+    total = np.abs(maps).sum(1, keepdims=True)
     return np.divide(maps, total, out=np.zeros_like(maps, float), where=total > 0)

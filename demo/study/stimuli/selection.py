@@ -20,32 +20,38 @@ WRONG_SHARE = 0.3
 #: One person stands in no more test pairs than this, and no photo in more than one.
 _USES = 2
 _DEALS = 400
+#: Whether a pair shows one person, and a key of KINDS.
+Stratum = tuple[bool, str]
 #: Choices of all pairs, of which the one with the weakest shortcut is taken.
 _TRIES = 6
 
 
 class Chooser:
-    """Takes candidates without using a photo twice or a person too often."""
+    """Takes candidates without using a photo twice or a person too often. every: stratum → its candidates, in an order
+    drawn at random."""
 
     def __init__(self, candidates: Sequence[Candidate], rng: random.Random):
         self.rng = rng
-        self.left = rng.sample(candidates, len(candidates))
-        self.photos: set[str] = set()
+        self.every: dict[Stratum, list[Candidate]] = {}
+        for candidate in rng.sample(candidates, len(candidates)):
+            self.every.setdefault(candidate.stratum, []).append(candidate)
+        self._left = dict(self.every)
         self.people: Counter[str] = Counter()
 
-    def free(self, candidate: Candidate, uses: int = _USES) -> bool:
-        return (self.photos.isdisjoint(candidate.photos)
-                and all(self.people[person] < uses for person in candidate.people))
-
-    def take(self, fits: Callable[[Candidate], bool], badness: Callable[[Candidate], float],
-             uses: int = _USES) -> Candidate | None:
-        """The free candidate that fits with the least badness; people not yet used are preferred."""
-        options = [candidate for candidate in self.left if fits(candidate) and self.free(candidate, uses)]
+    def take(self, stratum: Stratum, badness: Callable[[Candidate], float], uses: int = _USES,
+             fits: Callable[[Candidate], bool] = lambda _: True) -> Candidate | None:
+        """The candidate of a stratum that fits, with the least badness; people not yet used are preferred, and nobody
+        is used more than ``uses`` times."""
+        used = self.people
+        options = [candidate for candidate in self._left.get(stratum, ())
+                   if fits(candidate) and all(used[person] < uses for person in candidate.people)]
         if not options:
             return None
-        best = min(options, key=lambda c: badness(c) + 0.15 * sum(self.people[person] for person in c.people))
-        self.photos.update(best.photos)
-        self.people.update(best.people)
+        best = min(options, key=lambda c: badness(c) + 0.15 * sum(used[person] for person in c.people))
+        used.update(best.people)
+        photos = set(best.photos)
+        self._left = {name: [candidate for candidate in left if photos.isdisjoint(candidate.photos)]
+                      for name, left in self._left.items()}
         return best
 
 
@@ -87,26 +93,32 @@ class _Balance:
 
     def __init__(self, candidates: Sequence[Candidate]):
         names = {name for pair in candidates for name in pair.apart}
-        self.middle = {name: float(np.median([pair.apart[name] for pair in candidates if name in pair.apart]))
-                       for name in names}
+        middle = {name: float(np.median([pair.apart[name] for pair in candidates if name in pair.apart]))
+                  for name in names}
+        #: Candidate, by its identity → what every rule says of it: name → "same" or not.
+        self._likeness = {id(pair): pair.equal | {name: value < middle[name] for name, value in pair.apart.items()}
+                          for pair in candidates}
+        self._names = dict.fromkeys(name for likeness in self._likeness.values() for name in likeness)
         self.alike: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
         self.taken: Counter[bool] = Counter()
-        own = [self.likeness(pair) for pair in candidates if pair.same]
+        own = [self._likeness[id(pair)] for pair in candidates if pair.same]
         #: Rule → share of all pairs of one person that it calls the same: what strangers are chosen to look like.
         self.usual = {name: sum(alike.get(name, False) for alike in own) / len(own)
                       for name in (own[0] if own else ())}
 
-    def likeness(self, pair: Candidate) -> dict[str, bool]:
-        """Rule → whether it says "same"."""
-        return pair.equal | {name: value < self.middle[name] for name, value in pair.apart.items()}
+    def badness(self, same: bool) -> Callable[[Candidate], float]:
+        """Of the next pair of a class: how far the shares of the two classes would be apart with it taken. Of two
+        people, who come first, also how unlike they are in what never varies within a person."""
+        number = self.taken[same] + 1
+        # What a rule adds where it says "different" and where it says "same".
+        gaps = {name: [((self.alike[same][name] + like) / number - self._goal(same, name)) ** 2
+                       for like in (False, True)] for name in self._names}
 
-    def badness(self, pair: Candidate) -> float:
-        """How far the shares of the two classes would be apart with this pair taken. Of two people, who come first,
-        also how unlike they are in what never varies within a person."""
-        number = self.taken[pair.same] + 1
-        gap = sum(((self.alike[pair.same][name] + like) / number - self._goal(pair.same, name)) ** 2
-                  for name, like in self.likeness(pair).items())
-        return 4.0 * gap + (0.0 if pair.same else 2.0 * pair.unlike)
+        def badness(pair: Candidate) -> float:
+            gap = sum(gaps[name][like] for name, like in self._likeness[id(pair)].items())
+            return 4.0 * gap + (0.0 if same else 2.0 * pair.unlike)
+
+        return badness
 
     def _goal(self, same: bool, name: str) -> float:
         if same and self.taken[False]:
@@ -116,7 +128,7 @@ class _Balance:
     def add(self, pair: Candidate) -> None:
         """A pair was taken."""
         self.taken[pair.same] += 1
-        self.alike[pair.same].update(name for name, like in self.likeness(pair).items() if like)
+        self.alike[pair.same].update(name for name, like in self._likeness[id(pair)].items() if like)
 
 
 def wrong_shares(chosen: Sequence[Candidate]) -> dict[str, float]:
@@ -133,7 +145,7 @@ def _spread(number: int, rng: random.Random) -> dict[str, int]:
 def _matched(chooser: Chooser, balance: _Balance, kind: str, same: int, different: int) -> list[Candidate]:
     """Pairs of one kind: look-alikes spread over their range of ease, then pairs of one person as easy as these and as
     alike in anything but the face."""
-    offered = [c.ease for c in chooser.left if not c.same and c.query.kind == kind and not c.unlike]
+    offered = [c.ease for c in chooser.every.get((False, kind), ()) if not c.unlike]
     goals = np.quantile(offered, (np.arange(different) + 0.5) / different) if offered else np.zeros(different)
     strangers = _stratum(chooser, balance, False, kind, chooser.rng.sample(goals.tolist(), different))
     found = sorted(c.ease for c in strangers) or [0.0]
@@ -146,12 +158,16 @@ def _stratum(chooser: Chooser, balance: _Balance, same: bool, kind: str, goals: 
     nothing but the face tells the classes apart."""
     picked: list[Candidate] = []
     wrong: Counter[str] = Counter()
+    methods = list(chooser.every[same, kind][0].right) if (same, kind) in chooser.every else []
     for number, goal in enumerate(goals, start=1):
-        def badness(c: Candidate, number: int = number, goal: float = goal) -> float:
-            return abs(c.ease - goal) + balance.badness(c) + sum(abs(wrong[method] + (not right) - WRONG_SHARE * number)
-                                            for method, right in c.right.items())
+        unlike = balance.badness(same)
+        errs = {method: [abs(wrong[method] + (not right) - WRONG_SHARE * number) for right in (False, True)]
+                for method in methods}
 
-        picked.append(_needed(chooser.take(lambda c: c.same == same and c.query.kind == kind, badness), kind))
+        def badness(c: Candidate, goal: float = goal, unlike=unlike, errs=errs) -> float:
+            return abs(c.ease - goal) + unlike(c) + sum(errs[method][right] for method, right in c.right.items())
+
+        picked.append(_needed(chooser.take((same, kind), badness), kind))
         balance.add(picked[-1])
         wrong.update(method for method, right in picked[-1].right.items() if not right)
     return picked
@@ -172,18 +188,22 @@ def _deal(chosen: Sequence[Candidate], config: StudyConfig, counts: Sequence[int
     room = {True: dict(zip(names, counts, strict=True)),
             False: {name: config.pairs_per_set - count for name, count in zip(names, counts, strict=True)}}
 
+    strata = {(same, kind): [pair for pair in chosen if pair.stratum == (same, kind)]
+              for same in (True, False) for kind in KINDS}
+
     def deal() -> dict[str, list[Candidate]]:
         sets: dict[str, list[Candidate]] = {name: [] for name in names}
+        of_kind: Counter[tuple[str, str]] = Counter()
         for same in (True, False):
             space = dict(room[same])
             for kind in KINDS:
-                stratum = [pair for pair in chosen if pair.same == same and pair.query.kind == kind]
-                for pair in rng.sample(stratum, len(stratum)):
-                    of_kind = {name: sum(p.query.kind == kind for p in sets[name]) for name in names}
-                    own = {name: sum(p.query.kind == kind and p.same == same for p in sets[name]) for name in names}
+                own: Counter[str] = Counter()
+                for pair in rng.sample(strata[same, kind], len(strata[same, kind])):
                     goal = min((name for name in names if space[name]),
-                               key=lambda name: (own[name], of_kind[name], -space[name], rng.random()))
+                               key=lambda name: (own[name], of_kind[name, kind], -space[name], rng.random()))
                     sets[goal].append(pair)
+                    own[goal] += 1
+                    of_kind[goal, kind] += 1
                     space[goal] -= 1
         return sets
 
@@ -205,11 +225,7 @@ def _training(chooser: Chooser, number: int) -> list[Candidate]:
     picked = []
     for at in range(number):
         same, kind = at % 2 == 0, list(KINDS)[(at + 1) % len(KINDS)]
-
-        def fits(c: Candidate, same: bool = same, kind: str = kind) -> bool:
-            return c.same == same and c.query.kind == kind and all(c.right.values())
-
-        found = chooser.take(fits, lambda c: -min(c.ease, 1.0), uses=1) or chooser.take(
-            fits, lambda c: -min(c.ease, 1.0), uses=_USES + 2)
-        picked.append(_needed(found, kind))
+        tries = (chooser.take((same, kind), lambda c: -min(c.ease, 1.0), uses, lambda c: all(c.right.values()))
+                 for uses in (1, _USES + 2))
+        picked.append(_needed(next((found for found in tries if found), None), kind))
     return picked

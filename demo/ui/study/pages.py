@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from fastapi.responses import HTMLResponse
 
+from demo.study.analysis import exclusions
 from demo.study.analysis.plots import drawable
 from demo.study.analysis.report import power_text, recommendation_text, text_summary
 from demo.study.design.conditions import label
@@ -147,11 +148,7 @@ def participants(base: str, csrf: str, told: str, config: StudyConfig, everybody
     """Participants with flags and forms to exclude, include or delete, _PER_PAGE at a time; candidates first, then the
     newest."""
     named = [one for one in everybody if one["pid"] in candidates and one["status"] != "excluded"]
-    rule = config.exclusion
-    declared = (f"The rule declared in the configuration: {rule.fast_trials} or more answers under {rule.fast_ms} ms, "
-                f"{rule.slow_trials} or more over {rule.slow_ms / 1000:g} s, more than {rule.same_answer_run} equal "
-                f"answers in a row, {rule.attention_failed} or more failed attention checks, or no more clear cases "
-                f"(practice and checks) right than a coin reaches in {rule.guessing_percent} of 100 tries.")
+    declared = f"The rule declared in the configuration: {'; '.join(exclusions.told(config.exclusion))}."
     found = (f"<p>{len(named)} to decide about. The decision is yours.</p>" if named
              else "<p>Nobody meets the rule so far.</p>")
     wanted = {one["pid"] for one in named}
@@ -213,8 +210,8 @@ def setup(base: str, csrf: str, study: OpenStudy) -> HTMLResponse:
     values["questionnaires"] = ", ".join(form["id"] for form in forms) or "none"
     values["conditions"] = ", ".join(label(name) for name in config.conditions)
     values["counterbalancing"] += f": {COUNTERBALANCING[config.counterbalancing]}"
-    settings = [[_text(name.replace("_", " ")), _text(_value(value))] for name, value in (*values.items(),
-                                                                                       *exclusion.items())]
+    settings = [[_text(name.replace("_", " ")), f'<span class="long">{_text(_value(value))}</span>']
+                for name, value in (*values.items(), *exclusion.items())]
     locked = (f"Locked since {_utc(row['locked_utc'])}: nothing below can change any more." if row["locked_utc"] else
               "Not locked yet. To change something, edit <code>study.json</code> in the study's folder and start the "
               "app again; the first live participant locks it.")
@@ -333,7 +330,7 @@ def _utc(text: str | None) -> str:
 def _value(value) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value) or "–"
 
 
 def _text(value) -> str:
