@@ -96,12 +96,14 @@ class MobileFaceNet(nn.Module):
 
     def early(self, x: Tensor) -> Tensor:
         """(B, 3, 112, 112) → (B, 64, _SIDE, _SIDE): up to the first bottleneck, where every place sees little."""
-        return self.stages[0][0](self.stem_project(self.stem_depthwise(self.stem(x))))
+        first = next(self.stages[0].children())
+        return first(self.stem_project(self.stem_depthwise(self.stem(x))))
 
     def late(self, x: Tensor) -> tuple[Tensor, dict[Grid, Tensor]]:
         """What ``forward`` gives, from what ``early`` does."""
         for index, stage in enumerate(self.stages):
-            x = (stage if index else stage[1:])(x)
+            for block in list(stage.children())[index == 0:]:
+                x = block(x)
             if index == _FINE_STAGE:
                 fine = x
         last = self.last(x)

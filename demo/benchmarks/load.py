@@ -111,7 +111,7 @@ def run(visitors: Sequence[int], repeats: int, answers: int) -> dict:
     app = OwnApp()
     try:
         app.ask(PHOTOS[0], alteration="mask")
-        found = {"page s": round(app.page, 1), "first answer s": round(perf_counter() - app.started, 1)}
+        found: dict = {"page s": round(app.page, 1), "first answer s": round(perf_counter() - app.started, 1)}
         if visitors:
             found["rows"] = crowds(app, visitors, repeats)
         if answers:

@@ -17,8 +17,10 @@ from uuid import uuid4
 
 import cv2
 import httpx
+import numpy as np
 
 from demo.errors import BadSetting
+from demo.faces import load_photo
 from demo.fields import fields_of
 from demo.places import ASSETS
 from demo.query import Preparation
@@ -151,8 +153,8 @@ class OwnApp(App):
 
 
 @cache
-def _decoded(number: int):
-    return cv2.imread(str(PHOTOS[number]))
+def _decoded(number: int) -> np.ndarray:
+    return load_photo(PHOTOS[number])[..., ::-1]
 
 
 def photo(number: int) -> bytes:

@@ -214,8 +214,12 @@ class MilvusStore:
     def counts(self) -> tuple[int, int]:
         return self.state.counts
 
-    @cached_property
+    @property
     def people(self) -> Counter[str]:
+        return self._people
+
+    @cached_property
+    def _people(self) -> Counter[str]:
         return Counter(one["identity"] for one in self.scan(["identity"]))
 
     def photos_of(self, people: Collection[str]) -> Counter[str]:

@@ -81,9 +81,13 @@ class Opened:
     def counts(self) -> tuple[int, int]:
         return len(self.people), sum(photos > 1 for photos in self.people.values())
 
-    @cached_property
+    @property
     def people(self) -> Counter[str]:
         """Photos of each person, in the order of their first rows."""
+        return self._people
+
+    @cached_property
+    def _people(self) -> Counter[str]:
         found = Counter()
         for part in self.parts:
             found.update(part.entries.people())

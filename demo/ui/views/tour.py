@@ -81,6 +81,7 @@ def _weigh(result: Result, pair: Pair) -> dict:
 
 
 def _move(pair: Pair, moved: Flows, match: Match) -> dict:
+    assert match.patch is not None
     stays = float(np.trace(moved.flow) / max(moved.flow.sum(), 1e-12))
     return {"title": "Move", "text": [
         "The Earth Mover's Distance is the least total cost of moving all mass of one face onto the mass of the other. "
@@ -94,6 +95,7 @@ def _move(pair: Pair, moved: Flows, match: Match) -> dict:
 
 def _rerank(result: Result, found: Identification, match: Match) -> dict:
     alpha = found.matching.alpha or 0.0
+    assert match.patch is not None and match.combined is not None
     text = [
         f"Stage 2 orders the first {min(found.matching.k, len(found.stage1))} again, by {alpha:g} × "
         f"{decimals(match.patch)} + {1 - alpha:g} × {decimals(match.cosine)} = {decimals(match.combined)}. "
@@ -107,7 +109,7 @@ def _rerank(result: Result, found: Identification, match: Match) -> dict:
         text.append(f"This page ranked by {ranked.short}: {ranked.explanation}"
                     + (f" There {match.identity} is {ordinal(now)}." if now else ""))
     pictures = [[photo_value(result.crop(one.row)), f"{ordinal(one.rank)}: {one.identity}, {decimals(one.combined)}"]
-                for one in found.stage2[:3]]
+                for one in found.stage2[:3] if one.combined is not None]
     return {"title": "Re-rank", "text": text, "pictures": pictures + _h2l_picture(result, match)}
 
 
