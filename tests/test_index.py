@@ -76,7 +76,7 @@ def test_two_photos_are_compared_without_looking_through_the_gallery(shown, monk
     for name in ("search", "features", "entries_of", "rows_of", "crop"):
         monkeypatch.setattr(Gallery, name, lambda *_, name=name: pytest.fail(f"{name} was asked for"))
     found = verify(PHOTO, PHOTO, shown)
-    assert all(judged.verdict == "same" for judged in found.judgements)
+    assert "same" in {judged.verdict for judged in found.judgements} <= {"same", None}
 
 
 class TestRanking:
