@@ -99,8 +99,8 @@ class MilvusHome:
             shape = replace(old.state.shape, index=index, patches=tuple(
                 one for one in old.state.shape.patches if one[0] in manifest.grids))
             if shape != old.state.shape:  # in other fields: everything is written anew
-                source = old.source
-                live = [Place(entry, source, row) for row, entry in enumerate(old.entries) if row not in set(gone)]
+                source, out = old.source, set(gone)
+                live = [Place(entry, source, row) for row, entry in enumerate(old.entries) if row not in out]
                 old, gone, added = None, (), [*live, *added]
         if order:
             added = sorted(added, key=lambda place: order[place.entry.path])
