@@ -18,6 +18,12 @@ def decimals(value: float, places: int = 3) -> str:
     return text if text.strip("-0.") else text.removeprefix("-")
 
 
+def difference(value: float, places: int = 3) -> str:
+    """``decimals`` with a sign before it, "+0.012" or "\u22120.012"; what rounds to nothing has none."""
+    text = decimals(value, places)
+    return text.replace("-", "\u2212") if value < 0 or not text.strip("0.") else f"+{text}"
+
+
 def rounded(value: float, places: int) -> float:
     """``round``, but never to the negative zero, which JSON writes as -0.0."""
     return round(value, places) + 0.0

@@ -9,6 +9,7 @@ import numpy as np
 
 from demo.drawing import FaceMaps
 from demo.explain.results import Signed
+from demo.words import decimals, difference
 
 #: Steps that are no larger are the rounding of single precision.
 _ROUNDING = 1e-5
@@ -82,9 +83,9 @@ def told(found: Contrast) -> str:
     """The comparison in a sentence or two."""
     first, rival = found.first, found.rival
     order = "nearer" if found.lead > 0 else "farther"
-    steps = ", ".join(f"{name} {value:+.3f}".replace(" -", " \u2212") for name, value in found.steps)
-    return (f"{first.name} ({_ranks(first)}) is {abs(found.lead):.3f} {order} than {rival.name} ({_ranks(rival)}): "
-            f"{steps}.")
+    steps = ", ".join(f"{name} {difference(value)}" for name, value in found.steps)
+    return (f"{first.name} ({_ranks(first)}) is {decimals(abs(found.lead))} {order} than {rival.name} "
+            f"({_ranks(rival)}): {steps}.")
 
 
 def _ranks(side: Side) -> str:

@@ -13,6 +13,7 @@ from demo.explain.registry import explain, explains
 from demo.explain.results import Signed
 from demo.explain.worn import worn_of
 from demo.methods import STAGE1
+from demo.words import decimals
 
 #: A part of the face is named where it holds at least this share of all that speaks for, or against.
 NAMED = 0.2
@@ -97,7 +98,8 @@ def _distance(facts: Facts) -> list[str]:
         return []
     way = ("no nearer than" if round(signed.distance, 3) >= round(signed.baseline, 3) else
            "nearer than" if signed.distance < NEARER * signed.baseline else "little nearer than")
-    return [f"At distance {signed.distance:.3f} {facts.name} is {way} a typical stranger ({signed.baseline:.3f})."]
+    return [f"At distance {decimals(signed.distance)} {facts.name} is {way} a typical stranger "
+            f"({decimals(signed.baseline)})."]
 
 
 def _parts(facts: Facts) -> list[str]:
