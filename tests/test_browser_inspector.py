@@ -41,6 +41,16 @@ def test_the_first_thing_explained_is_where_they_agree_and_it_adds_up(visit):
     assert "no contribution of its own" in inspector.locator(".told").inner_text()
 
 
+def test_the_map_of_another_method_comes_when_it_is_chosen(visit):
+    page, inspector = opened(visit, "Where they agree")
+    before = inspector.locator(".sum").inner_text()
+    inspector.get_by_role("radiogroup", name="Map").get_by_label("EMD").click()
+    inspector.locator(".panel [role=status]", has_text="Measuring").wait_for(state="detached")
+    assert inspector.locator(".sum").inner_text() != before
+    inspector.get_by_role("tab", name="Side by side").click()
+    assert inspector.locator(".overview section.agreement .sum").inner_text() != before
+
+
 def test_a_rival_is_chosen_and_the_steps_add_up_to_the_lead(visit):
     page, inspector = opened(visit, "Why not another?")
     menu = inspector.locator(".rival select")
@@ -53,6 +63,11 @@ def test_a_rival_is_chosen_and_the_steps_add_up_to_the_lead(visit):
         name = inspector.locator(".rival option").nth(choice).inner_text().split(",")[0]
         assert inspector.locator(".contrast figcaption").last.inner_text() == name
         assert f"than {name}" in inspector.locator(".contrast .hint").first.inner_text()
+    rows = [page.locator(f"#board .cell[aria-pressed={on}]").first.get_attribute("data-row")
+            for on in ("false", "true")]
+    for row in rows:  # another candidate, and back
+        page.locator(f"#board .cell[data-row='{row}']").first.click()
+        inspector.locator(".inspector-root:not([aria-busy]) .waterfall").wait_for()
 
 
 def test_lines_fan_out_of_a_chosen_patch_and_the_slider_says_how_many(visit):

@@ -299,7 +299,10 @@ watch("value", () => {
     return;
   }
   const now = props.value ? candidateOf(props.value) : null;
-  if (now !== seen) [patch, rival, contrasts, measured] = [null, 0, null, {}]; // of another face
+  if (now !== seen) { // all of these are of another face
+    [patch, rival, contrasts, measured] = [null, 0, null, {}];
+    asked.clear();
+  }
   seen = now;
   element.querySelector(".inspector-root")?.removeAttribute("aria-busy");
   render();

@@ -141,7 +141,7 @@ def _contrast(found: Contrast, result: board.Result, match: Match) -> dict:
             "ours": picture_url(result.crop(match.row)),
             "picture": heat_url(signed_heat(query, found.values, found.grid, limit)),
             "bar": _bar(signed_strip(BAR), "prefers", [
-                (0.0, f"{found.rival.name}, {decimals(limit)}"), (0.5, "0"), 
+                (0.0, f"{found.rival.name}, {decimals(limit)}"), (0.5, "0"),
                 (1.0, f"{found.first.name}, {decimals(limit)}")]),
             "steps": [[name, value] for name, value in found.steps],
             "ranks": [[side.name, side.before, side.after] for side in (found.first, found.rival)]}
