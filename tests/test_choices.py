@@ -28,7 +28,7 @@ from demo.ui.views.commands import reproduce
 from demo.ui.widgets import changes, control
 
 IDENTIFY = ["photo", "occlude", "style", "seed", "gallery", "backbone", "stage2", "weighting", "grid", "alpha",
-            "adaptive", "share", "k", "solver", "detector", "aligned", "colours", "face", "top", "preset"]
+            "adaptive", "share", "k", "solver", "detector", "aligned", "colours", "face", "top", "preset", "faces"]
 COMPARE = ["first", "occlude", "style", "second", "occlude_second", "gallery", "backbone", "detector", "aligned",
            "seed", "style_second", "face", "face_second"]
 

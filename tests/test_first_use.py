@@ -12,7 +12,7 @@ from demo.ui.choices import OWN, standard
 from demo.ui.engine import Engine
 from demo.ui.pages.compare import CompareHandlers
 from demo.ui.pages.galleries import LINE
-from demo.ui.pages.identify import EXPLAINING, HEAVY, PROGRAMS, IdentifyHandlers
+from demo.ui.pages.identify import EXPLAINING, HEAVY, ONE, PROGRAMS, IdentifyHandlers
 
 PHOTO = str(QUERIES / "person-002" / "04.jpg")
 
@@ -78,7 +78,8 @@ def test_who_waits_for_a_first_use_makes_way_for_answers(own, monkeypatch):
     waited = []
     monkeypatch.setattr(own, "give_way", lambda: waited.append(True))
     page = IdentifyHandlers(own)
-    assert page.answer({**standard(page.choices), "photo": PHOTO, "preset": OWN, "face": 1, "top": 1}, told)
+    sent = {"photo": PHOTO, "preset": OWN, "face": 1, "faces": ONE, "top": 1}
+    assert page.answer(standard(page.choices) | sent, told)
     assert len(waited) >= len(own.identifier("few", own.settings.backbone).gallery)
 
 

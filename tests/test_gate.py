@@ -201,7 +201,8 @@ def test_no_event_takes_a_file_that_is_not_the_visitors(visitor, config, parts, 
             elif slot is not None and slot["type"] in FILES:
                 named = f"{_name(config, event, slot)}: "
                 assert error in ("Upload the photo first.", "Upload the photos first.", "Upload the zip first.",
-                                 f"{named}Upload the photo first.") or error.removeprefix(named).startswith(
+                                 f"{named}Upload the photo first.") or error.removeprefix(named).removeprefix(
+                    f"{slot['props'].get('label')}: ").startswith(
                     ("The photo is an address, and none is fetched", "The photo is text: upload it as a file",
                      "The photo is an address: upload it as a file")), (where, output)
                 refused += 1

@@ -70,9 +70,8 @@ def assert_like(one: Gallery, other: Gallery) -> None:
 
 
 def test_two_photos_are_compared_without_looking_through_the_gallery(shown, monkeypatch):
-    """Of a gallery of a million people the verdicts need the thresholds only; what explains them, a dozen faces."""
+    """Of a gallery of a million people the verdicts need the thresholds only."""
     shown.ready(verifies=True)
-    monkeypatch.setattr("demo.verify.explain", lambda _: {})
     for name in ("search", "features", "entries_of", "rows_of", "crop"):
         monkeypatch.setattr(Gallery, name, lambda *_, name=name: pytest.fail(f"{name} was asked for"))
     found = verify(PHOTO, PHOTO, shown)

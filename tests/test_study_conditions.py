@@ -112,9 +112,12 @@ def test_a_condition_that_cannot_be_shown_is_refused_with_the_reason(monkeypatch
 class Halves:
     """A backbone whose embedding is the brightness of two halves: enough to be asked about patches."""
 
-    input_size, weights_sha256, info = (8, 8), "halves", None
+    input_size, weights_sha256, info, device = (8, 8), "halves", None, torch.device("cpu")
 
-    def extract(self, crops) -> Features:
+    def blends(self, *_, **__) -> None:
+        """Nothing is cheaper than making the pictures."""
+
+    def extract(self, crops, batch: int = 32) -> Features:
         means = torch.tensor(np.asarray(crops, float).reshape(-1, 2, 4, 2, 4, 3).mean((2, 4, 5)).reshape(-1, 4))
         return Features(means, means[..., None], (2, 2))
 

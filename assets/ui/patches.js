@@ -95,7 +95,7 @@ const face = (value, panel, side) => {
         if (patch?.fixed && patch.side === side && indexIn(grid) === index) release();
         else point(value, grid, side, index, true);
       },
-      onmouseenter: () => { if (!patch?.fixed) point(value, grid, side, index, false); },
+      onmouseenter: (event) => { if (!patch?.fixed && !tooSmall(event.currentTarget)) point(value, grid, side, index, false); },
     }));
   const patches = el("div", {
     class: "patches", role: "group", "aria-label": `Patches of ${who}; arrow keys move, Enter chooses`,
@@ -109,8 +109,9 @@ const face = (value, panel, side) => {
 
 // On a phone the faces stand side by side; one whose patches are too small for a finger is enlarged before one is chosen.
 const FINGER = 32; // pixels
+const tooSmall = (button) => NARROW.matches && button.offsetWidth < FINGER && !button.closest(".stage");
 const enlarged = (button) => {
-  if (!NARROW.matches || button.offsetWidth >= FINGER || button.closest(".stage")) return false;
+  if (!tooSmall(button)) return false;
   const chosen = button.closest(".face");
   for (const one of chosen.parentElement.children) one.classList.toggle("near", one === chosen);
   return true;
