@@ -128,7 +128,7 @@ def _gallery_add(parsed) -> None:
     for failure in failures:
         print(f"left out {failure.path}: {failure.reason}")
     taken = {photo.path for photo in photos}
-    for one in Gallery.open(gallery.folder).manifest.crowded:
+    for one in gallery.home.manifest().crowded:
         if one.path in taken:
             print(f"{one.path} {one.told}")
 

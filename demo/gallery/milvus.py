@@ -111,9 +111,9 @@ class MilvusHome:
         part = PartInfo("", state.count, {}, state.removed)
         catalogue.put(self.name, replace(state, manifest=replace(manifest, parts=(part,)), written=time.time()).text())
         if old is not None and gone:
-            _delete(call, state, self, old.stored(sorted(gone)))
+            _delete(call, state, self, *_named(old.stored(sorted(gone))))
         if before is not None and (before.shape, before.generation) != (state.shape, state.generation):
-            call("delete", before.shape.collection, filter="row >= 0", partition_name=partition(self, before))
+            _delete(call, before, self, "row >= 0")
 
 
 def partition(home: MilvusHome, state: State) -> str:
@@ -150,7 +150,7 @@ def _written(call: Connection, state: State, home: MilvusHome, gone: Sequence[in
     shape.create(call)
     if not call("has_partition", shape.collection, place):
         call("create_partition", shape.collection, place)
-    call("delete", shape.collection, filter=f"row >= {state.count}", partition_name=place)  # of a write that broke off
+    _delete(call, state, home, f"row >= {state.count}")  # of a write that broke off
     content, row, many = state.content, state.count, max(1, BATCH // shape.row_bytes)
     for at in range(0, len(added), many):
         records = record(shape, added[at:at + many], row, place)
@@ -171,10 +171,19 @@ def _written(call: Connection, state: State, home: MilvusHome, gone: Sequence[in
         notes={} if added or gone else state.notes)
 
 
-def _delete(call: Connection, state: State, home: MilvusHome, stored: Sequence[int]) -> None:
-    for at in range(0, len(stored), MANY):
-        call("delete", state.shape.collection, filter=f"row in {list(stored[at:at + MANY])}",
-             partition_name=partition(home, state))
+def _delete(call: Connection, state: State, home: MilvusHome, *filters: str) -> None:
+    """By key: where milvus-lite deletes by a filter, it does so in every partition."""
+    collection, place = state.shape.collection, partition(home, state)
+    call("load_collection", collection)
+    for asked in filters:
+        while found := call("query", collection, filter=asked, output_fields=["key"], limit=MANY,
+                            partition_names=[place]):
+            call("delete", collection, ids=[one["key"] for one in found], partition_name=place)
+
+
+def _named(stored: Sequence[int], together: int = MANY) -> list[str]:
+    """Filters for rows by their numbers in the store."""
+    return [f"row in {list(stored[at:at + together])}" for at in range(0, len(stored), together)]
 
 
 class MilvusStore:
@@ -190,7 +199,7 @@ class MilvusStore:
         call("load_collection", state.shape.collection)
         present = self._query(f"row < {state.count}", ["count(*)"])[0]["count(*)"]
         if present > len(self):  # who took rows out did not come to the end of it
-            _delete(call, state, home, state.removed)
+            _delete(call, state, home, *_named(state.removed))
         if present < len(self):
             raise BadGallery(f"The gallery {home} lacks rows: {AGAIN}")
         self._fetch_notes()
@@ -258,9 +267,8 @@ class MilvusStore:
     def fetch(self, rows: Sequence[int], fields: Sequence[str], together: int = MANY) -> list[dict[str, Any]]:
         """Fields of some rows, in that order."""
         wanted, found = self.stored(rows), {}
-        for at in range(0, len(wanted), together):
-            for one in self._query(f"row in {wanted[at:at + together]}", ["row", *fields]):
-                found[one["row"]] = one
+        for asked in _named(wanted, together):
+            found.update((one["row"], one) for one in self._query(asked, ["row", *fields]))
         if missing := [row for row in wanted if row not in found]:
             raise BadGallery(f"The gallery {self.home} has lost {len(missing)} rows since it was opened: open it "
                              "again.")
