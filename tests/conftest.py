@@ -118,17 +118,32 @@ def app_url(app, engine):
 
 
 class Visits:
-    """Pages opened as new visitors; ``close`` fails on script errors and on requests to other hosts."""
+    """Pages opened as a new visitor; ``close`` fails on script errors and on requests to other hosts.
 
-    def __init__(self, browser, url: str):
-        self.browser, self.url = browser, url.rstrip("/")
-        self._contexts, self._problems = [], []
+    profile: a browser with its cache, so that only the first of all pages compiles Gradio's scripts. What it remembers
+    of visitors before is cleared. ``stranger`` opens a page as somebody else, at the same time.
+    """
+
+    def __init__(self, profile, browser, url: str):
+        self.profile, self.browser, self.url = profile, browser, url.rstrip("/")
+        self._pages, self._strangers, self._problems = [], [], []
+        blank = profile.new_page()
+        profile.new_cdp_session(blank).send("Storage.clearDataForOrigin", {
+            "origin": self.url, "storageTypes": "cookies,local_storage,indexeddb,websql,service_workers"})
+        blank.close()
+        profile.clear_cookies()
+        profile.clear_permissions()
 
     def open(self, path: str = "/", *, size=(1280, 1000)):
-        context = self.browser.new_context(locale="en-US", reduced_motion="reduce", accept_downloads=True,
-                                           viewport={"width": size[0], "height": size[1]})
-        self._contexts.append(context)
-        page = context.new_page()
+        return self._opened(self.profile.new_page(), path, size)
+
+    def stranger(self, path: str = "/", *, size=(1280, 1000)):
+        self._strangers.append(self.browser.new_context(**PROFILE))
+        return self._opened(self._strangers[-1].new_page(), path, size)
+
+    def _opened(self, page, path: str, size: tuple[int, int]):
+        self._pages.append(page)
+        page.set_viewport_size({"width": size[0], "height": size[1]})
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: self._problems.append(f"script error: {error}"))
         page.on("request", lambda request: self._problems.append(f"request to {request.url}")
@@ -138,17 +153,22 @@ class Visits:
         return page
 
     def close(self) -> None:
-        for context in self._contexts:
-            context.close()
+        for one in (*self._pages, *self._strangers):
+            one.close()
         assert self._problems == []
 
 
 @pytest.fixture
-def visit(browser, app_url):
-    """Open a page as a new visitor; fails on script errors and on requests to other hosts."""
-    visits = Visits(browser, app_url)
-    yield visits.open
-    visits.close()
+def visits(profile, browser, app_url):
+    """Open pages as a new visitor; fails on script errors and on requests to other hosts."""
+    opened = Visits(profile, browser, app_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def visit(visits):
+    return visits.open
 
 
 @pytest.fixture(scope="session")
@@ -162,17 +182,43 @@ def scene(tmp_path_factory) -> Path:
     return file
 
 
+#: Of every visitor.
+PROFILE: dict = {"locale": "en-US", "reduced_motion": "reduce", "accept_downloads": True}
+
+
 @pytest.fixture(scope="module")
-def browser(scene):
-    """Headless Chromium."""
+def chromium(scene):
+    """How headless Chromium is started, and by what."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
         pytest.skip("Chromium is not installed (apt-get install chromium)")
     with api.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=chromium, args=[
+        yield driver.chromium, {"executable_path": path, "args": [
             "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
             "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
-            f"--use-file-for-fake-video-capture={scene}"])
-        yield opened
-        opened.close()
+            f"--use-file-for-fake-video-capture={scene}"]}
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """Headless Chromium that remembers nothing."""
+    engine, how = chromium
+    opened = engine.launch(**how)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Path:
+    """Where the browser with a cache keeps it."""
+    return tmp_path_factory.mktemp("profile")
+
+
+@pytest.fixture(scope="module")
+def profile(chromium, cache):
+    """Headless Chromium with a cache."""
+    engine, how = chromium
+    opened = engine.launch_persistent_context(cache, **how, **PROFILE)
+    yield opened
+    opened.close()

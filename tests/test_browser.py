@@ -101,8 +101,8 @@ def test_upload_mask_rank_select_explain_download(visit, tmp_path):
             assert Image.open(file).format == "PNG"
 
 
-def test_an_upload_is_shown_to_its_sender(visit):
-    page = visit("/?example=plain")
+def test_an_upload_is_shown_to_its_sender(visits):
+    page = visits.open("/?example=plain")
     sentence(page, "Nearest")
     upload(page, PHOTO)
     sentence(page, "person-002")
@@ -110,7 +110,7 @@ def test_an_upload_is_shown_to_its_sender(visit):
     page.wait_for_function("image => image.naturalWidth > 100", arg=preview.element_handle())
     address = preview.get_attribute("src")
     assert "/uploads/" in address
-    other = visit("/about")
+    other = visits.stranger("/about")
     assert other.request.get(address).status == 403 and page.request.get(address).status == 200
 
 

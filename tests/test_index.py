@@ -21,7 +21,19 @@ from safetensors.numpy import load_file, save
 from demo.cli import main
 from demo.errors import BadGallery, DemoError
 from demo.faces import Limits
-from demo.gallery import Gallery, Photo, add_photos, delete_gallery, list_photos, remove_photos, revise, take_in
+from demo.gallery import (
+    Freshness,
+    Gallery,
+    Photo,
+    add_photos,
+    delete_gallery,
+    delete_photos,
+    list_photos,
+    remove_photos,
+    rename,
+    revise,
+    take_in,
+)
 from demo.gallery import seen as seen_photos
 from demo.gallery.arrays import write_arrays
 from demo.gallery.build import DRAFT
@@ -186,6 +198,52 @@ class TestParts:
                                  (([], [f"person-00{n}" for n in range(1, 5)]), "Nobody would be left")):
             with pytest.raises(BadGallery, match=words):
                 remove_photos(index, *arguments)
+
+    def test_a_person_and_a_photo_are_called_otherwise_in_every_index_and_nothing_is_computed(self, people, backbone,
+                                                                                             monkeypatch):
+        ours = Gallery.build(people, backbone, detector="hog", grids=[(8, 8)])
+        beside = Gallery.build(people, backbone, people.parent / "beside", detector="hog", grids=[])
+        before = {entry.path: entry.sha256 for entry in ours.entries}
+        monkeypatch.setattr(type(backbone), "extract", None)
+        assert rename(people, "person-004", "Ann", [beside.home]) == 2
+        assert rename(people, "person-001/02.jpg", "Ann", [beside.home]) == 1
+        for home in (ours.home, beside.home):
+            now = {entry.path: entry for entry in Gallery.open(home.workspace).entries}
+            assert {path: entry.sha256 for path, entry in now.items()} == {
+                {"person-004/01.jpg": "Ann/01.jpg", "person-004/02.jpg": "Ann/02.jpg",
+                 "person-001/02.jpg": "Ann/02-2.jpg"}.get(path, path): sha for path, sha in before.items()}
+            assert now["Ann/02-2.jpg"].identity == "Ann"
+        assert not (people / "person-004").exists() and Gallery.open(people).verify() == []
+        fresh = Gallery.build(people, backbone, people.parent / "again", detector="hog", grids=[(8, 8)],
+                              known=ours.home.workspace)
+        assert Gallery.open(people).manifest.parts == fresh.manifest.parts
+        assert Freshness(Gallery.open(people)).told() == ""
+
+    def test_who_is_deleted_is_gone_from_the_folder_and_from_every_index(self, people, backbone):
+        ours = Gallery.build(people, backbone, detector="hog", grids=[])
+        assert delete_photos(people, "person-002") == 2 and delete_photos(people, "person-001/01.jpg") == 1
+        assert not (people / "person-002").exists() and not (people / "person-001" / "01.jpg").exists()
+        left = Gallery.open(people)
+        assert len(left) == 5 and left.verify() == [] and left.home == ours.home
+        for what, words in (("person-002", "no person person-002"), ("person-001/01.jpg", "no photo person-001/01.jpg"),
+                            ("../people", "no photo"), ("..", "no person"), (".index", "no person")):
+            with pytest.raises(BadGallery, match=words):
+                delete_photos(people, what)
+        for person in ("person-003", "person-004"):
+            delete_photos(people, person)
+        with pytest.raises(BadGallery, match="Nobody would be left"):
+            delete_photos(people, "person-001")
+        assert (people / "person-001" / "02.jpg").is_file() and len(Gallery.open(people)) == 1
+        with pytest.raises(BadGallery, match="at least one letter"):
+            rename(people, "person-001", "..")
+        with pytest.raises(BadGallery, match="person-001 already"):
+            rename(people, "person-001", "person-001")
+
+    def test_nothing_moves_while_an_index_is_built(self, people, backbone):
+        index = Gallery.build(people, backbone, detector="hog", grids=[]).home.workspace
+        with Draft(index / DRAFT, None), pytest.raises(BadGallery, match="being built"):
+            rename(people, "person-001", "Ann")
+        assert (people / "person-001" / "01.jpg").is_file()
 
     def test_a_photo_without_a_face_is_told_and_leaves_the_rest(self, index, people, backbone):
         wall = people / "person-001" / "wall.png"

@@ -99,7 +99,7 @@ def test_what_holds_no_face_is_told_and_leaves_nothing(own, tmp_path):
 
 
 @pytest.mark.browser
-def test_ten_photos_are_searched_within_a_minute_and_stand_in_every_menu(own, browser, tmp_path):
+def test_ten_photos_are_searched_within_a_minute_and_stand_in_every_menu(own, profile, browser, tmp_path):
     """In a browser, from choosing files to the answer; then on pages that were open before, and by a link."""
     files = []
     for person in ("person-002", "person-004", "person-006", "person-008", "person-010"):
@@ -109,7 +109,7 @@ def test_ten_photos_are_searched_within_a_minute_and_stand_in_every_menu(own, br
     app = build(own.settings, own)
     own.warm_up()
     _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, **launch_options(own.settings))
-    visits = Visits(browser, url)
+    visits = Visits(profile, browser, url)
     try:
         results, galleries, compare = (visits.open(path) for path in ("/results", "/galleries", "/compare"))
         page = visits.open("/?example=plain")

@@ -39,7 +39,7 @@ def test_the_command_prints_three_tables(sample, monkeypatch, capsys):
     monkeypatch.setattr(workload, "made", lambda queries: (sample[0], sample[1][:queries]))
     transport.main(["--pairs", "5", "--repeats", "1", "--queries", "2", "--backbone", "dlib", "--json"])
     tables = json.loads(capsys.readouterr().out)
-    assert set(tables) == {"solvers", "whole", "first"}
+    assert set(tables) == {"machine", "solvers", "whole", "first"}
     assert {line["patches"] for line in tables["solvers"]} == {"64x64", "16x16"}
     transport.main(["--pairs", "5", "--repeats", "1", "--queries", "0", "--backbone", "dlib"])
     assert "POT in a loop" in capsys.readouterr().out

@@ -7,7 +7,6 @@ the network runs with untrained weights: neither speed nor memory depends on the
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import sys
 import tempfile
@@ -22,7 +21,7 @@ import torch
 from safetensors.torch import save_file
 
 from demo.backbones import Backbone, available, load_backbone
-from demo.benchmarks.timing import table, time_in_turn
+from demo.benchmarks.timing import machine, tell, time_in_turn
 from demo.checkpoints import NETWORKS
 from demo.settings import settings
 
@@ -87,11 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=10, help="runs per measurement; the median counts")
     parsed = parser.parse_args(arguments)
     rows = run(parsed.repeats)
-    if parsed.json:
-        print(json.dumps({"threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows}, indent=1))
-        return
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    print(table([{key.replace("_", " "): str(value) for key, value in row.items()} for row in rows]))
+    tell({"machine": machine(), "rows": rows}, parsed.json, machine(),
+         [{key.replace("_", " "): value for key, value in row.items()} for row in rows])
 
 
 if __name__ == "__main__":

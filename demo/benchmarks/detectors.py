@@ -8,16 +8,14 @@ long it takes. Photos: one sub-folder per person; by default the query photos th
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
-from demo.benchmarks.timing import Timing, table, time_in_turn
+from demo.benchmarks.timing import Timing, machine, tell, time_in_turn
 from demo.errors import DemoError, WeightsMissing
 from demo.faces import DETECTORS, DRAWN, Face, alter, detect_faces, load_photo
 from demo.gallery.folder import list_photos
@@ -195,14 +193,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                "false": lambda: false_faces(files, detectors),
                "speed": lambda: speed(files[0], detectors, parsed.repeats)}
     parts = {name: measure[name]() for name in PARTS if name in parsed.parts}
-    result = {"threads": torch.get_num_threads(), "photos": parsed.photos.name, **parts}
-    if parsed.json:
-        print(json.dumps(result, indent=1))
-        return
-    print(f"{len(files)} photos of {result['photos']}; {result['threads']} threads, torch {torch.__version__}")
-    for rows in parts.values():
-        print()
-        print(table([{key: "" if value is None else str(value) for key, value in row.items()} for row in rows]))
+    result = {"machine": machine(), "photos": parsed.photos.name, **parts}
+    tell(result, parsed.json, f"{machine()}; {len(files)} photos of {result['photos']}", *parts.values())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 
 #: How many of the nearest are asked for.
 FIRST = 100
-MISSING = "faiss is not installed, so there is no baseline of Stage 1: pip install faiss-cpu."
+MISSING = "; faiss is not installed, so there is no baseline of Stage 1: pip install faiss-cpu"
 
 try:
     faiss: Any = import_module("faiss")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -26,7 +25,7 @@ from torch import Tensor
 from demo.backbones import Features
 from demo.benchmarks.crowd import bundled, crowd, nearest
 from demo.benchmarks.parity import CHECKS, Bench, Outcome, agreement, h2l, stored_backbone, synchronise
-from demo.benchmarks.timing import table
+from demo.benchmarks.timing import machine, table
 from demo.crossimage import CrossImageModel, CrossReranker
 from demo.crossimage.networks import H2L, Sizes
 from demo.matching import emd, emd_many, exact, exact_cuda, ground_distance, patch_weights, transport
@@ -149,9 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     device = torch.device(parsed.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     count = parsed.faces or (FACES if device.type == "cuda" else 40)
     exact.warm_up()
-    card = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    machine = f"{card}, torch {torch.__version__}, {torch.get_num_threads()} threads"
-    print(machine, flush=True)
+    print(machine(device), flush=True)  # at once: the rest takes minutes
 
     bench = Bench(device)
     for check in CHECKS.values():
@@ -163,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     few = min(count, H2L_FACES)
     time_h2l(bench, faces[:few], nearest(faces[:few], min(K, few - 1)))
 
-    whole = {"machine": machine, "parts": bench.rows, "numbers": bench.numbers, "failed": bench.failed}
+    whole = {"machine": machine(device), "parts": bench.rows, "numbers": bench.numbers, "failed": bench.failed}
     if parsed.out:
         parsed.out.write_text(json.dumps(whole, indent=1), encoding="utf-8")
     print()

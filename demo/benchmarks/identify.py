@@ -11,8 +11,6 @@ first call is timed apart, in a process that has loaded and warmed up as the app
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import resource
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,9 +18,8 @@ from itertools import cycle
 from time import perf_counter, process_time
 
 import numpy as np
-import torch
 
-from demo.benchmarks.timing import table, time_in_turn, timing_columns
+from demo.benchmarks.timing import machine, tell, time_in_turn, timing_columns
 from demo.methods import NONE, RERANKING
 from demo.places import ASSETS
 from demo.settings import settings
@@ -63,7 +60,7 @@ def run(repeats: int = 20) -> dict:
     words = [word for word in identifier.ready(verifies=True) if word in RERANKING]
     timings = time_in_turn(calls, repeats)
     return {
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+        "machine": machine(),
         "gallery": f"{len(identifier.gallery)} photos, k = 100, device {identifier.backbone.device}",
         "ready_s": round(ready, 2), "first_ms": round(1000 * first, 1),
         "rows": [{"setting": name, **timing_columns(timing, timings[BASELINE])} for name, timing in timings.items()],
@@ -97,15 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=20, help="runs per setting; the median counts")
     parsed = parser.parse_args(arguments)
     result = run(parsed.repeats)
-    if parsed.json:
-        print(json.dumps(result, indent=1))
-        return
-    print(f"{result['machine']}; {result['gallery']}")
-    print(f"loaded and warmed up in {result['ready_s']} s; first answer {result['first_ms']} ms; "
-          f"peak memory {result['peak_memory_mb']} MB")
-    print(table(result["rows"]))
-    print(table(result["explained"]))
-    print("steps of the default: " + ", ".join(f"{step} {ms} ms" for step, ms in result["steps_ms"].items()))
+    steps = ", ".join(f"{step} {ms} ms" for step, ms in result["steps_ms"].items())
+    tell(result, parsed.json, f"{result['machine']}; {result['gallery']}; loaded and warmed up in "
+         f"{result['ready_s']} s; first answer {result['first_ms']} ms; peak memory {result['peak_memory_mb']} MB; "
+         f"steps of the default: {steps}", result["rows"], result["explained"])
 
 
 if __name__ == "__main__":

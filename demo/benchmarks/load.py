@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
 import tracemalloc
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from time import perf_counter, sleep
 
 import numpy as np
 
-from demo.benchmarks.timing import table
+from demo.benchmarks.timing import machine, tell
 from demo.benchmarks.visitors import PHOTOS, Answer, App, OwnApp, photo
 from demo.faces import OCCLUSIONS
 from demo.settings import settings
@@ -111,7 +110,8 @@ def run(visitors: Sequence[int], repeats: int, answers: int) -> dict:
     app = OwnApp()
     try:
         app.ask(PHOTOS[0], alteration="mask")
-        found: dict = {"page s": round(app.page, 1), "first answer s": round(perf_counter() - app.started, 1)}
+        found: dict = {"machine": machine(), "page s": round(app.page, 1),
+                       "first answer s": round(perf_counter() - app.started, 1)}
         if visitors:
             found["rows"] = crowds(app, visitors, repeats)
         if answers:
@@ -134,14 +134,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\n".join(traced(parsed.answers)))
         return
     found = run(parsed.visitors, parsed.repeats, parsed.answers)
-    if parsed.json:
-        print(json.dumps(found, indent=1))
-        return
-    print(f"after the start: page {found['page s']} s, first answer {found['first answer s']} s; baseline: one visitor")
-    for name in ("rows", "memory"):
-        if name in found:
-            print("\n" + table([{key: "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
-                                 for key, value in one.items()} for one in found[name]]))
+    tell(found, parsed.json, f"{found['machine']}; after the start: page {found['page s']} s, first answer "
+         f"{found['first answer s']} s; baseline: one visitor", *(found[name] for name in ("rows", "memory")
+                                                                  if name in found))
 
 
 if __name__ == "__main__":

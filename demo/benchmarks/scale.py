@@ -15,9 +15,7 @@ and is timed apart. Baseline, in the same run: 300 faces.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import resource
 import shutil
 import sys
@@ -33,7 +31,7 @@ import torch
 
 from demo.backbones import Grid, load_backbone
 from demo.benchmarks.faiss import MISSING, faiss, flat_ms
-from demo.benchmarks.timing import table
+from demo.benchmarks.timing import machine, tell
 from demo.gallery import Entry, Gallery
 from demo.gallery.arrays import write_arrays
 from demo.gallery.entries import write_entries
@@ -224,14 +222,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, help="where the index is made, about 2 KB a face (default: temporary)")
     parsed = parser.parse_args(arguments)
     rows = run(parsed.faces, parsed.repeats, parsed.folder)
-    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    if parsed.json:
-        print(json.dumps({"machine": machine, "rows": rows}, indent=1))
-        return
-    if faiss is None:
-        print(MISSING)
-    print(f"{machine}; first five after re-ranking the first 100, pictures included; baseline: {BASELINE} faces\n")
-    print(table([shown(row) for row in rows]))
+    tell({"machine": machine(), "rows": rows}, parsed.json,
+         f"{machine()}; first five after re-ranking the first 100, pictures included; baseline: {BASELINE} faces"
+         f"{MISSING if faiss is None else ''}", [shown(row) for row in rows])
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ Ratios are of the processor's time.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 from collections.abc import Sequence
 from time import process_time
 from typing import Any
@@ -21,7 +19,7 @@ import torch
 
 from demo.benchmarks.faiss import FIRST, MISSING, faiss, median_ms
 from demo.benchmarks.scale import MODELS, noisy
-from demo.benchmarks.timing import table
+from demo.benchmarks.timing import machine, tell
 from demo.gallery import INDEXES
 from demo.gallery.index import nearest
 from demo.gallery.manifest import EMBEDDINGS
@@ -77,15 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--faces", type=int, nargs="+", default=[100_000], help="sizes (default 100000)")
     parsed = parser.parse_args(arguments)
     rows = [row for count in parsed.faces for row in measure(count, parsed.repeats)]
-    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    if parsed.json:
-        print(json.dumps({"machine": machine, "rows": rows}, indent=1))
-        return
-    if faiss is None:
-        print(MISSING)
-    print(f"{machine}; the first {FIRST} of one query")
-    print(table([{name: f"{value:,}" if isinstance(value, int) else str(value) for name, value in row.items()}
-                 for row in rows]))
+    tell({"machine": machine(), "rows": rows}, parsed.json,
+         f"{machine()}; the first {FIRST} of one query{MISSING if faiss is None else ''}", rows)
 
 
 if __name__ == "__main__":

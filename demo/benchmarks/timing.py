@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import json
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -60,10 +62,25 @@ def timing_columns(timing: Timing, baseline: Timing) -> dict[str, str]:
     }
 
 
-def table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Rows with the same keys as an aligned table in Markdown, as documents take it."""
-    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+def machine(device: str | torch.device = "cpu") -> str:
+    """What was measured on, as the head of every table says it."""
+    name = torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else platform.machine()
+    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def table(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows with the same keys as an aligned table in Markdown, as documents take it; None is an empty cell."""
+    lines = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
     widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(lines[0]))]
     lines.insert(1, ["-" * width for width in widths])
     return "\n".join("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
                      for line in lines)
+
+
+def tell(found: Mapping[str, object], as_json: bool, head: str, *tables: Sequence[Mapping[str, object]]) -> None:
+    """Print what was found: all of it as JSON, or a line of what it was measured on and its tables."""
+    print(json.dumps(found, indent=1) if as_json else "\n\n".join([head, *map(table, tables)]))

@@ -10,17 +10,15 @@ simplex (``ot.emd``) in a loop over the pairs; its cost is also the truth that e
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from demo.backbones import Features
 from demo.benchmarks import workload
 from demo.benchmarks.crowd import nearest
-from demo.benchmarks.timing import table, time_in_turn, timing_columns
+from demo.benchmarks.timing import machine, tell, time_in_turn, timing_columns
 from demo.benchmarks.workload import WEIGHTINGS, pot_loop
 from demo.gallery import Gallery
 from demo.matching import SOLVERS, ground_distance, patch_weights, transport, warm_up
@@ -69,9 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     warm_up()
     gallery = Gallery.open(options.gallery, options.backbone)
     pairs = min(options.pairs, len(gallery) - 1)
-    if not options.json:
-        print(f"{pairs} pairs from {options.gallery.name}, {torch.get_num_threads()} threads, "
-              f"torch {torch.__version__}")
     lines = []
     for grid in gallery.grids:
         faces = gallery.features(range(pairs + 1), grid)
@@ -82,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         people = gallery.features(range(len(gallery)))
         tables |= {"whole": workload.whole(*workload.made(options.queries)),
                    "first": workload.few(people, nearest(people, options.pairs, options.queries))}
-    print(json.dumps(tables, indent=1) if options.json else "\n\n".join(map(table, tables.values())))
+    tell({"machine": machine(), **tables}, options.json, f"{machine()}; {pairs} pairs from {options.gallery.name}",
+         *tables.values())
 
 
 if __name__ == "__main__":

@@ -10,15 +10,12 @@ processor time of all threads, which a busy machine lengthens less than the time
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 from collections.abc import Sequence
 from time import perf_counter, process_time
 
 import numpy as np
-import torch
 
-from demo.benchmarks.timing import table
+from demo.benchmarks.timing import machine, tell
 from demo.explain import explains
 from demo.explain.agreement import Agreement
 from demo.methods import DEFAULT, PUBLISHED
@@ -61,7 +58,7 @@ def run(repeats: int = 20) -> dict:
                      "first ms": f"{times[0]:.0f}", "median ms": f"{low:.1f}", "p95 ms": f"{high:.1f}",
                      "of processor": f"{least:.1f}", "p95": f"{most:.1f}",
                      "deletion ms": f"{1000 * (perf_counter() - start):.0f}"})
-    return {"machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+    return {"machine": machine(),
             "questions": QUESTIONS * repeats, "rows": rows}
 
 
@@ -72,11 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=20, help="five questions each")
     parsed = parser.parse_args(arguments)
     result = run(parsed.repeats)
-    if parsed.json:
-        print(json.dumps(result, indent=1))
-        return
-    print(f"{result['machine']}; {result['questions']} questions each")
-    print(table(result["rows"]))
+    tell(result, parsed.json, f"{result['machine']}; {result['questions']} questions each", result["rows"])
 
 
 if __name__ == "__main__":

@@ -19,10 +19,12 @@ from demo.gallery import (
     Gallery,
     MilvusHome,
     add_photos,
+    checked_person,
     measure_recall,
     passed_over,
     people_left_out,
     remove_photos,
+    rename,
     take_in,
     what_is_missed,
 )
@@ -70,6 +72,16 @@ def add(commands) -> None:
                       help="everything of this person; may be given several times")
     less.add_argument("--backbone", default=settings().backbone)
     less.set_defaults(run=_gallery_remove)
+    other = actions.add_parser("rename", help="call a person otherwise, or give single photos to another person: files "
+                               "are moved, nothing is computed")
+    other.add_argument("folder", type=Path, metavar="DIR")
+    which = other.add_mutually_exclusive_group(required=True)
+    which.add_argument("--person", metavar="NAME", help="everything of this person")
+    which.add_argument("--photo", metavar="PATH", help="path within the gallery, such as ann/01.jpg")
+    other.add_argument("--to", required=True, metavar="NAME", help="who it is; a person who is there already gets more "
+                       "photos")
+    other.add_argument("--backbone", default=settings().backbone)
+    other.set_defaults(run=_gallery_rename)
     for word, run, text in (("info", _gallery_info, "what a gallery holds and what made it"),
                             ("verify", _gallery_verify, "whether photos and index still belong together")):
         action = actions.add_parser(word, help=text)
@@ -138,6 +150,12 @@ def _gallery_remove(parsed) -> None:
     count = remove_photos(gallery.home, parsed.photo, parsed.person)
     print(f"{gallery.name}: {_photos(count)} taken out. The files stay where they are, and a build takes them in "
           f"again.{_UNMEASURED}")
+
+
+def _gallery_rename(parsed) -> None:
+    gallery = Gallery.open(parsed.folder, parsed.backbone)
+    count = rename(gallery.manifest.photos, parsed.person or parsed.photo, parsed.to, [gallery.home])
+    print(f"{gallery.name}: {_photos(count)} {checked_person(parsed.to)}'s now.{_UNMEASURED}")
 
 
 def _gallery_calibrate(parsed) -> None:

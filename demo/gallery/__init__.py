@@ -2,7 +2,8 @@
 
 from demo.gallery.address import Address
 from demo.gallery.archive import Unpacked, check_name, unpack_archive
-from demo.gallery.build import add_photos, delete_gallery, remove_photos
+from demo.gallery.build import delete_gallery
+from demo.gallery.change import add_photos, delete_photos, remove_photos, rename
 from demo.gallery.entries import Entry
 from demo.gallery.folder import PHOTO_SUFFIXES, Photo, has_photos, list_photos, passed_over, person_named
 from demo.gallery.fresh import Freshness, people_left_out
@@ -14,6 +15,7 @@ from demo.gallery.recall import measure_recall, what_is_missed
 from demo.gallery.records import INDEXES
 
 __all__ = ["INDEXES", "PHOTO_SUFFIXES", "Address", "Entry", "Failure", "Freshness", "Gallery", "MilvusHome", "Photo",
-           "Unpacked", "add_photos", "check_name", "checked_person", "delete_gallery", "find_index", "has_photos",
-           "keep_photos", "list_photos", "measure_recall", "open_or_build", "passed_over", "people_left_out",
-           "person_named", "person_of", "remove_photos", "take_in", "unpack_archive", "what_is_missed"]
+           "Unpacked", "add_photos", "check_name", "checked_person", "delete_gallery", "delete_photos", "find_index",
+           "has_photos", "keep_photos", "list_photos", "measure_recall", "open_or_build", "passed_over",
+           "people_left_out", "person_named", "person_of", "remove_photos", "rename", "take_in", "unpack_archive",
+           "what_is_missed"]

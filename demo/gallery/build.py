@@ -6,7 +6,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from demo.backbones import Backbone, Grid, grid_name
@@ -16,7 +15,7 @@ from demo.gallery.compute import Progress, compute
 from demo.gallery.draft import Draft
 from demo.gallery.entries import Entry
 from demo.gallery.folder import Photo, list_photos
-from demo.gallery.home import Folder, Home, Store, home_of
+from demo.gallery.home import Folder, Home, Store
 from demo.gallery.manifest import INDEX_FOLDER, Crowded, Failure, Manifest
 from demo.gallery.revise import DRAFT, SEEN, SMALL, Place
 from demo.gallery.seen import Seen
@@ -73,68 +72,13 @@ def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None =
                     name or folder.resolve().name, folder.resolve(), backbone.name, backbone.weights_sha256, detector,
                     kept, (), tuple(Failure(photo.path, digest, failed[digest])
                                     for photo, digest in pairs if digest in failed and digest not in places), limits,
-                    _crowded(wanted, crowded))
+                    crowded_of(wanted, crowded))
                 gone, added = _difference(old, wanted)
                 home.revise(old, manifest, gone, added, {photo.path: at for at, photo in enumerate(photos)})
             draft.done = True
     if not wanted:
         raise BadGallery(f"No photo of {folder} can be used: {failed[digests[0]]}")
     return home
-
-
-def add_photos(index: Path | Home, backbone: Backbone, photos: Sequence[Photo], *, limits: Limits = Limits(),
-               progress: Progress | None = None) -> tuple[Failure, ...]:
-    """Add photos, with paths relative to its photo folder, to an index, or what changed in those that are there, in
-    time proportional to them; returns those that cannot be used. limits: of the photos. BadGallery where the index was
-    made with other weights."""
-    home = home_of(index)
-    made = home.manifest()
-    if made.weights_sha256 != backbone.weights_sha256:
-        raise BadGallery(f"The gallery {made.name} was built with other {made.backbone} weights: build it again.")
-    with Draft(home.workspace / DRAFT, made_by(backbone, made.detector, limits, made.grids)) as draft:
-        old = home.open()
-        pairs = list(zip(photos, Seen(home.workspace / SEEN).digests(photos), strict=True))
-        there = old.rows_at([photo.path for photo in photos])
-        before = dict(zip(there, old.entries.take(list(there.values())), strict=True))
-        pairs = [(photo, digest) for photo, digest in pairs
-                 if before.get(photo.path) != Entry(photo.path, photo.identity, digest)]
-        compute({digest: photo for photo, digest in pairs if digest and digest not in draft.rows}, draft, backbone,
-                made.detector, limits, made.grids, progress)
-        fresh, failed = draft.source(), {"": UNREADABLE, **draft.failures}
-        failures = tuple(Failure(photo.path, digest, failed[digest]) for photo, digest in pairs if digest in failed)
-        added = [Place(Entry(photo.path, photo.identity, digest), fresh, draft.rows[digest])
-                 for photo, digest in pairs if digest in draft.rows]
-        touched = {photo.path for photo, _ in pairs}
-        kept = tuple(failure for failure in old.manifest.failures if failure.path not in touched)
-        gone = [row for path, row in there.items() if path in touched]
-        crowded = tuple(one for one in old.manifest.crowded if one.path not in touched) + _crowded(added, draft.crowded)
-        if added or len(gone) < len(old):
-            home.revise(old, replace(old.manifest, parts=(), failures=kept + failures, crowded=crowded), gone, added)
-        draft.done = True
-    return failures
-
-
-def remove_photos(index: Path | Home, paths: Sequence[str] = (), people: Sequence[str] = ()) -> int:
-    """Take photos, by their paths, and all of some people out of an index; returns how many. The photos themselves stay
-    where they are. BadGallery for what is not in it, where nothing would be left, and while the index is built."""
-    home = home_of(index)
-    with Draft(home.workspace / DRAFT, None):
-        old = home.open()
-        there = old.rows_at(paths)
-        if missing := next((path for path in paths if path not in there), None):
-            raise BadGallery(f"The gallery {old.manifest.name} has no photo {missing}.")
-        rows = set(there.values())
-        for person in people:
-            own = old.rows_of(person)
-            if not own:
-                raise BadGallery(f"The gallery {old.manifest.name} has no person {person}.")
-            rows.update(own)
-        if len(rows) == len(old):
-            raise BadGallery(f"Nobody would be left in the gallery {old.manifest.name}: delete {home} instead.")
-        out = {entry.path for entry in old.entries.take(sorted(rows))} if old.manifest.crowded else set()
-        crowded = tuple(one for one in old.manifest.crowded if one.path not in out)
-        home.revise(old, replace(old.manifest, parts=(), crowded=crowded), rows, [])
-    return len(rows)
 
 
 def delete_gallery(folder: Path) -> None:
@@ -153,7 +97,7 @@ def delete_gallery(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _crowded(places: Sequence[Place], known: Mapping[str, tuple[int, int]]) -> tuple[Crowded, ...]:
+def crowded_of(places: Sequence[Place], known: Mapping[str, tuple[int, int]]) -> tuple[Crowded, ...]:
     """Those of some photos that show several faces. known: SHA-256 → how many, and which one is taken."""
     return tuple(Crowded(place.entry.path, place.entry.sha256, *known[place.entry.sha256]) for place in places
                  if place.entry.sha256 in known)

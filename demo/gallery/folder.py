@@ -80,6 +80,11 @@ def passed_over(folder: str | Path) -> list[PassedOver]:
     return [found for found in _look_through(folder) if isinstance(found, PassedOver)]
 
 
+def photos_below(person: Path) -> list[Photo]:
+    """Those of ``list_photos`` that lie in one person's folder."""
+    return [found for found in _of(person) if isinstance(found, Photo)]
+
+
 def not_a_persons(name: str) -> bool:
     """Whether a folder of this name is hidden or made by a machine."""
     return name.startswith(".") or name.lower() in _MACHINES

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 
 from demo.errors import BadGallery
-from demo.gallery.folder import PHOTO_SUFFIXES, Photo
+from demo.gallery.folder import PHOTO_SUFFIXES, Photo, person_named, photos_below
 from demo.weights import sha256
 
 #: What cameras, phones and programs call photos: such names say nothing about who is in them.
@@ -78,14 +79,54 @@ def take_in(photos: Sequence[tuple[str | Path, str]], folder: Path) -> list[Phot
         own = (folder / person).resolve()
         inside = file.resolve()
         if own not in inside.parents:
-            inside = _free(own / file.name, sha256(file))
+            inside = next(_names(own / file.name, sha256(file)))
             inside.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, inside)
         found.append(Photo(f"{person}/{inside.relative_to(own).as_posix()}", person, inside))
     return found
 
 
-def _free(file: Path, digest: str) -> Path:
-    """The name, or with the first number after it that nothing has yet but the same photo."""
+def called(folder: Path, what: str) -> list[Photo]:
+    """The photos of a person, by name, or the one at a path (``ann/01.jpg``). BadGallery where there is none."""
+    first, inside, _ = what.partition("/")
+    wanted = person_named(first)
+    people = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = [photo for person in people if person_named(person.name) == wanted
+             for photo in photos_below(person) if not inside or person_named(photo.path) == person_named(what)]
+    if not found:
+        raise BadGallery(f"The gallery has no {'photo' if inside else 'person'} {what}.")
+    return found
+
+
+def move(folder: Path, photos: Sequence[Photo], person: str) -> dict[str, Photo]:
+    """Photos of a gallery's folder become another person's: path before → photo now. A name that is taken gets a
+    number; folders that are empty then go."""
+    person, moved = checked_person(person), {}
+    if all(photo.identity == person for photo in photos):
+        raise BadGallery(f"That is {person} already.")
+    for photo in photos:
+        target = next(_names(folder / person / photo.path.partition("/")[2]))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        photo.file.rename(target)
+        moved[photo.path] = Photo(f"{person}/{target.relative_to(folder / person).as_posix()}", person, target)
+    _tidy(folder, photos)
+    return moved
+
+
+def erase(folder: Path, photos: Sequence[Photo]) -> None:
+    """Delete photos of a gallery's folder, and the folders that are empty then."""
+    for photo in photos:
+        photo.file.unlink(missing_ok=True)
+    _tidy(folder, photos)
+
+
+def _tidy(folder: Path, photos: Sequence[Photo]) -> None:
+    for place in sorted({up for photo in photos for up in photo.file.parents if folder in up.parents}, reverse=True):
+        with suppress(OSError):  # something else lies there
+            place.rmdir()
+
+
+def _names(file: Path, same: str = "") -> Iterator[Path]:
+    """The name, and with numbers after it, of those that nothing has yet, or but a photo of this SHA-256."""
     names = chain([file], (file.with_name(f"{file.stem}-{number}{file.suffix}") for number in count(2)))
-    return next(name for name in names if not name.exists() or name.is_file() and sha256(name) == digest)
+    return (name for name in names if not name.exists() or same and name.is_file() and sha256(name) == same)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,10 +16,23 @@ from demo.backbones import Backbone, BackboneInfo, available, load_backbone
 from demo.calibration import calibrate
 from demo.errors import BadGallery, DemoError
 from demo.faces import PhotoAt
-from demo.gallery import Gallery, delete_gallery, find_index, has_photos, list_photos, open_or_build
+from demo.gallery import (
+    Failure,
+    Gallery,
+    add_photos,
+    delete_gallery,
+    delete_photos,
+    find_index,
+    has_photos,
+    list_photos,
+    open_or_build,
+    rename,
+    take_in,
+)
 from demo.gallery.compute import Progress
 from demo.gallery.manifest import MANIFEST, Manifest
 from demo.gallery.opened import Opened
+from demo.gallery.own import erase
 from demo.identify import Identifier
 from demo.matching import warm_up
 from demo.settings import Settings
@@ -146,6 +159,13 @@ class Engine:
                 self._identifiers[gallery, backbone] = Identifier(network, opened)
             return self._identifiers[gallery, backbone]
 
+    def opened(self, gallery: str) -> Gallery:
+        """A gallery as it is indexed, for the usual backbone where it is for that. BadGallery where for none."""
+        usual = self.settings.backbone
+        if (gallery, usual) in self._identifiers:
+            return self._identifiers[gallery, usual].gallery
+        return Gallery.open(self.folder(gallery), usual if usual in self.state(gallery).indexed else None)
+
     def state(self, gallery: str) -> GalleryState:
         """People and photos of a gallery, and how many photos are indexed for each backbone."""
         photos = list_photos(self.folder(gallery))
@@ -167,9 +187,51 @@ class Engine:
             self._identifiers[gallery, backbone] = Identifier(network, built)
         return built
 
+    def add(self, gallery: str, photos: Sequence[tuple[str | Path, str]],
+            progress: Progress | None = None) -> tuple[Failure, ...]:
+        """Take photos, (file, person) each, into a gallery for every backbone that it is indexed for; returns those
+        that cannot be used, which are not kept."""
+        with self._changing(gallery) as opened:
+            kept = take_in(photos, self.folder(gallery))
+            failures: dict[str, Failure] = {}
+            for one in opened:
+                told = add_photos(one.gallery.home, one.backbone, kept, limits=self.settings.limits, progress=progress)
+                failures |= {failure.path: failure for failure in told}
+            erase(self.folder(gallery), [photo for photo in kept if photo.path in failures])
+        return tuple(failures.values())
+
+    def rename(self, gallery: str, what: str, person: str) -> int:
+        """Call a person otherwise, or give a photo to another one; returns how many photos that are."""
+        with self._changing(gallery) as opened:
+            return rename(self.folder(gallery), what, person, [one.gallery.home for one in opened])
+
+    def erase(self, gallery: str, what: str) -> int:
+        """Delete the photos of a person, or a single one; returns how many."""
+        with self._changing(gallery) as opened:
+            return delete_photos(self.folder(gallery), what, [one.gallery.home for one in opened])
+
+    @contextmanager
+    def _changing(self, gallery: str) -> Iterator[list[Identifier]]:
+        """A gallery for every backbone that it is indexed for, of which nobody opens one meanwhile; afterwards who asks
+        gets it as it is then. BadGallery for the one that the app opens first: its examples are about its people."""
+        if gallery == self.settings.gallery:
+            raise BadGallery("The gallery that the app opens first is not changed here.")
+        indexed = sorted(self.state(gallery).indexed)
+        opened = [self.identifier(gallery, backbone) for backbone in indexed]
+        with ExitStack() as held:
+            for backbone in indexed:
+                held.enter_context(self._lock("identifier", gallery, backbone))
+            try:
+                yield opened
+            finally:
+                self._close(gallery)
+
     def forget(self, gallery: str) -> None:
         """Delete a gallery folder with its photos and indexes; BadGallery while one of them is built."""
         delete_gallery(self.folder(gallery))
+        self._close(gallery)
+
+    def _close(self, gallery: str) -> None:
         with self._guard:
             self._identifiers = {key: value for key, value in self._identifiers.items() if key[0] != gallery}
 

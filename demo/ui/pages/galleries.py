@@ -8,9 +8,10 @@ import gradio as gr
 
 from demo.backbones import BackboneInfo, grid_name
 from demo.errors import DemoError
-from demo.gallery import Gallery, check_name, list_photos, unpack_archive
+from demo.gallery import check_name, list_photos, unpack_archive
 from demo.ui.components import ArchiveInput
 from demo.ui.engine import Engine
+from demo.ui.pages.living import change_gallery
 from demo.ui.problems import for_visitors
 from demo.ui.views.sheet import sheet_html
 
@@ -66,6 +67,9 @@ def _editing(does: GalleryHandlers, chosen: gr.Dropdown) -> tuple:
         with gr.Row():
             build = gr.Button("Index", variant="primary", elem_id="build")
             stop = gr.Button("Stop", elem_id="build-stop")
+    said = gr.Markdown(elem_id="gallery-said", render=False)
+    heavy = {"concurrency_id": LINE, "concurrency_limit": 1, "show_progress_on": [said], **PRIVATE}
+    changes = change_gallery(does.engine, chosen, said, heavy, {"queue": False, "show_progress": "hidden", **PRIVATE})
     with gr.Accordion("Add a gallery", open=False):
         gr.Markdown("A zip with one folder per person. Use photos of people who agreed to it: they stay on this "
                     "machine until the gallery is deleted, and every visitor of it can see them.",
@@ -76,9 +80,9 @@ def _editing(does: GalleryHandlers, chosen: gr.Dropdown) -> tuple:
     with gr.Accordion("Delete the shown gallery", open=False):
         sure = gr.Textbox(label="Type its name to delete its photos and indexes", elem_id="delete-name")
         delete = gr.Button("Delete", variant="stop", elem_id="delete")
-    said = gr.Markdown(elem_id="gallery-said")
-    heavy = {"concurrency_id": LINE, "concurrency_limit": 1, "show_progress_on": [said], **PRIVATE}
-    events = (build.click(does.build, [chosen, backbone], said, **heavy),
+    said.render()
+    events = (*changes,
+              build.click(does.build, [chosen, backbone], said, **heavy),
               add.click(does.add, [name, archive], [said, chosen], **heavy),
               delete.click(does.delete, [chosen, sure], [said, chosen], **heavy))
     stop.click(does.stop, queue=False, **PRIVATE)
@@ -109,8 +113,7 @@ class GalleryHandlers:
         pages = max(1, -(-len(list_photos(folder)) // PAGE))
         lines = []
         try:
-            usual = self.engine.settings.backbone
-            gallery = Gallery.open(folder, usual if usual in self.engine.state(name).indexed else None)
+            gallery = self.engine.opened(name)
             lines += [f"- left out {_plain(failure.path)}: {failure.reason}" for failure in gallery.manifest.failures]
             lines += [f"- {_plain(one.path)} {one.told}" for one in gallery.manifest.crowded]
             lines.insert(0, f"{len(gallery)} photos of {len(gallery.people)} people are indexed for "
