@@ -25,6 +25,8 @@ def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 
+#: Identifications at a time, where nothing else is set and there are as many cores.
+MOST_JOBS = 4
 #: Kinds of values that are not read by their type's own constructor.
 _READERS = {bool: _flag, Path: _path, tuple: _listed}
 
@@ -36,7 +38,8 @@ class Settings:
     galleries: folder whose sub-folders are galleries. weights: folder for downloaded checkpoints.
     cache: folder for indexes of photo folders that have none of their own.
     gallery, backbone: what the app opens first. device: "auto", "cpu", "cuda" or "cuda:N".
-    threads: CPU threads for one identification (0 = all cores). jobs: identifications run at a time.
+    threads: CPU threads for one identification (0 = all cores). jobs: identifications run at a time, by default one
+    for each core, four at most: what is not PyTorch's runs on one core.
     max_upload_mb, max_megapixels: limits for a photo. max_archive_mb: limit for a zip of photos, unpacked.
     photo_hosts: from which photos are fetched whose address is given, by commas; from none unless it is set.
     keep_minutes: age at which session files are erased. edit_galleries: whether visitors may add, index and
@@ -55,7 +58,7 @@ class Settings:
     backbone: str = DEFAULT_BACKBONE
     device: str = "auto"
     threads: int = 0
-    jobs: int = 1
+    jobs: int = field(default_factory=lambda: max(1, min(MOST_JOBS, os.cpu_count() or 1)))
     max_upload_mb: float = Limits.megabytes
     max_megapixels: float = Limits.megapixels
     max_archive_mb: float = 200.0

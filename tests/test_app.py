@@ -36,11 +36,10 @@ from demo.ui.choices import (
 )
 from demo.ui.engine import Engine
 from demo.ui.pages.downloads import IDENTIFICATION
-from demo.ui.pages.form import example_thumb
 from demo.ui.pages.galleries import GalleryHandlers
 from demo.ui.views.board import Result, board_value, faces_value, verdict
 from demo.ui.views.commands import reproduce
-from demo.ui.views.examples import EXAMPLES, FIRST
+from demo.ui.views.examples import EXAMPLES, FIRST, example_thumb
 from demo.ui.views.inspector import contrasts_value, explained_value, inspector_value
 from demo.ui.widgets import gallery_choices
 from demo.verdict import headline
@@ -402,6 +401,7 @@ def test_thumbnails_show_their_alteration(engine):
         assert changed.mean() > 0.03 and np.abs(small[0] - thumb)[changed].mean() < 8, example.name
 
 
+@pytest.mark.slow
 def test_galleries_page_adds_and_deletes(tmp_path, people):
     archive = tmp_path / "photos.zip"
     with zipfile.ZipFile(archive, "w") as opened:

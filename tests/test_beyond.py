@@ -174,6 +174,7 @@ def test_whitened_patches_of_the_gallery_are_uncorrelated(case: Case):
     assert spread[0] < spread[1], "half shrunk, so that it is not the identity"
 
 
+@pytest.mark.slow
 def test_beyond_scores_queries_as_evaluate_does(identifier: Identifier):
     queries = query_set(list_photos(QUERIES), identifier.gallery)[:3]
     nobody = replace(queries[0], identity="nobody", path="nobody/1.jpg")

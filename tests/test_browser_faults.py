@@ -117,6 +117,7 @@ def test_opening_a_candidate_is_shown_at_once_and_brought_into_view(page):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_what_did_not_change_is_not_run_again(page):
     """Opening a menu and leaving it keeps the chosen candidate; so does Enter in a field as it is."""
     third = page.locator("#board tbody tr").nth(2).locator(".cell").last
@@ -132,17 +133,18 @@ def test_what_did_not_change_is_not_run_again(page):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("field", "keys", "words"), [
-    ("#share input[type=range]", ["ArrowLeft"], "share=0.95"), ("#k input", ["Control+a", "4", "0", "Tab"], "k=40"),
-    ("#alpha input", ["Control+a", "0", ".", "2", "Enter"], "alpha=0.2"),
-    ("#seed input", ["Control+a", "9", "Tab"], "seed=9")])
-def test_settings_are_applied_from_the_keyboard(page, field, keys, words):
+def test_settings_are_applied_from_the_keyboard(page):
     open_settings(page)
-    control = page.locator(field).first
-    control.focus()
-    for key in keys:
-        page.keyboard.press(key)
-    page.wait_for_function("words => location.search.includes(words)", arg=words)
+    for field, keys, words in (
+            ("#share input[type=range]", ["ArrowLeft"], "share=0.95"),
+            ("#k input", ["Control+a", "4", "0", "Tab"], "k=40"),
+            ("#alpha input", ["Control+a", "0", ".", "2", "Enter"], "alpha=0.2"),
+            ("#seed input", ["Control+a", "9", "Tab"], "seed=9")):
+        control = page.locator(field).first
+        control.focus()
+        for key in keys:
+            page.keyboard.press(key)
+        page.wait_for_function("words => location.search.includes(words)", arg=words)
 
 
 @pytest.mark.browser
@@ -412,6 +414,7 @@ _CONTRAST = """(node) => {
 
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.slow
 def test_code_and_delete_can_be_read(visit, theme):
     page = visit(f"/{BOTH}&__theme={theme}")
     page.locator("#board .sentence").wait_for()

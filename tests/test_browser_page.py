@@ -223,6 +223,7 @@ def test_the_old_answer_is_dimmed_while_another_is_computed(visit, monkeypatch):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.slow
 def test_nothing_serious_for_a_screen_reader_while_trying(visit, theme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     page = opened(visit, f"/?__theme={theme}")

@@ -120,13 +120,13 @@ def test_distributions_are_remembered_up_to_a_number(shown):
     assert reference.nearest(method, "plain", 0.5, 100) is first
 
 
-def test_an_idle_app_cleans_up_once_after_every_stretch_of_work():
-    state, cleaned = [0], []
-    tidy = Tidy(lambda: tuple(state), lambda: cleaned.append(state[0]))
-    for work, expected in ((0, 0), (0, 0), (1, 0), (1, 0), (0, 1), (0, 1), (1, 1), (0, 2)):
+def test_an_idle_app_cleans_up_once_after_every_stretch_of_work_and_a_busy_one_trims():
+    state, cleaned, trimmed = [0], [], []
+    tidy = Tidy(lambda: tuple(state), lambda: cleaned.append(state[0]), lambda: trimmed.append(state[0]))
+    for work, *expected in ((0, 0, 0), (0, 0, 0), (1, 0, 1), (1, 0, 2), (0, 1, 2), (0, 1, 2), (1, 1, 3), (0, 2, 3)):
         state[0] += work
         tidy.look()
-        assert len(cleaned) == expected
+        assert [len(cleaned), len(trimmed)] == expected
 
 
 def test_giving_back_frees_what_hangs_in_circles():

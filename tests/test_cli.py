@@ -132,6 +132,7 @@ def test_weights_are_looked_for_where_the_settings_say(capsys, monkeypatch, tmp_
     assert status == 2 and f"put it into {tmp_path}." in err
 
 
+@pytest.mark.slow
 def test_train_h2l_trains_and_the_app_finds_the_weights(capsys, people, tmp_path, monkeypatch):
     weights = tmp_path / "weights"
     monkeypatch.setattr("demo.cli.train.settings", lambda: Settings(weights=weights))
@@ -143,6 +144,7 @@ def test_train_h2l_trains_and_the_app_finds_the_weights(capsys, people, tmp_path
     assert (model.alpha, model.both_orders, model.network.sizes.heads) == (0.6, False, 4)
 
 
+@pytest.mark.slow
 def test_real_faces_masked_queries_gain(capsys, tmp_path, monkeypatch):
     """The claim on photographs of real people, where they are at hand."""
     folder = real_photos("real-faces/lfw-10")

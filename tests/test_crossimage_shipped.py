@@ -91,6 +91,7 @@ def test_maps_are_of_the_order_that_the_distance_takes(identifier):
     assert found.grid == (7, 7) and received(found.attention.choose()[0]).shape == (49,)
 
 
+@pytest.mark.slow
 def test_h2l_finds_masked_people_and_keeps_the_bare_ones(identifier):
     """Bundled query photos, masked and not: more right than by the cosine alone, and as many where nothing is drawn."""
     photos = sorted(QUERIES.glob("person-*/*.jpg"))[::11][:8]

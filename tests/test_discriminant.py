@@ -93,6 +93,7 @@ def test_a_backbone_without_a_linear_end_is_refused(backbone, views):
     assert "Model L" in str(METHODS["discriminant"].unavailable("dlib"))
 
 
+@pytest.mark.slow
 def test_it_finds_masked_people(mobile, gallery):
     """Masks drawn over bundled query photos: more right than by the cosine alone."""
     identifier = Identifier(mobile, gallery)

@@ -157,6 +157,7 @@ def python_of(page: Path) -> list[str]:
     return [token.content for token in tokens(page) if token.type == "fence" and token.info == "python"]
 
 
+@pytest.mark.slow
 def test_the_python_of_its_page_runs(app_url, tmp_path, monkeypatch, capsys):
     """From top to bottom, as a reader would type it who has started the app."""
     shutil.copy(QUERIES / "person-077" / "04.jpg", tmp_path / "photo.jpg")

@@ -343,6 +343,7 @@ def test_what_was_measured_is_not_measured_again(small, tmp_path, monkeypatch):
         evaluate(small, leave_one_out(small.gallery), settings, store=FeatureStore(tmp_path, small.backbone))
 
 
+@pytest.mark.slow
 def test_several_threads_find_what_one_finds(identifier):
     queries = leave_one_out(identifier.gallery)[:40]
     settings = [EMD.having(k=20), EMD.having(k=20).having(weighting="uniform", grid=(4, 4)), Matching(method="none")]
@@ -350,6 +351,7 @@ def test_several_threads_find_what_one_finds(identifier):
     assert one.records == two.records and (one.jobs, two.jobs) == (1, 2)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_finds_the_same(tmp_path, capsys, monkeypatch):
     """Killed while it measures, as by kill -9; what the next run finds is what an undisturbed one finds."""
     words = ["evaluate", "--queries", str(QUERIES), "--occlude", "sunglasses", "--limit", "16", "--device", "cpu"]

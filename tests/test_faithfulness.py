@@ -192,6 +192,7 @@ def test_covered_versions_are_remembered(shown):
     assert covered(crop, found, shown.backbone) is covered(crop.copy(), found, shown.backbone)
 
 
+@pytest.mark.slow
 def test_faithfulness_from_photos_to_table(shown, tmp_path):
     queries = query_set(list_photos(QUERIES), shown.gallery)[:2]
     asked = Asked(steps=2, masks=4, methods=("cosine", "alike"))

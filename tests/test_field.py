@@ -176,6 +176,7 @@ def test_problems_of_the_machine_are_told_in_a_sentence(capsys, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.slow
 def test_a_forked_process_answers():
     """The threads of the parent are not there in the child."""
     script = f"""

@@ -157,6 +157,7 @@ def sentence(text: str) -> bool:
     return bool(text) and "\n" not in text and len(text) < 1500 and raw is None
 
 
+@pytest.mark.slow
 def test_no_event_takes_a_file_that_is_not_the_visitors(visitor, config, parts, hostile, secret, engine, monkeypatch):
     """Every payload in every slot that takes a file, and three of them in every other slot and with every event; of
     events that do the same with the same slots, one after the first has one payload in each."""

@@ -197,6 +197,7 @@ def test_copies_of_a_photo_are_left_out_together(people, backbone, tmp_path):
     assert first.exclude == (0, 2)
 
 
+@pytest.mark.slow
 def test_evaluate_masked_queries(identifier):
     """On masked queries re-ranking must help: the claim of the paper, on real weights."""
     photos = query_set(list_photos(QUERIES), identifier.gallery)[::3]

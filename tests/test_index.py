@@ -318,6 +318,7 @@ Gallery.build(sys.argv[1], load_backbone("dlib", device="cpu"), sys.argv[2], det
         return done.returncode, done.stdout.split()
 
     @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system cannot kill like that")
+    @pytest.mark.slow
     def test_a_build_that_is_killed_loses_nothing_of_what_is_computed(self, people, tmp_path):
         out = tmp_path / "out"
         status, first = self.run(people, out, 3)

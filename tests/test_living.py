@@ -42,10 +42,10 @@ def test_who_is_renamed_or_deleted_on_the_page_is_found_so_at_once(own):
     assert page.rename("few", "Ann", "Ann/01.jpg", "person-001")[0].startswith("`Ann/01.jpg`: 1 photo is now")
     assert (own.folder("few") / "person-001" / "01-2.jpg").is_file()
 
-    said, asked = page.delete("few", "Ann", ALL, "")
+    said, asked = page.delete_photos("few", "Ann", ALL, "")
     assert said.startswith("Press Delete again") and nearest(own) == "Ann"
-    assert page.delete("few", "person-001", ALL, asked)[0].startswith("Press Delete again")  # asked for another one
-    said, asked = page.delete("few", "Ann", ALL, asked)
+    assert page.delete_photos("few", "person-001", ALL, asked)[0].startswith("Press Delete again")  # of another
+    said, asked = page.delete_photos("few", "Ann", ALL, asked)
     assert said.startswith("`Ann` is erased: 2 photos are gone.") and asked == ""
     assert not (own.folder("few") / "Ann").exists() and nearest(own) == "person-001"
 
@@ -55,7 +55,7 @@ def test_photos_that_are_added_on_the_page_are_searched_and_those_without_a_face
     Image.new("RGB", (300, 300), "grey").save(wall)
     page = LivingHandlers(own)
     nearest(own)
-    said, cleared = page.add("few", " Zoë ", [FACE, str(wall)], progress=lambda *_, **__: None)
+    said, cleared = page.add_photos("few", " Zoë ", [FACE, str(wall)], progress=lambda *_, **__: None)
     assert said.startswith("`Zoë`: 1 of 2 photos taken in.") and "left out `Zoë/wall.png`: No face" in said
     assert cleared is None and nearest(own) == "Zoë" and not (own.folder("few") / "Zoë" / "wall.png").exists()
     assert "7 photos of 3 people" in GalleryHandlers(own).show("few")[0]
@@ -67,9 +67,9 @@ def test_what_cannot_be_done_is_a_sentence(own):
                        (lambda: page.rename("few", "person-009", ALL, "Ann"), "no person person-009"),
                        (lambda: page.rename("few", "person-001", ALL, "/"), "at least one letter"),
                        (lambda: page.rename("few", None, ALL, "Ann"), "Choose a person"),
-                       (lambda: page.add("few", "Ann", None), "Add photos first"),
-                       (lambda: page.delete("few", "..", ALL, "few/.."), "no person"),
-                       (lambda: page.delete("none", "Ann", ALL, "none/Ann"), "no gallery 'none'")):
+                       (lambda: page.add_photos("few", "Ann", None), "Add photos first"),
+                       (lambda: page.delete_photos("few", "..", ALL, "few/.."), "no person"),
+                       (lambda: page.delete_photos("none", "Ann", ALL, "none/Ann"), "no gallery 'none'")):
         with pytest.raises(gr.Error, match=words):
             act()
     assert sorted(one.name for one in own.folder("few").iterdir()) == ["person-001", "person-002"]

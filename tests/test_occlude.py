@@ -185,6 +185,7 @@ def yaw(head: Head) -> float:
     return float(np.arcsin(np.clip(head.rotation[0, 2], -1, 1)))
 
 
+@pytest.mark.slow
 def test_head_pose_follows_the_rendered_angles():
     """metadata.csv holds the yaw each photo was rendered with."""
     rows = [line.split(",") for line in (PEOPLE / "metadata.csv").read_text().splitlines()[1:]]

@@ -125,6 +125,7 @@ def test_a_recipe_is_one_file_and_one_table(title):
         assert max(map(len, code.splitlines())) <= 120
 
 
+@pytest.mark.slow
 def test_every_recipe_holds(tmp_path):
     shutil.copytree(ROOT / "demo", tmp_path / "demo", ignore=shutil.ignore_patterns("__pycache__", "*.pyi"))
     for folder in ("assets", "galleries", "benchmarks"):

@@ -94,6 +94,7 @@ def check(text: str, facts: Facts) -> int:
     return seen
 
 
+@pytest.mark.slow
 def test_every_clause_holds_over_random_pairs():
     rng, clauses_seen = np.random.default_rng(0), 0
     for _ in range(PAIRS):

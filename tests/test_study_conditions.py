@@ -52,6 +52,7 @@ def corner(monkeypatch):
     monkeypatch.setitem(EXPLANATIONS, Corner.word, Corner())
 
 
+@pytest.mark.slow
 def test_an_explanation_with_a_condition_is_one_by_itself(corner, identifier, tmp_path):
     """One file and one line: from the registry to a participant's page and the operator's tables."""
     for person in (f"person-{number:03d}" for number in range(70, 74)):

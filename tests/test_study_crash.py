@@ -39,6 +39,7 @@ def test_fifty_participants_at_once_get_no_error_and_balanced_cells(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.slow
 def test_killing_the_server_loses_no_acknowledged_answer_and_duplicates_none():
     rooms = os.pathsep.join([str(HERE.parent), str(HERE)])
     done = subprocess.run([sys.executable, str(HERE / "study_crash.py"), str(KILLS)], capture_output=True, text=True,

@@ -19,6 +19,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from studies import SMALL, enrol, fake_stimuli, small_store, walk
 
 from demo.errors import DemoError
@@ -139,6 +140,7 @@ def fuzz(count: int, seed: int) -> Counter:
     return found
 
 
+@pytest.mark.slow
 def test_damaged_databases_get_one_sentence():
     found = fuzz(MUTATIONS, 0)
     told = Counter(kind for (_, kind), count in found.items() for _ in range(count))

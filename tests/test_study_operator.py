@@ -12,6 +12,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import pytest
 from conftest import QUERIES
 
 from demo.cli import main
@@ -60,6 +61,7 @@ def take_part(settings: Settings, people: int) -> None:
     desk.close()
 
 
+@pytest.mark.slow
 def test_the_documented_way_from_make_to_results(tmp_path, monkeypatch, capsys, request):
     config, lines = script()
     (tmp_path / "my-study.json").write_text(json.dumps(config | SMALL))

@@ -71,6 +71,7 @@ def test_what_was_not_measured_is_not_judged(found):
     assert unfit.as_json()["verdict"] == {"says": None, "reason": "Measured otherwise."}
 
 
+@pytest.mark.slow
 def test_page_text_and_json_say_the_same(shown, capsys):
     stranger = ROOT / "assets" / "strangers" / "person-050"
     for photo in (PHOTO, *sorted(stranger.glob("*.jpg"))[:2]):

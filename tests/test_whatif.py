@@ -177,6 +177,7 @@ def test_every_setting_is_kept(shown):
     assert len(same.cosines) == matching.k and same.combined == pytest.approx(best.combined, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_benchmark_tells_how_long_a_question_takes():
     found = run(1)
     assert found["questions"] == QUESTIONS and {row["candidates"] for row in found["rows"]} == {"100"}

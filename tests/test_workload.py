@@ -35,6 +35,7 @@ def test_a_wrong_bound_is_seen(sample, monkeypatch):
     assert any(line["changed ranks"] != "0" for line in workload.few(*sample))
 
 
+@pytest.mark.slow
 def test_the_command_prints_three_tables(sample, monkeypatch, capsys):
     monkeypatch.setattr(workload, "made", lambda queries: (sample[0], sample[1][:queries]))
     transport.main(["--pairs", "5", "--repeats", "1", "--queries", "2", "--backbone", "dlib", "--json"])

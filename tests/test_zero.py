@@ -89,6 +89,7 @@ def test_the_app_answers_on_the_processor_though_pytorch_claims_a_card(on_zero, 
     assert zero.device("cuda:0") == "cuda:0"
 
 
+@pytest.mark.slow
 def test_a_decorated_function_is_there_before_the_app_is_launched():
     """Else such a Space refuses to start."""
     code = """

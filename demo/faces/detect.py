@@ -42,7 +42,7 @@ UPRIGHT = 0.1
 #: Where the frontal detector's box lies in aligned crops (left, top, right, bottom as shares; median of all templates).
 ALIGNED_BOX = (0.06, 0.07, 0.92, 0.93)
 #: dlib's detectors keep scratch space between calls, so one thread at a time may use them.
-_LOCK = threading.Lock()
+_LOCK, _LOADING = threading.Lock(), threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,13 @@ def _cnn(path: Path):
     return dlib.cnn_face_detection_model_v1(str(path))
 
 
-@cache
 def _predictor(path: Path):
+    with _LOADING:  # two threads that start together would read 100 MB each
+        return _loaded_predictor(path)
+
+
+@cache
+def _loaded_predictor(path: Path):
     return dlib.shape_predictor(str(path))
 
 

@@ -120,13 +120,14 @@ class Opened:
         first = self.parts[0].arrays[key]
         out = np.empty((len(rows), *first.shape[1:]), first.dtype)
         for part, slots, own in self.places.split(rows):
-            out[slots] = self.parts[part].maps[key][own]
+            out[slots] = self.parts[part].take(file, name, own)
         return out
 
     def row(self, file: str, number: int) -> dict[str, np.ndarray]:
         """Every array of a file at one row."""
         ((part, _, (own,)),) = self.places.split([number])
-        return {name: values[own] for (place, name), values in self.parts[part].maps.items() if place == file}
+        found = self.parts[part]
+        return {name: found.take(file, name, [own])[0] for place, name in found.arrays if place == file}
 
     def blocks(self, size: int) -> Iterator[np.ndarray]:
         for number, part in enumerate(self.parts):

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from demo.backbones import Grid
-from demo.gallery.arrays import Array, layout, mapped, write_arrays
+from demo.gallery.arrays import Array, RowReader, layout, mapped, write_arrays
 from demo.gallery.entries import Entry, EntryTable, write_entries
 from demo.gallery.manifest import EMBEDDINGS, ENTRIES, FACES, PartInfo, patches_file
 from demo.weights import sha256
@@ -41,9 +41,13 @@ class Part:
             (file, name): array for file, schema in files_of(grids).items()
             for name, array in layout(self.folder / file, schema, info.count).items()}
         self.maps = {(file, name): mapped(self.folder / file, array) for (file, name), array in self.arrays.items()}
+        self._files = {file: RowReader(self.folder / file) for file in files_of(grids)}
         self.entries = (EntryTable.of(info.entries, self.folder.name) if info.entries is not None
                         else EntryTable.open(self.folder / ENTRIES, info.count))
 
+    def take(self, file: str, name: str, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Some rows of an array, read one by one."""
+        return self._files[file].take(self.arrays[file, name], rows)
 
     def read(self, file: str, name: str, rows: slice | np.ndarray) -> np.ndarray:
         """Some rows of an array, ascending, read all at once and not mapped: pages of a map count as memory in use."""

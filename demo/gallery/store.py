@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from demo.gallery.arrays import Array, mapped
+from demo.gallery.arrays import Array, RowReader, mapped
 
 #: Rows that are computed together.
 AT_A_TIME = 16
@@ -67,18 +66,16 @@ class ComputedRows:
 class RowFile:
     """Rows of an array (N, ...) in a file, as float32 on ``device``.
 
-    For the processor they stay on disk, where the wanted ones are announced to the kernel together and then read one
-    by one: for a scattered hundred rows this is many times faster than a memory map. For another device an array up to
+    For the processor they stay on disk and are read when they are wanted. For another device an array up to
     ``on_device`` bytes is copied there once.
     """
 
     def __init__(self, path: Path, array: Array, device: torch.device, *, on_device: int = ON_DEVICE):
         self.path, self.array, self.device = path, array, device
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (held, so that a newer index may take its place)
+        self._file = RowReader(path)
         self._resident: Tensor | None = None
         if device.type != "cpu" and array.shape[0] * array.row_bytes <= on_device:
             self._resident = torch.from_numpy(mapped(path, array)).to(device)
-        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return self.array.shape[0]
@@ -88,19 +85,7 @@ class RowFile:
         if self._resident is not None:
             index = torch.as_tensor(rows, dtype=torch.long, device=self.device)
             return self._resident.index_select(0, index).float()
-        out = np.empty((len(rows), *self.array.shape[1:]), self.array.dtype)
-        with self._lock:
-            if hasattr(os, "posix_fadvise"):
-                for row in rows:
-                    os.posix_fadvise(self._file.fileno(), self._offset(row), self.array.row_bytes,
-                                     os.POSIX_FADV_WILLNEED)
-            for slot, row in zip(out, rows, strict=True):
-                self._file.seek(self._offset(row))
-                self._file.readinto(memoryview(slot).cast("B"))
-        return torch.from_numpy(out).to(self.device).float()
-
-    def _offset(self, row: int) -> int:
-        return self.array.start + int(row) * self.array.row_bytes
+        return torch.from_numpy(self._file.take(self.array, rows)).to(self.device).float()
 
 
 class Places:

@@ -13,7 +13,7 @@ from demo.settings import Settings
 from demo.ui.app import build, launch_options
 from demo.ui.budget import RESULTS
 from demo.ui.engine import Engine
-from demo.ui.session import Tidy, give_back
+from demo.ui.session import Tidy, give_back, trim
 from demo.ui.watch import log_as
 
 
@@ -37,7 +37,7 @@ def serve(settings: Settings, app: gr.Blocks | None = None, engine: Engine | Non
     _ask_itself_directly(host)
     app = app or build(settings, engine)
     engine.warm_up_in_background()
-    Tidy(lambda: (engine.answered, RESULTS.size), give_back).in_background()
+    Tidy(lambda: (engine.answered, RESULTS.size), give_back, trim).in_background()
     # Spaces stop a machine with SIGTERM: leave in order, so that the study's last copy is sent.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

@@ -55,16 +55,19 @@ def lean_sessions() -> None:
 
 
 class Tidy:
-    """Cleans up whenever nothing has changed between two looks and something has since it last did. state: what
-    changes with every answer, and with every one that is forgotten."""
+    """Cleans up whenever nothing has changed between two looks and something has since it last did, and does what is
+    quick of it where something changes all the time. state: what changes with every answer, and with every one that is
+    forgotten."""
 
-    def __init__(self, state: Callable[[], object], clean: Callable[[], object]):
-        self._state, self._clean = state, clean
+    def __init__(self, state: Callable[[], object], clean: Callable[[], object], quick: Callable[[], object]):
+        self._state, self._clean, self._quick = state, clean, quick
         self._seen = self._cleaned = state()
 
     def look(self) -> None:
         now = self._state()
-        if now == self._seen != self._cleaned:
+        if now != self._seen:
+            self._quick()
+        elif now != self._cleaned:
             self._clean()
             self._cleaned = now
         self._seen = now
@@ -81,9 +84,14 @@ class Tidy:
 
 
 def give_back() -> None:
-    """Free what is held in circles, and return to the system what the allocator keeps for later (glibc keeps much:
-    arrays of answers that are gone lie between those that stay)."""
+    """Free what is held in circles, for which everybody waits a moment, and trim."""
     gc.collect()
+    trim()
+
+
+def trim() -> None:
+    """Return to the system what the allocator keeps for later. glibc keeps much: arrays of answers that are gone lie
+    between those that stay."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library
             ctypes.CDLL(None).malloc_trim(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import gradio as gr
@@ -12,7 +11,6 @@ from gradio.components import Component
 from gradio.events import Dependency
 
 from demo.backbones import parse_grid
-from demo.faces import alter, find_face, load_photo
 from demo.fields import fields_of
 from demo.matching import WEIGHTINGS, weighting_problems
 from demo.presets import PRESETS, RECOMMENDED
@@ -21,8 +19,7 @@ from demo.ui.choices import FINEST, UNSET, Choices, Display, grids_of, reranking
 from demo.ui.components import ExampleStrip, PhotoInput
 from demo.ui.engine import Engine
 from demo.ui.pages.own import bring_your_own
-from demo.ui.views.board import photo_thumb
-from demo.ui.views.examples import EXAMPLES, FIRST, Example
+from demo.ui.views.examples import EXAMPLES, FIRST, example_thumb
 from demo.ui.widgets import changes, control, entered, gallery_choices, keep_fresh, pairs, style_choices
 
 #: Choices with a place of their own; all others are method settings.
@@ -47,16 +44,6 @@ def settings_order(choices: Choices) -> list[str]:
 def part(title: str) -> None:
     """The heading of a part of a form."""
     gr.HTML(f'<h2 class="part-of-form">{title}</h2>', padding=False)
-
-
-@cache
-def example_thumb(example: Example) -> str:
-    """An example as the matcher will meet it, its alteration drawn."""
-    photo = load_photo(example.photo)
-    if example.occlusion:
-        face = find_face(photo, detector=Preparation().detector)
-        photo = alter(photo, face, example.occlusion, style=example.style, seed=example.seed).photo
-    return photo_thumb(photo)
 
 
 @dataclass

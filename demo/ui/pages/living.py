@@ -38,9 +38,9 @@ def change_gallery(engine: Engine, chosen: gr.Dropdown, said: gr.Markdown, heavy
         delete = gr.Button("Delete", variant="stop", elem_id="living-delete")
     person.focus(does.people, chosen, person, **quick)
     gr.on([person.change, chosen.change], does.photos, [chosen, person], photo, **quick)
-    events = (add.click(does.add, [chosen, person, files], [said, files], **heavy),
+    events = (add.click(does.add_photos, [chosen, person, files], [said, files], **heavy),
               rename.click(does.rename, [chosen, person, photo, name], [said, person, name], **heavy),
-              delete.click(does.delete, [chosen, person, photo, asked], [said, asked], **heavy))
+              delete.click(does.delete_photos, [chosen, person, photo, asked], [said, asked], **heavy))
     for event in events:
         event.then(does.photos, [chosen, person], photo, **quick)
     return events
@@ -64,7 +64,7 @@ class LivingHandlers:
     def _photos(self, gallery: str | None):
         return list_photos(self.engine.folder(gallery)) if gallery in self.engine.folders() else []
 
-    def add(self, gallery: str, person: str | None, files: Sequence[str] | None, progress=gr.Progress()):  # noqa: B008
+    def add_photos(self, gallery: str, person: str | None, files: Sequence[str] | None, progress=gr.Progress()):  # noqa: B008
         """Photos of a person, new or known, are in the gallery at once."""
 
         def tell(done: int, total: int, path: str) -> None:
@@ -87,7 +87,7 @@ class LivingHandlers:
             now = checked_person(name)
         return f"`{what}`: {_photos(count)} now `{now}`.{_UNMEASURED}", now, ""
 
-    def delete(self, gallery: str, person: str | None, photo: str, asked: str):
+    def delete_photos(self, gallery: str, person: str | None, photo: str, asked: str):
         """A person, or one photo, is erased once that was asked for twice."""
         what = _what(person, photo)
         if asked != f"{gallery}/{what}":

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from demo.faces import alter, find_face, load_photo
 from demo.places import ASSETS
+from demo.query import Preparation
+from demo.ui.views.board import photo_thumb
 
 
 @dataclass(frozen=True)
@@ -36,3 +41,26 @@ EXAMPLES = {example.name: example for example in (
     Example("stranger", "Stranger", ASSETS / "strangers" / "person-050" / "04.jpg", ""),
 )}
 FIRST = "mask"
+THUMBS = ASSETS / "examples" / "thumbs"
+
+
+@cache
+def example_thumb(example: Example) -> str:
+    """An example as the matcher will meet it, as a data URI. It was drawn before (``draw_thumb``): looking for its face
+    would hold up the start."""
+    return f"data:image/jpeg;base64,{base64.b64encode((THUMBS / f'{example.name}.jpg').read_bytes()).decode()}"
+
+
+def draw_thumb(example: Example) -> str:
+    """The same, drawn now."""
+    photo = load_photo(example.photo)
+    if example.occlusion:
+        face = find_face(photo, detector=Preparation().detector)
+        photo = alter(photo, face, example.occlusion, style=example.style, seed=example.seed).photo
+    return photo_thumb(photo)
+
+
+if __name__ == "__main__":  # python -m demo.ui.views.examples, after an example has changed
+    THUMBS.mkdir(exist_ok=True)
+    for one in EXAMPLES.values():
+        (THUMBS / f"{one.name}.jpg").write_bytes(base64.b64decode(draw_thumb(one).partition(",")[2]))
