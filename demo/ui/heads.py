@@ -74,6 +74,12 @@ async def _preview(request: Request) -> Response:
     return FileResponse(file) if name in known and file.is_file() else Response(status_code=404)
 
 
+#: The menu in one line on a phone. It lies outside of what Gradio lets a style sheet of the app reach.
+_MENU = ("<style>@media (max-width: 640px) { .nav-holder nav { padding-inline: 6px !important; gap: 2px !important; "
+         "justify-content: space-between !important; flex-wrap: nowrap !important; } "
+         ".nav-holder nav a { padding-inline: .4rem !important; font-size: .92rem !important; } }</style>")
+
+
 def head_of(path: str, base: str) -> bytes:
     """The tags of a page. base: address of the app, with a slash at its end."""
     head, picture = HEADS[path], f"{base}preview/{path or 'identify'}.jpg"
@@ -82,7 +88,7 @@ def head_of(path: str, base: str) -> bytes:
             f'<meta property="og:type" content="website"><meta property="og:title" content="{title}">'
             f'<meta property="og:description" content="{told}"><meta property="og:url" content="{address}">'
             f'<meta property="og:image" content="{html.escape(picture, quote=True)}">'
-            f'<meta name="twitter:card" content="summary_large_image">').encode()
+            f'<meta name="twitter:card" content="summary_large_image">{_MENU}').encode()
 
 
 def headed(page: bytes, path: str, base: str) -> bytes:

@@ -27,11 +27,11 @@ def change_gallery(engine: Engine, chosen: gr.Dropdown, said: gr.Markdown, heavy
     with gr.Accordion("Change the shown gallery", open=False, elem_id="living"):
         person = gr.Dropdown([], label="Person", allow_custom_value=True, elem_id="living-person",
                              info="Of the gallery; a new name for photos of somebody new.")
-        files = PhotosInput(label="More photos of this person", file_types=["image"], file_count="multiple", height=110,
+        files = PhotosInput(label="More photos of this person", file_types=["image"], file_count="multiple", height=150,
                             elem_id="living-files")
         add = gr.Button("Add these photos", variant="primary", elem_id="living-add")
         photo = gr.Dropdown([ALL], value=ALL, label="Which of the person's photos", elem_id="living-photo")
-        with gr.Row():
+        with gr.Row(elem_classes="beside"):
             name = gr.Textbox(label="Who it is", max_lines=1, elem_id="living-name",
                               info="A person who is there already gets these photos too.")
             rename = gr.Button("Rename", elem_id="living-rename")
