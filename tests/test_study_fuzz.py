@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import random
 import shutil
 import sqlite3
@@ -31,7 +32,7 @@ from demo.study.records.checks import verify
 from demo.study.records.export import export, long_rows
 from demo.study.records.store import Store
 
-MUTATIONS = 500
+MUTATIONS = int(os.environ.get("DEMO_FUZZ", "500"))
 #: Values that no column of ours holds.
 _STRANGE = (None, -1, 2**62, 1e300, float("inf"), "", "x" * 5000, "\U0001f600", b"\xff\x00", "[" * 3000, "null", "{}",
             "9" * 400, "../../etc/passwd", "NaN", '{"a": ' * 2000, "2026-99-99T99:99:99.000Z", "live", "completed")
