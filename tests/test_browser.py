@@ -129,6 +129,7 @@ def test_a_photo_of_the_camera_is_taken_as_it_is_and_shown_as_in_a_mirror(visit)
     page.locator("#photo").get_by_label("Capture from camera").click()
     page.locator("#photo").get_by_text("Click to Access Webcam").click()
     page.wait_for_function("document.querySelector('#photo video')?.readyState >= 2")  # there is a frame to take
+    page.wait_for_function("getComputedStyle(document.querySelector('#photo video')).transform.includes('-1')")
     assert mark(page.locator("#photo video").screenshot()) == "right"
     page.locator("#photo").get_by_label("capture photo").click()
     page.locator("#board .problem", has_text="No face was found").wait_for()

@@ -19,10 +19,11 @@ PHOTO = QUERIES / "person-002" / "04.jpg"
 
 
 class Crowd:
-    """Visitors who come one after the other while the first answers are being computed. seeds: theirs, as served."""
+    """Visitors who come one after the other while the first answers are being computed, jobs at a time. seeds: theirs,
+    as served."""
 
-    def __init__(self, app, url: str, monkeypatch):
-        self.seeds, self.go_on = [], threading.Event()
+    def __init__(self, app, url: str, jobs: int, monkeypatch):
+        self.jobs, self.seeds, self.go_on = jobs, [], threading.Event()
         self.go_on.set()
         usual = IdentifyHandlers.compute
 
@@ -44,7 +45,7 @@ class Crowd:
         for _ in range(count):
             before = self._known()
             self.answers.append(self._pool.submit(self._app.ask, PHOTO, 100 + len(self.answers), "mask"))
-            while self._known() == before:
+            while self._known() == before or len(self.seeds) < min(len(self.answers), self.jobs):
                 time.sleep(0.01)
 
     def leave(self) -> list[Answer]:
@@ -54,8 +55,8 @@ class Crowd:
 
 
 @pytest.fixture
-def crowd(app, app_url, monkeypatch):
-    made = Crowd(app, app_url, monkeypatch)
+def crowd(app, app_url, engine, monkeypatch):
+    made = Crowd(app, app_url, engine.settings.jobs, monkeypatch)
     yield made
     made.leave()
 
