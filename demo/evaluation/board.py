@@ -10,6 +10,7 @@ import numpy as np
 from demo.evaluation.deletion import area
 from demo.evaluation.field import BEST, CENTRE, RANDOM
 from demo.evaluation.interval import Interval, interval
+from demo.words import difference
 
 #: How arrays of a record are called that are no curves: the covered share of the picture, and the share of an
 #: explanation's mass on it, and whether the face wears something.
@@ -96,7 +97,7 @@ class Board:
             low, high = row.possible.low, row.possible.high
             lines.append("| " + " | ".join((
                 self.titles[row.method], row.explanation, f"{row.deletion.mean:.1f}", f"{row.insertion.mean:.1f}",
-                f"{row.margin.mean:+.3f}", f"{row.possible.mean:.0%} ({low:.0%} to {high:.0%})", f"{row.centre:.0%}",
+                difference(row.margin.mean), f"{row.possible.mean:.0%} ({low:.0%} to {high:.0%})", f"{row.centre:.0%}",
                 _p(row.random_p), _p(row.centre_p), mass)) + " |")
         covered = f"; {self.area:.1%} of the face is covered" if self.area else ""
         lines.append(f"\n{self.probes} probes of {self.people} people, each against the nearest photo of its person; "
