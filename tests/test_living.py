@@ -10,7 +10,8 @@ from conftest import BUNDLED, QUERIES
 from PIL import Image
 
 from demo.cli import main
-from demo.gallery import Gallery
+from demo.errors import BadGallery
+from demo.gallery import Gallery, rename
 from demo.settings import Settings
 from demo.ui.engine import Engine
 from demo.ui.pages.galleries import GalleryHandlers
@@ -73,6 +74,14 @@ def test_what_cannot_be_done_is_a_sentence(own):
         with pytest.raises(gr.Error, match=words):
             act()
     assert sorted(one.name for one in own.folder("few").iterdir()) == ["person-001", "person-002"]
+    for person in ("person-001", "person-002"):
+        _, asked = page.delete_photos("few", person, ALL, "")
+        if person == "person-001":
+            page.delete_photos("few", person, ALL, asked)
+    with pytest.raises(gr.Error, match="Nobody would be left") as told:
+        page.delete_photos("few", "person-002", ALL, asked)
+    assert str(own.settings.cache) not in str(told.value) and str(own.settings.galleries) not in str(told.value)
+    assert len(list((own.folder("few") / "person-002").iterdir())) == 3
 
 
 def test_the_command_renames(people, backbone, capsys):
@@ -83,3 +92,12 @@ def test_the_command_renames(people, backbone, capsys):
     assert [entry.identity for entry in Gallery.open(people).entries][:2] == ["Ann", "Ben"]
     assert main(["gallery", "rename", str(people), "--person", "nobody", "--to", "Ann", "--backbone", "dlib"]) == 2
     assert "no person nobody" in capsys.readouterr().err
+
+
+def test_a_folder_that_may_not_be_changed_is_told(people, monkeypatch):
+    def refused(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(people), "rename", refused)
+    with pytest.raises(BadGallery, match="photos of people cannot be changed: Permission denied"):
+        rename(people, "person-001", "Ann")

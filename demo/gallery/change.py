@@ -17,7 +17,7 @@ from demo.gallery.entries import Entry
 from demo.gallery.folder import Photo, list_photos
 from demo.gallery.home import Folder, Home, Store, home_of
 from demo.gallery.manifest import INDEX_FOLDER, MANIFEST, Failure
-from demo.gallery.own import called, erase, move
+from demo.gallery.own import called, erase, move, told_of
 from demo.gallery.revise import DRAFT, SEEN, Place
 from demo.gallery.seen import Seen
 
@@ -96,7 +96,7 @@ def _changed(folder: Path, indexes: Sequence[Path | Home], what: str, person: st
     own = [Folder(found.parent) for found in sorted((folder / INDEX_FOLDER).glob(f"*/{MANIFEST}"))]
     others = (Folder(one.workspace.resolve()) if isinstance(one, Folder) else one for one in map(home_of, indexes))
     homes = [*own, *(one for one in others if one not in own)]
-    with ExitStack() as held:
+    with ExitStack() as held, told_of(folder):
         for home in homes:
             held.enter_context(Draft(home.workspace / DRAFT, None))
         stores = [home.open() for home in homes]

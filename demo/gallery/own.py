@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
 
@@ -84,6 +84,15 @@ def take_in(photos: Sequence[tuple[str | Path, str]], folder: Path) -> list[Phot
             shutil.copyfile(file, inside)
         found.append(Photo(f"{person}/{inside.relative_to(own).as_posix()}", person, inside))
     return found
+
+
+@contextmanager
+def told_of(folder: Path) -> Iterator[None]:
+    """What the system refuses in a gallery's folder, in a sentence: BadGallery."""
+    try:
+        yield
+    except OSError as error:
+        raise BadGallery(f"The photos of {folder.name} cannot be changed: {error.strerror}.") from None
 
 
 def called(folder: Path, what: str) -> list[Photo]:

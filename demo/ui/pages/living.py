@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
@@ -11,6 +12,7 @@ from demo.errors import DemoError
 from demo.gallery import checked_person, list_photos
 from demo.ui.components import PhotosInput
 from demo.ui.engine import Engine
+from demo.ui.problems import for_visitors
 
 ALL = "All photos"
 #: People and photos that a menu offers; others are typed.
@@ -73,7 +75,7 @@ class LivingHandlers:
 
         if not files:
             raise gr.Error("Add photos first.", print_exception=False)
-        with _told():
+        with self._told():
             name = checked_person(person or "")
             failures = self.engine.add(gallery, [(file, name) for file in files], tell)
         left = "".join(f"\n- left out `{failure.path}`: {failure.reason}" for failure in failures)
@@ -82,7 +84,7 @@ class LivingHandlers:
     def rename(self, gallery: str, person: str | None, photo: str, name: str):
         """A person, or one photo, is called otherwise."""
         what = _what(person, photo)
-        with _told():
+        with self._told():
             count = self.engine.rename(gallery, what, name)
             now = checked_person(name)
         return f"`{what}`: {_photos(count)} now `{now}`.{_UNMEASURED}", now, ""
@@ -92,9 +94,17 @@ class LivingHandlers:
         what = _what(person, photo)
         if asked != f"{gallery}/{what}":
             return f"Press Delete again to erase `{what}` from `{gallery}` for good.", f"{gallery}/{what}"
-        with _told():
+        with self._told():
             count = self.engine.erase(gallery, what)
         return f"`{what}` is erased: {_photos(count)} gone.{_UNMEASURED}", ""
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What is wrong with a wish, in a sentence without the host's folders."""
+        try:
+            yield
+        except DemoError as error:
+            raise gr.Error(for_visitors(error, self.engine.settings), print_exception=False) from None
 
 
 def _what(person: str | None, photo: str) -> str:
@@ -105,14 +115,3 @@ def _what(person: str | None, photo: str) -> str:
 
 def _photos(count: int) -> str:
     return "1 photo is" if count == 1 else f"{count} photos are"
-
-
-class _told:
-    """What is wrong with a wish, in a sentence."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind, error, trace) -> None:
-        if isinstance(error, DemoError):
-            raise gr.Error(str(error), print_exception=False) from None
