@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
+import threading
 
 import gradio as gr
 
@@ -15,6 +17,22 @@ from demo.ui.budget import RESULTS
 from demo.ui.engine import Engine
 from demo.ui.session import Tidy, give_back, trim
 from demo.ui.watch import log_as
+
+_stopped = threading.Event()
+
+
+@atexit.register  # before anything else is: it is called after all that cleans up
+def _leave() -> None:
+    """Threads that still compute are not waited for, and PyTorch's would abort a process whose Python has ended."""
+    if _stopped.is_set():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _stop(*_: object) -> None:
+    _stopped.set()
+    sys.exit(0)
 
 
 def _ask_itself_directly(host: str | None) -> None:
@@ -39,10 +57,11 @@ def serve(settings: Settings, app: gr.Blocks | None = None, engine: Engine | Non
     engine.warm_up_in_background()
     Tidy(lambda: (engine.answered, RESULTS.size), give_back, trim).in_background()
     # Spaces stop a machine with SIGTERM: leave in order, so that the study's last copy is sent.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, _stop)
     try:
         # Server-side rendering puts a server of its own in front, which knows nothing of /study and /operator.
         app.launch(**launch_options(settings, engine), server_name=host, server_port=port, ssr_mode=False)
+        _stopped.set()  # by Ctrl-C
     except OSError as error:
         place = f"{host or 'this machine'}, {f'port {port}' if port else 'ports 7860 and on'}"
         raise BadSetting(f"The app cannot listen on {place}: choose another --host or --port.") from error
