@@ -28,7 +28,7 @@ from demo.robustness import LIMITS, attack_photo
 ROOT = Path(__file__).resolve().parents[1]
 PHOTO = ROOT / "assets" / "queries" / "person-013" / "04.jpg"
 FEW = PGD(steps=3)
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -58,6 +58,7 @@ def hovered(page, number: int):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_nothing_moves_under_the_mouse(page):
     """The readout has one height, and only what is chosen is read out."""
     frame = page.locator("#inspector section.flow .frame").first
@@ -73,6 +74,7 @@ def test_nothing_moves_under_the_mouse(page):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_chosen_patch_is_let_go(page):
     patch = page.locator("#inspector section.flow .patch[data-side=query]").nth(20)
     chosen = page.locator("#inspector .patch.chosen")
@@ -92,6 +94,7 @@ def test_a_chosen_patch_is_let_go(page):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_readout_stays_in_sight(page):
     told = page.locator("#inspector .told")
     page.set_viewport_size({"width": 1280, "height": 600})
@@ -102,6 +105,7 @@ def test_the_readout_stays_in_sight(page):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_opening_a_candidate_is_shown_at_once_and_brought_into_view(page):
     page.evaluate("scrollTo(0, 0)")
     page.set_viewport_size({"width": 1280, "height": 700})
@@ -133,6 +137,7 @@ def test_what_did_not_change_is_not_run_again(page):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_settings_are_applied_from_the_keyboard(page):
     open_settings(page)
     for field, keys, words in (
@@ -148,6 +153,7 @@ def test_settings_are_applied_from_the_keyboard(page):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_wrong_and_emptied_fields_are_told_in_a_sentence(page):
     open_settings(page)
     seed = page.locator("#seed input")
@@ -161,6 +167,7 @@ def test_wrong_and_emptied_fields_are_told_in_a_sentence(page):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_another_alpha_is_told_and_kept(page):
     inspector = page.locator("#inspector")
     inspector.get_by_role("tab", name="Numbers").click()
@@ -177,6 +184,7 @@ def test_another_alpha_is_told_and_kept(page):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_an_answer_that_was_stopped_is_marked(visit, engine, monkeypatch):
     page = visit(f"/{BOTH}")
     page.locator("#board .sentence").wait_for()
@@ -194,6 +202,7 @@ def test_an_answer_that_was_stopped_is_marked(visit, engine, monkeypatch):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_faces_of_a_group_are_shown_large(visit):
     page = visit("/?example=two-faces")
     chips = page.locator("#board .chip")
@@ -209,6 +218,7 @@ def test_faces_of_a_group_are_shown_large(visit):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_photo_of_ones_own_is_not_masked_as_the_example_was(visit):
     page = visit("/?example=mask")
     page.locator("#board .sentence").wait_for()
@@ -389,6 +399,7 @@ def test_a_photo_that_cannot_be_shown_is_named(own):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_note_on_brightness_follows_the_brightness(page):
     inspector = page.locator("#inspector")
     assert "brighter" not in inspector.locator("section.flow .hint").inner_text()
@@ -413,6 +424,7 @@ _CONTRAST = """(node) => {
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.slow
 def test_code_and_delete_can_be_read(visit, theme):
@@ -429,6 +441,7 @@ def test_code_and_delete_can_be_read(visit, theme):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_what_stands_below_each_other_begins_at_one_line(page):
     """12 pixels off before."""
     for parts in ((".app-header h1", "#photo", ".examples", "#own", "#go"),
@@ -438,6 +451,7 @@ def test_what_stands_below_each_other_begins_at_one_line(page):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_text_of_a_menu_ends_before_its_arrow_and_focus_is_seen(page):
     inside = page.locator("#style input").evaluate("""(input) => {
         const box = input.closest('.wrap') ?? input.parentElement, arrow = box.querySelector('svg');

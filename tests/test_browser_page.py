@@ -210,7 +210,8 @@ def test_a_phone_shows_the_answer_first_and_the_form_in_a_drawer(visit):
     cell = page.locator("#board .brush button").first
     assert min(cell.bounding_box()[side] for side in ("width", "height")) >= 32
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert len({round(link.bounding_box()["y"]) for link in page.locator("nav a").all()}) == 1  # the menu has one line
+    links = page.locator("nav a").filter(visible=True)
+    assert len({round(link.bounding_box()["y"]) for link in links.all()}) == 1 < links.count()  # the menu has one line
 
 
 def test_the_old_answer_is_dimmed_while_another_is_computed(visit, monkeypatch):

@@ -14,6 +14,8 @@ from demo.crossimage import CrossReranker, load_h2l, meeting, rerank
 from demo.crossimage.networks import NETWORKS, Sizes
 from demo.errors import BadPhoto, BadSetting, BadWeights, WeightsMissing
 
+pytestmark = pytest.mark.slow
+
 OUTPUT = 16
 
 

@@ -19,6 +19,8 @@ from demo.gallery import Gallery
 from demo.identify import Identifier
 from demo.settings import settings
 
+pytestmark = pytest.mark.slow
+
 PHOTO = QUERIES / "person-002" / "04.jpg"
 
 

@@ -24,6 +24,8 @@ from demo.errors import BadSetting, BadWeights
 from demo.faces import find_face, load_photo
 from demo.faces.labelled import LabelledPhoto, split_people
 
+pytestmark = pytest.mark.slow
+
 SIZES = Sizes(heads=2, dim=16, dim_head=8, hidden=24, output=12, patches=9, channels=16, faithful=False, squeeze=6)
 SMALL = Training(steps=60, queries=8, hard=2, random=1, pool=8, save_every=20)
 PEOPLE = ROOT / "galleries" / "synthetic-people"

@@ -16,7 +16,8 @@ from test_transport import PROBLEMS, masses, normalised
 from demo.matching import exact, exact_cuda, nvrtc
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler to emulate the device with")
+pytestmark = [pytest.mark.skipif(COMPILER is None, reason="no C++ compiler to emulate the device with"),
+              pytest.mark.slow]
 HERE = Path(__file__).parent
 
 

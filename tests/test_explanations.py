@@ -24,6 +24,8 @@ from demo.figures import crops_of, match_figure, pair_of, pictured_by
 from demo.matching import emd
 from demo.methods import METHODS, STAGE1, ready
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def found(identifier):

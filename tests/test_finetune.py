@@ -17,6 +17,8 @@ from demo.errors import BadSetting, BadWeights
 from demo.gallery import Gallery
 from demo.weights import sha256
 
+pytestmark = pytest.mark.slow
+
 SMALL = FineTuning(epochs=3, batch=4)
 
 

@@ -18,6 +18,8 @@ from starlette.routing import Route
 from demo.settings import Settings
 from demo.ui.app import build, launch_options
 
+pytestmark = pytest.mark.slow
+
 BELOW = "/faces"
 METHODS = ["GET", "POST", "PUT", "DELETE", "HEAD"]
 

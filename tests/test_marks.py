@@ -15,7 +15,7 @@ from demo.settings import ASSETS
 from demo.weights import FILES, find, load_network, sha256
 from tests.conftest import BUNDLED
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,8 @@ from demo.gallery.part import FACE_ARRAYS, Source
 from demo.gallery.revise import Place
 from demo.ranking import Ranking, Stage1
 
+pytestmark = pytest.mark.slow
+
 COUNT, GRIDS = 40, ((8, 8), (4, 4))
 QUERY = torch.randn(128, generator=torch.Generator().manual_seed(1))
 

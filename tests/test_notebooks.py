@@ -14,6 +14,8 @@ from conftest import BUNDLED, ROOT
 from PIL import Image
 from test_docs import anchors
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = sorted((ROOT / "docs").glob("*.ipynb"))
 PEOPLE = sorted(BUNDLED.glob("person-*"))
 #: Bytes of a notebook with its outputs, and pictures in it.

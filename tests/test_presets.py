@@ -16,6 +16,8 @@ from demo.settings import Settings
 from demo.ui.choices import identify_choices, matching_of, preset_on, preset_values, standard, values_from_link
 from demo.ui.pages.identify import IdentifyHandlers
 
+pytestmark = pytest.mark.slow
+
 PHOTO = QUERIES / "person-002" / "04.jpg"
 
 

@@ -35,6 +35,8 @@ from demo.methods import METHODS, Matching, load_method, ready
 from demo.places import ASSETS
 from demo.verify import agreement, verify
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = ("person-001", "person-002", "person-003", "person-004", "person-006")
 
 

@@ -35,6 +35,8 @@ from demo.identify import Identifier
 from demo.settings import settings
 from demo.ui.pages.results import SHIPPED, ResultHandlers
 
+pytestmark = pytest.mark.slow
+
 #: Every table and figure with results in chapter 5 of the dissertation (docs/method.md).
 TABLES = {"5.1", "5.2", "5.3", "5.4", "5.5", "5.7", "5.8", "5.9", "5.10", "5.11", "5.12", "5.14"}
 

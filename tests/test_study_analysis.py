@@ -30,6 +30,8 @@ from demo.study.design.conditions import conditions
 from demo.study.design.config import Exclusion, StudyConfig
 from demo.study.design.population import Population
 
+pytestmark = pytest.mark.slow
+
 CONDITIONS = ["none", "cnn_cc", "h2l_cc", "emd_flow"]
 PLANTED = Population(skill={"none": 0.2, "cnn_cc": 0.8, "h2l_cc": 1.1, "emd_flow": 1.4}, pull=0.5, lean=0.35,
                      rt_ms={"none": 2000.0, "cnn_cc": 2400.0, "h2l_cc": 3000.0, "emd_flow": 3200.0})

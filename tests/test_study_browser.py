@@ -17,7 +17,7 @@ from study_pages import PASSWORD, TINY, served
 from demo.study.design.config import StudyConfig
 from demo.study.records.checks import verify
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SLOW = 15_000
 
 

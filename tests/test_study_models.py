@@ -18,6 +18,8 @@ from demo.study.analysis.table import select_answers
 from demo.study.design.config import StudyConfig
 from demo.study.design.population import Population
 
+pytestmark = pytest.mark.slow
+
 #: Of the coverage test: studies, participants in each. By hand with more: docs/study.md.
 STUDIES, PEOPLE = 80, 16
 
