@@ -57,3 +57,8 @@ def in_columns(text: str, wide: int) -> str:
     """The text in exactly so many places of a terminal, cut or followed by spaces."""
     text = cut(text, lambda one: columns(one) <= wide)
     return text + " " * (wide - columns(text))
+
+
+def photos_are(count: int) -> str:
+    """1 → "1 photo is", 3 → "3 photos are"."""
+    return "1 photo is" if count == 1 else f"{count} photos are"

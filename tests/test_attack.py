@@ -216,7 +216,6 @@ def test_the_report_adds_up(identifier, arcface, tmp_path):
     assert data["label"] == "white-box PGD on dlib; not TALFW" and data["limits"] == LIMITS and data["linf"] <= 8
 
 
-@pytest.mark.slow
 def test_the_command_line(capsys, tmp_path):
     stranger = ROOT / "assets" / "strangers" / "person-100" / "03.jpg"
     file = tmp_path / "out.png"

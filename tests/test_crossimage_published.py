@@ -79,7 +79,6 @@ def test_weights_check_on_the_command_line(h2l_file, capsys):
     assert all(f"Face-ViT Model {kind}" in listed for kind in ("H2L", "H2", "H1", "V"))
 
 
-@pytest.mark.slow
 def test_features_come_from_the_files_own_cnn(h2l_file, people):
     model = load_h2l(h2l_file, device="cpu")
     own = load_backbone("arcface", weights=h2l_file, device="cpu")  # the CNN alone, for rows C and D
@@ -106,7 +105,6 @@ def test_a_model_meets_no_other_backbone(h2l_file, backbone, bundled):
     assert load_h2l(h2l_file, device="cpu", backbone=own).backbone is own
 
 
-@pytest.mark.slow
 def test_identify_and_evaluate_take_a_published_file(h2l_file, people, capsys):
     asked = ["--gallery", str(people), "--stage2-weights", str(h2l_file), "--device", "cpu", "--json"]
     assert main(["identify", str(PHOTO), *asked, "--stage2", "h2l"]) == 0

@@ -221,7 +221,6 @@ def test_people_are_split_by_name():
     assert [photo.identity for photo in held] == ["person-070", "person-099", "ffhq-0450"]
 
 
-@pytest.mark.slow
 def test_photos_become_a_file_that_load_h2l_takes(backbone, tmp_path):
     photos = [LabelledPhoto(name, PEOPLE / name / f"0{m}.jpg")
               for name in ("person-001", "person-002", "person-003", "person-004") for m in (1, 2)]
@@ -253,7 +252,6 @@ def test_a_file_for_other_backbone_weights_is_refused(backbone, tmp_path):
         load_h2l(tmp_path / "h2l.safetensors", backbone=Other())
 
 
-@pytest.mark.slow
 def test_v_learns_what_the_backbone_says_and_its_file_loads_as_a_published_one(tmp_path):
     mobilefacenet = load_backbone("mobilefacenet", device="cpu")
     generator = torch.Generator().manual_seed(0)

@@ -60,7 +60,6 @@ def test_others_may_use_the_backbone_while_a_copy_is_trained(backbone, faces, tm
     assert len(seen) == 6 and all(seen)
 
 
-@pytest.mark.slow
 def test_an_interrupted_finetuning_goes_on(backbone, faces, tmp_path):
     whole = finetune(backbone, *faces, tmp_path / "a", checkpoint=tmp_path / "ca", tuning=SMALL)
 

@@ -200,7 +200,6 @@ def test_damage_is_named(file, made):
         home.open()
 
 
-@pytest.mark.slow
 def test_the_command_line(people, file, capsys, one_thread):
     where = ["--backbone", "dlib"]
     main(["gallery", "build", str(people), "--store", str(file), "--name", "six", "--grid", "8x8", *where])

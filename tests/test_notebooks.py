@@ -58,7 +58,6 @@ def test_there_are_two():
     assert [file.stem for file in NOTEBOOKS] == ["explain-one-match", "measure-your-own-photos"]
 
 
-@pytest.mark.slow
 def test_every_cell_runs(cells, tmp_path, monkeypatch, one_thread):
     monkeypatch.chdir(tmp_path)
     for folder in PEOPLE[-5:]:  # "your folder", smaller than the one that is made where there is none

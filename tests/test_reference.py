@@ -118,7 +118,6 @@ def test_photos_of_a_source_are_spread_by_name(tmp_path):
     assert [(photo.path, photo.identity) for photo in choose_photos(flat)] == [("a.jpg", "a")]
 
 
-@pytest.mark.slow
 def test_a_source_is_measured_as_pairs_are_verified(source, backbone, measured):
     """Four people with two photos, and one with one: four pairs unaltered, eight of which one is altered."""
     _, known = measured

@@ -114,7 +114,6 @@ def printed(cell) -> str:
     return cell if isinstance(cell, str) else f"{cell:.2f}"
 
 
-@pytest.mark.slow
 def test_a_report_is_written_goes_on_and_says_the_same_everywhere(workshop, monkeypatch, capsys):
     out = workshop / "out"
     words = ["evaluate", "report", "--out", str(out), "--only", "bound", "solver", "--device", "cpu",
@@ -184,7 +183,6 @@ def keys(name: str) -> tuple[str, str]:
     return known["keys"]
 
 
-@pytest.mark.slow
 def test_a_docstring_measures_nothing_again(tmp_path):
     shutil.copytree(ROOT / "demo", tmp_path / "demo", ignore=shutil.ignore_patterns("__pycache__"))
     for file in (tmp_path / "demo").rglob("*.py"):

@@ -285,7 +285,6 @@ def test_a_study_from_right_to_left_with_forms(context, tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.slow
 def test_nothing_serious_for_a_screen_reader(context, site, scheme):
     address, _ = site
     page = context.new_page()

@@ -61,7 +61,6 @@ def test_the_mixed_model_is_that_of_quadrature():
     assert both.sds[1] < 0.2 and both.coefficients == pytest.approx(coefficients, abs=0.03)
 
 
-@pytest.mark.slow
 def test_the_intervals_hold_the_truth_as_often_as_they_say():
     share, intervals = coverage(StudyConfig(), PEOPLE, studies=STUDIES)
     assert intervals == 3 * STUDIES and 0.92 <= share <= 0.985
@@ -101,7 +100,6 @@ def test_reliance_counts_first_answers_given_up_and_kept():
     assert "## Reliance on the model" in text_summary(summary)
 
 
-@pytest.mark.slow
 def test_agreement_is_measured_against_people_who_saw_nothing_of_the_model():
     """Who is pulled towards nothing agrees by being right alike: raw agreement is high, the difference near 0."""
     level = dict.fromkeys(StudyConfig().conditions, 1.0)

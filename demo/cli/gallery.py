@@ -30,6 +30,7 @@ from demo.gallery import (
 )
 from demo.identify import json_text
 from demo.settings import settings
+from demo.words import photos_are
 
 _UNMEASURED = (" What distances mean in it is taken from other people until it is measured again: "
                "'gallery calibrate'.")
@@ -125,10 +126,6 @@ def _tell_what_is_left_out(gallery: Gallery, folder: Path) -> None:
         print(f"{person} is not in the gallery: none of the photos can be used.")
 
 
-def _photos(count: int) -> str:
-    return "1 photo is" if count == 1 else f"{count} photos are"
-
-
 def _gallery_add(parsed) -> None:
     backbone = backbone_of(parsed)
     gallery = Gallery.open(parsed.folder, backbone)
@@ -136,7 +133,7 @@ def _gallery_add(parsed) -> None:
                      gallery.manifest.photos)
     failures = add_photos(gallery.home, backbone, photos, limits=settings().limits,
                           progress=photo_progress("Indexing"))
-    print(f"{gallery.name}: {_photos(len(photos) - len(failures))} taken in.{_UNMEASURED}")
+    print(f"{gallery.name}: {photos_are(len(photos) - len(failures))} taken in.{_UNMEASURED}")
     for failure in failures:
         print(f"left out {failure.path}: {failure.reason}")
     taken = {photo.path for photo in photos}
@@ -148,14 +145,14 @@ def _gallery_add(parsed) -> None:
 def _gallery_remove(parsed) -> None:
     gallery = Gallery.open(parsed.folder, parsed.backbone)
     count = remove_photos(gallery.home, parsed.photo, parsed.person)
-    print(f"{gallery.name}: {_photos(count)} taken out. The files stay where they are, and a build takes them in "
+    print(f"{gallery.name}: {photos_are(count)} taken out. The files stay where they are, and a build takes them in "
           f"again.{_UNMEASURED}")
 
 
 def _gallery_rename(parsed) -> None:
     gallery = Gallery.open(parsed.folder, parsed.backbone)
     count = rename(gallery.manifest.photos, parsed.person or parsed.photo, parsed.to, [gallery.home])
-    print(f"{gallery.name}: {_photos(count)} {checked_person(parsed.to)}'s now.{_UNMEASURED}")
+    print(f"{gallery.name}: {photos_are(count)} {checked_person(parsed.to)}'s now.{_UNMEASURED}")
 
 
 def _gallery_calibrate(parsed) -> None:

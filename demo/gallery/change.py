@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,7 +78,17 @@ def delete_photos(folder: Path, what: str, indexes: Sequence[Path | Home] = ()) 
     """Erase a person's photos, or a single one (``ann/01.jpg``), from a gallery's folder, from every index that lies in
     it, and from others; returns how many. BadGallery where there are none, where nobody would be left, and while an
     index is built, where all stays as it was."""
-    return _changed(folder, indexes, what, None)
+    with _held(folder, indexes) as (folder, indexed):
+        photos = called(folder, what)
+        gone = dict.fromkeys(photo.path for photo in photos)
+        if not indexed and len(photos) == len(list_photos(folder)):
+            raise BadGallery("Nobody would be left: delete the gallery instead.")
+        for home, store in indexed:
+            _somebody_stays(home, store, len(store.rows_at(list(gone))))
+        for home, store in indexed:
+            _follow(home, store, gone)
+        erase(folder, photos)
+    return len(photos)
 
 
 def rename(folder: Path, old: str, new: str, indexes: Sequence[Path | Home] = ()) -> int:
@@ -88,30 +98,29 @@ def rename(folder: Path, old: str, new: str, indexes: Sequence[Path | Home] = ()
     new: a person, who may be there already: the photos join the others, under names that are free. BadGallery where
     there is no such photo or person, and while an index is built, where all stays as it was.
     """
-    return _changed(folder, indexes, old, new)
+    with _held(folder, indexes) as (folder, indexed):
+        moved = move(folder, called(folder, old), new)
+        for home, store in indexed:
+            _follow(home, store, moved)
+    return len(moved)
 
 
-def _changed(folder: Path, indexes: Sequence[Path | Home], what: str, person: str | None) -> int:
+@contextmanager
+def _held(folder: Path, indexes: Sequence[Path | Home]) -> Iterator[tuple[Path, list[tuple[Home, Store]]]]:
+    """A gallery's folder, and every index of it, which nobody else changes meanwhile."""
     folder = folder.resolve()
     own = [Folder(found.parent) for found in sorted((folder / INDEX_FOLDER).glob(f"*/{MANIFEST}"))]
     others = (Folder(one.workspace.resolve()) if isinstance(one, Folder) else one for one in map(home_of, indexes))
-    homes = [*own, *(one for one in others if one not in own)]
+    homes: list[Home] = [*own, *(one for one in others if one not in own)]
     with ExitStack() as held, told_of(folder):
         for home in homes:
             held.enter_context(Draft(home.workspace / DRAFT, None))
-        stores = [home.open() for home in homes]
-        photos = called(folder, what)
-        if person is None and not homes and len(photos) == len(list_photos(folder)):
-            raise BadGallery("Nobody would be left: delete the gallery instead.")
-        if person is None:  # of the indexes first: they know whether anybody is left
-            changed: Mapping[str, Photo | None] = dict.fromkeys(photo.path for photo in photos)
-        else:
-            changed = move(folder, photos, person)
-        for home, store in zip(homes, stores, strict=True):
-            _follow(home, store, changed)
-        if person is None:
-            erase(folder, photos)
-    return len(photos)
+        yield folder, [(home, home.open()) for home in homes]
+
+
+def _somebody_stays(home: Home, store: Store, gone: int) -> None:
+    if gone == len(store):
+        raise BadGallery(f"Nobody would be left in the gallery {store.manifest.name}: delete {home} instead.")
 
 
 def _follow(home: Home, old: Store, changed: Mapping[str, Photo | None]) -> None:
@@ -120,8 +129,7 @@ def _follow(home: Home, old: Store, changed: Mapping[str, Photo | None]) -> None
     places = old.sources() if any(changed.values()) else {}
     added = [Place(Entry(photo.path, photo.identity, entry.sha256), *places[entry.sha256])
              for entry in old.entries.take(list(there.values())) if (photo := changed[entry.path]) is not None]
-    if len(there) == len(old) and not added:
-        raise BadGallery(f"Nobody would be left in the gallery {old.manifest.name}: delete {home} instead.")
+    _somebody_stays(home, old, len(there) - len(added))
 
     def told(of: Sequence) -> tuple:
         now = ((one, changed.get(one.path, one)) for one in of)

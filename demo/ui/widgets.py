@@ -68,3 +68,8 @@ def keep_fresh(menu: Any, engine: Engine, quick: dict) -> None:
     """Let a menu of galleries show those that were added or deleted since the page was opened, once a visitor turns to
     it. quick: how events that compute nothing run."""
     menu.focus(lambda: gr.Dropdown(choices=pairs(gallery_choices(engine))), None, menu, **quick)
+
+
+def plain(text: str) -> str:
+    """A name as text in Markdown."""
+    return "`" + text.replace("`", "'") + "`"

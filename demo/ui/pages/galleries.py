@@ -14,6 +14,7 @@ from demo.ui.engine import Engine
 from demo.ui.pages.living import change_gallery
 from demo.ui.problems import for_visitors
 from demo.ui.views.sheet import sheet_html
+from demo.ui.widgets import plain
 
 PAGE = 48
 #: Indexing has a line of its own, so that nobody who looks for a face waits behind it.
@@ -114,8 +115,8 @@ class GalleryHandlers:
         lines = []
         try:
             gallery = self.engine.opened(name)
-            lines += [f"- left out {_plain(failure.path)}: {failure.reason}" for failure in gallery.manifest.failures]
-            lines += [f"- {_plain(one.path)} {one.told}" for one in gallery.manifest.crowded]
+            lines += [f"- left out {plain(failure.path)}: {failure.reason}" for failure in gallery.manifest.failures]
+            lines += [f"- {plain(one.path)} {one.told}" for one in gallery.manifest.crowded]
             lines.insert(0, f"{len(gallery)} photos of {len(gallery.people)} people are indexed for "
                             f"{gallery.manifest.backbone}, {len(gallery.manifest.failures)} left out.")
         except DemoError:
@@ -170,7 +171,7 @@ class GalleryHandlers:
             text = self.build(target.name, settings.backbone, request, progress)
         except DemoError as error:
             raise gr.Error(str(error), print_exception=False) from None
-        skipped = "".join(f"\n- skipped {_plain(path)}: {reason}" for path, reason in unpacked.skipped[:50])
+        skipped = "".join(f"\n- skipped {plain(path)}: {reason}" for path, reason in unpacked.skipped[:50])
         return text + skipped, gr.Dropdown(self.engine.gallery_names(), value=target.name)
 
     def delete(self, name: str, sure: str):
@@ -189,8 +190,3 @@ def _backbone_line(info: BackboneInfo) -> str:
     grids = ", ".join(f"{grid_name(grid)} × {channels}" for grid, channels in shapes)
     state = "ready" if info.ready else f"not ready. {info.why_not}"
     return f"- **{info.title}** (`{info.name}`; patches {grids}; licence: {info.licence}): {state}"
-
-
-def _plain(text: str) -> str:
-    """A file name as text in Markdown."""
-    return "`" + text.replace("`", "'") + "`"

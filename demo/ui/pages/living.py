@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
-from demo.errors import DemoError
 from demo.gallery import checked_person, list_photos
 from demo.ui.components import PhotosInput
 from demo.ui.engine import Engine
-from demo.ui.problems import for_visitors
+from demo.ui.widgets import plain
+from demo.words import photos_are
 
 ALL = "All photos"
 #: People and photos that a menu offers; others are typed.
@@ -75,43 +74,28 @@ class LivingHandlers:
 
         if not files:
             raise gr.Error("Add photos first.", print_exception=False)
-        with self._told():
-            name = checked_person(person or "")
-            failures = self.engine.add(gallery, [(file, name) for file in files], tell)
-        left = "".join(f"\n- left out `{failure.path}`: {failure.reason}" for failure in failures)
-        return f"`{name}`: {len(files) - len(failures)} of {len(files)} photos taken in.{_UNMEASURED}{left}", None
+        name = checked_person(person or "")
+        failures = self.engine.add(gallery, [(file, name) for file in files], tell)
+        left = "".join(f"\n- left out {plain(failure.path)}: {failure.reason}" for failure in failures)
+        return f"{plain(name)}: {len(files) - len(failures)} of {len(files)} photos taken in.{_UNMEASURED}{left}", None
 
     def rename(self, gallery: str, person: str | None, photo: str, name: str):
         """A person, or one photo, is called otherwise."""
         what = _what(person, photo)
-        with self._told():
-            count = self.engine.rename(gallery, what, name)
-            now = checked_person(name)
-        return f"`{what}`: {_photos(count)} now `{now}`.{_UNMEASURED}", now, ""
+        count = self.engine.rename(gallery, what, name)
+        now = checked_person(name)
+        return f"{plain(what)}: {photos_are(count)} now {plain(now)}.{_UNMEASURED}", now, ""
 
     def delete_photos(self, gallery: str, person: str | None, photo: str, asked: str):
         """A person, or one photo, is erased once that was asked for twice."""
         what = _what(person, photo)
         if asked != f"{gallery}/{what}":
-            return f"Press Delete again to erase `{what}` from `{gallery}` for good.", f"{gallery}/{what}"
-        with self._told():
-            count = self.engine.erase(gallery, what)
-        return f"`{what}` is erased: {_photos(count)} gone.{_UNMEASURED}", ""
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """What is wrong with a wish, in a sentence without the host's folders."""
-        try:
-            yield
-        except DemoError as error:
-            raise gr.Error(for_visitors(error, self.engine.settings), print_exception=False) from None
+            return f"Press Delete again to erase {plain(what)} from {plain(gallery)} for good.", f"{gallery}/{what}"
+        count = self.engine.erase(gallery, what)
+        return f"{plain(what)} is erased: {photos_are(count)} gone.{_UNMEASURED}", ""
 
 
 def _what(person: str | None, photo: str) -> str:
     if not person:
         raise gr.Error("Choose a person first.", print_exception=False)
     return person if photo in (None, ALL) else photo
-
-
-def _photos(count: int) -> str:
-    return "1 photo is" if count == 1 else f"{count} photos are"

@@ -13,7 +13,7 @@ from demo.gallery import check_name, checked_person, keep_photos, list_photos, p
 from demo.ui.components import PhotoInput, PhotosInput
 from demo.ui.engine import Engine
 from demo.ui.pages.galleries import LINE
-from demo.ui.widgets import gallery_choices, pairs
+from demo.ui.widgets import gallery_choices, pairs, plain
 
 NAME = "my-people"
 #: Photos that can be brought at a time; a zip on the Galleries page takes more.
@@ -81,7 +81,7 @@ class OwnHandlers:
     def listed(self, brought: Brought, said: str = "") -> str:
         """Who was added so far, and what else is to be said."""
         people = Counter(person for _, person in brought)
-        told = " · ".join(f"{_plain(person)}: {count} photo{'s' * (count > 1)}" for person, count in people.items())
+        told = " · ".join(f"{plain(person)}: {count} photo{'s' * (count > 1)}" for person, count in people.items())
         return said or told or "No photos yet."
 
     def search(self, name: str, brought: Brought, progress=gr.Progress()):  # noqa: B008
@@ -103,7 +103,7 @@ class OwnHandlers:
         except DemoError as error:
             raise gr.Error(str(error), print_exception=False) from None
         photos = len(list_photos(target))
-        said = f"{_plain(target.name)}: {len(made)} of {photos} photos, {len(made.people)} people, are searched now."
+        said = f"{plain(target.name)}: {len(made)} of {photos} photos, {len(made.people)} people, are searched now."
         further = [f"left out {_named(failure.path, brought)}: {failure.reason}" for failure in made.manifest.failures]
         further += [f"{_named(one.path, brought)} {one.told}" for one in made.manifest.crowded]
         return (gr.Dropdown(pairs(gallery_choices(self.engine)), value=target.name), [],
@@ -120,9 +120,4 @@ class OwnHandlers:
 
 def _named(path: str, brought: Brought) -> str:
     """What a file of the gallery, where they are numbered from 1, was called when it was brought."""
-    return _plain(Path(brought[int(Path(path).stem) - 1][0]).name)
-
-
-def _plain(text: str) -> str:
-    """A name as text in Markdown."""
-    return "`" + text.replace("`", "'") + "`"
+    return plain(Path(brought[int(Path(path).stem) - 1][0]).name)
