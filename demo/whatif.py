@@ -220,9 +220,10 @@ class WhatIf:
             crops=(first, second), features=(ours, theirs), evidence=evidence, unforced=unforced)
 
     def play(self, row: int, order: Sequence[int], *, steps: int = 10, random_orders: int = 5, seed: int = 0,
-             removal: str = "blur") -> Played:
+             removal: str = "blur", alpha: float | None = None) -> Played:
         """Hide the query's patches in an order, and in random ones, and measure the match on the way: the ranking's own
-        distance. All versions are computed in one batch. order: every patch of the grid, once. Raises BadSetting."""
+        distance, or the one that another share alpha of Stage 2's makes. All versions are computed in one batch. order:
+        every patch of the grid, once. Raises BadSetting."""
         patches = self.grid[0] * self.grid[1]
         if sorted(order) != list(range(patches)):
             raise BadSetting(f"The order must name every one of the {patches} patches once.")
@@ -240,7 +241,8 @@ class WhatIf:
         found = method.pairs(versions, many, matching.of(method.word), matching.grid if method.uses_grid else None)
         if matching.reranks:
             cosine = self.identifier.method(STAGE1.word).pairs(versions, many)
-            found = self.alpha * found + (1 - self.alpha) * cosine
+            alpha = self.alpha if alpha is None else alpha
+            found = alpha * found + (1 - alpha) * cosine
         distances = found.double().cpu().numpy().reshape(len(orders), len(cuts))
         return Played(tuple(map(int, order)), cuts / patches, distances[0], distances[1:], tuple(crops[:len(cuts)]))
 

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import zipfile
+from importlib import import_module
 from io import BytesIO
 
 import numpy as np
@@ -16,8 +17,9 @@ from PIL import Image
 
 from demo.cli import main
 from demo.errors import BadPhoto, BadSetting
-from demo.explain import EXPLANATIONS, VIEWS
+from demo.explain import EXPLANATIONS, VIEWS, Badge
 from demo.faces import alter, find_face, load_photo
+from demo.figures import pair_of
 from demo.gallery import remove_photos
 from demo.methods import METHODS, Matching
 from demo.places import ASSETS
@@ -41,9 +43,11 @@ from demo.ui.views.board import Result, board_value, faces_value, verdict
 from demo.ui.views.commands import reproduce
 from demo.ui.views.examples import EXAMPLES, FIRST, example_thumb
 from demo.ui.views.inspector import contrasts_value, explained_value, inspector_value
+from demo.ui.views.whatif import outcome_value
 from demo.ui.widgets import gallery_choices
 from demo.verdict import headline
 from demo.verify import verify
+from demo.whatif import Edit, Hidden
 
 PHOTO = QUERIES / "person-002" / "04.jpg"
 
@@ -206,6 +210,35 @@ def test_board_holds_all_that_alpha_may_bring_up(both, stage):
         nearest = sorted(measured, key=lambda c: alpha * c["second"][stage] + (1 - alpha) * c["first"])[:5]
         assert {c["row"] for c in nearest} <= shown
     json.dumps(value)
+
+
+def test_a_change_is_measured_in_every_ranking(both):
+    row = both.found.ranking[0].row
+    value = outcome_value(both, row, Edit(Hidden(covered=(9, 10))), "", 1)
+    assert list(value["second"]) == list(both.runs)
+    for stage, measured in value["second"].items():
+        alone = both.what_ifs[stage].ask(row, Edit(Hidden(covered=(9, 10))))
+        assert dict(measured) == alone.patches and len(measured) == value["of"]
+    shown = {one["row"] for one in board_value(both)["candidates"] if one["thumb"]}
+    for alpha in (0.0, 0.5, 1.0):  # whoever the slider brings up has a face
+        value = outcome_value(both, row, Edit(Hidden(covered=(9, 10))), "", 1, alpha)
+        cosines, patches = dict(value["first"]), dict(next(iter(value["second"].values())))
+        first = sorted(cosines, key=lambda one: alpha * patches[one] + (1 - alpha) * cosines[one])[:5]
+        assert {str(one) for one in first if one not in shown} <= value["thumbs"].keys()
+
+
+def test_what_failed_its_test_is_computed_with_one_that_passed(shown, monkeypatch):
+    """Of the signed maps, those of other methods wait until they are looked at, but for one that can stand first."""
+    pair = pair_of(shown.identify(PHOTO, occlusion="mask", stage2="emd"), shown)
+    module = import_module("demo.ui.views.inspector")
+
+    def measured(passes: dict) -> set[str]:
+        monkeypatch.setattr(module, "badge", lambda _, method, *__: Badge(method, "mask", 0.9, 0.8, passes.get(method)))
+        return set(module._later(pair))
+
+    assert {"agreement-cosine", "agreement-alike"} <= measured({"emd": True, "cosine": True})
+    assert "agreement-cosine" not in measured({"emd": False, "cosine": True, "alike": True})
+    assert {"agreement-cosine", "agreement-alike"} <= measured({"emd": False})
 
 
 def test_inspector_values_are_consistent(both):

@@ -106,9 +106,11 @@ def test_the_readout_stays_in_sight(page):
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_opening_a_candidate_is_shown_at_once_and_brought_into_view(page):
-    page.evaluate("scrollTo(0, 0)")
-    page.set_viewport_size({"width": 1280, "height": 700})
+def test_opening_a_candidate_is_shown_at_once_and_in_view(page):
+    page.set_viewport_size({"width": 1280, "height": 300})
+    page.locator("#board tbody tr").nth(4).scroll_into_view_if_needed()
+    page.evaluate("scrollBy(0, 200)")
+    assert page.locator("#board .hero").bounding_box()["y"] + page.locator("#board .hero").bounding_box()["height"] < 0
     seen = page.evaluate("""() => new Promise((done) => {
         const cell = [...document.querySelectorAll('#board tbody tr')][2].querySelector('td:last-child .cell');
         cell.click();
@@ -117,7 +119,7 @@ def test_opening_a_candidate_is_shown_at_once_and_brought_into_view(page):
     })""")
     assert re.match(r"Opening person-\d+ …", seen[0]) and seen[1] == "true"
     page.locator("#inspector .inspector-root:not([aria-busy])").wait_for()
-    page.wait_for_function("document.querySelector('#inspector h2').getBoundingClientRect().bottom <= innerHeight")
+    page.wait_for_function("document.querySelector('#board .hero').getBoundingClientRect().bottom > 0")
 
 
 @pytest.mark.browser
@@ -282,6 +284,18 @@ def test_the_command_of_both_gives_both(engine):
 def test_the_about_page_says_what_was_trained():
     text = " ".join((ROOT / "assets" / "ui" / "about.md").read_text().split())
     assert "No network is trained anew for it" not in text and "transformer that was trained" in text
+
+
+def test_a_photo_of_ones_own_is_compared_as_it_is(engine):
+    """It forgets the alteration that the page started with; of the other photo, and what was chosen since, it keeps."""
+    page = CompareHandlers(engine)
+    drawn = page.start["occlude"]
+    assert drawn == "mask"
+    faces, given, alter, _ = page.own_photo(0, (2, 1), (True, True), drawn)
+    assert (faces, given, alter) == ((0, 1), (False, True), "none")
+    assert page.own_photo(0, (0, 1), given, drawn)[2]["__type__"] == "update", "chosen after that"
+    assert page.own_photo(0, (0, 1), (True, True), "sunglasses")[2]["__type__"] == "update"
+    assert page.own_photo(1, (0, 1), (True, True), drawn)[2]["__type__"] == "update", "of the second nothing was drawn"
 
 
 @pytest.mark.parametrize("handlers", [IdentifyHandlers, CompareHandlers])

@@ -138,7 +138,7 @@ def test_nothing_runs_over_on_a_phone(visit):
 def test_a_badge_says_how_faithful_a_map_is_and_leads_to_the_board(visit):
     page, inspector = opened(visit, path="/?example=plain")
     badge = inspector.locator("section.agreement .badge")
-    assert re.search(r"faithful to .+: \d+ % of what is possible on bare faces \(random 0, centre first \d+\)",
+    assert re.search(r"faithful to .+: \d+ % of what is possible on unaltered faces \(random 0, centre first \d+\)",
                      badge.inner_text())
     assert "passes" in badge.get_attribute("class")
     assert inspector.locator(".papers ~ section.flow").count() == 1, "what did not pass stands under its own heading"

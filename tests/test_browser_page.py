@@ -36,9 +36,10 @@ def test_the_first_screen_holds_query_match_why_and_the_board(visit):
         assert box["y"] >= 0 and box["y"] + box["height"] <= 800, part
     assert page.locator("#board .cell").nth(7).bounding_box()["y"] < 800  # four rows at least
     assert page.locator("#board .ribbon").count() >= 5
-    form = page.locator("#form")
+    form, go = page.locator("#form"), page.locator("#go")
+    assert 0 < go.bounding_box()["y"] < 760, "what computes is at hand from the beginning"
     page.evaluate("scrollTo(0, 600)")
-    assert -1 <= form.bounding_box()["y"] <= 20 and page.locator("#go").is_visible()  # in sight all the way
+    assert -1 <= form.bounding_box()["y"] <= 20 and 0 < go.bounding_box()["y"] < 760  # in sight all the way
 
 
 def test_ribbons_join_where_a_photo_stands_in_both_rankings(visit):
@@ -246,3 +247,85 @@ def test_a_tiff_is_shown_as_it_was_read(visit, tmp_path):
     page.locator("#photo input[type=file]").first.set_input_files(file)
     page.locator("#board .sentence", has_text="person-002").wait_for()
     page.wait_for_function("[...document.querySelectorAll('#photo img')].some((one) => one.naturalWidth > 50)")
+
+
+@pytest.mark.slow
+def test_another_share_and_a_change_go_together(visit):
+    """The slider's α holds for what is tried as well, before, after and when it is undone."""
+    page = opened(visit, "/?example=mask&stage2=emd", size=(1280, 800))
+    page.locator("#view-numbers").click()
+    slider = page.locator("#inspector input[type=range]")
+    chosen = page.locator("#board tbody td:last-child .cell.selected .number")
+
+    def share(alpha: float) -> None:
+        slider.evaluate("(one, to) => { one.value = to; one.dispatchEvent(new Event('input')); }", str(alpha))
+
+    def board() -> tuple[str, str]:
+        return tuple(page.locator("#board tbody tr").first.locator(".cell").last.locator(part).inner_text()
+                     for part in (".name", ".number"))
+
+    share(0.2)
+    before = chosen.inner_text()
+    page.locator("[data-tool=cover]").click()
+    page.locator("#board .brush button").nth(10).click()
+    told = tried(page, "distance")
+    assert f"distance {before} →" in told, "both distances are of the share that is shown"
+    assert told.split("→ ")[1].split(",")[0] == chosen.inner_text()
+    changed = board()
+    share(0.9)
+    page.wait_for_function("(old) => document.querySelector('#board .tried').textContent !== old", arg=told)
+    assert board() != changed and "α = 0.90" in page.locator("#board thead").inner_text()
+    assert f"at {board()[1]}" in page.locator("#board .sentence").first.inner_text()
+    page.locator("[data-tool=undo]").click()
+    assert page.locator("#board .sentence").first.inner_text().startswith("With α = 0.90 the nearest is")
+    page.locator("#view-numbers").press("ArrowLeft")  # a tab that is chosen by key is in the link, too
+    page.wait_for_url(re.compile("tab=correlation"))
+
+
+@pytest.mark.slow
+def test_a_map_that_failed_its_test_is_not_the_first_thing_shown(visit):
+    page = opened(visit, "/?example=mask&stage2=emd")
+    assert page.locator("#board .reason figcaption").inner_text() == "Where they agree: Cosine"
+    assert "passes" in page.locator("#board .reason .badge").get_attribute("class")
+    failing = page.locator("#inspector .papers ~ section .badge")
+    assert failing.count() and all("fails" in one.get_attribute("class") for one in failing.all())
+    before = page.locator("#inspector h2").inner_text()
+    page.evaluate("scrollTo(0, 0)")
+    page.locator("#board tbody tr").nth(2).locator(".cell").last.click()
+    page.locator("#board .hero:not([aria-busy])").wait_for()
+    assert page.locator("#inspector h2").inner_text() != before
+    assert page.evaluate("scrollY") == 0, "the answer stays where the visitor looks at it"
+
+
+@pytest.mark.slow
+def test_what_if_keeps_both_rankings(visit):
+    page = opened(visit, "/?example=mask&stage2=both")
+    page.locator("[data-tool=cover]").click()
+    page.locator("#board .brush button").nth(17).click()
+    tried(page, "distance")
+    assert page.locator("#board thead th").count() == 3
+    numbers = page.locator("#board tbody tr").first.locator(".cell .number").all_inner_texts()
+    assert len(numbers) == 3 and "–" not in numbers
+
+
+@pytest.mark.slow
+def test_a_number_stepped_by_its_arrows_counts(visit):
+    page = opened(visit)
+    page.locator("#settings button").first.click()
+    page.locator("#k input").wait_for()
+    page.wait_for_timeout(700)
+    page.locator("#k input").press("ArrowUp")
+    page.wait_for_url(re.compile("k=101"))
+
+
+@pytest.mark.slow
+def test_on_a_phone_the_numbers_stay_in_sight_while_patches_are_covered(visit):
+    page = opened(visit, size=(390, 844))
+    page.locator("[data-tool=cover]").click()
+    patch = page.locator("#board .brush[aria-label*=query] button").nth(10)
+    patch.scroll_into_view_if_needed()
+    assert patch.bounding_box()["width"] >= 32
+    patch.click()
+    tried(page, "distance")
+    box = page.locator("#board .tried").bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] <= 845

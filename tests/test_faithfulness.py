@@ -29,7 +29,7 @@ from demo.evaluation.field import (
 )
 from demo.evaluation.interval import interval
 from demo.explain.badge import badge, keep
-from demo.explain.covers import covered, erased, kept_patches, patch_cover
+from demo.explain.covers import covered, erased, kept_patches, patch_cover, version_weights
 from demo.gallery import list_photos
 from demo.query import Preparation
 
@@ -100,8 +100,12 @@ def test_cover_of_the_patches_by_hand():
 
 
 def test_versions_of_a_face_are_halves_and_every_patch_is_there_in_half_of_them():
-    kept = kept_patches((7, 7))
-    assert (kept.mean(0) == 0.5).all() and set(kept.sum(1)) == {24, 25} and (kept[::2] ^ kept[1::2]).all()
+    kept, halves = kept_patches((7, 7)), kept_patches((14, 14))
+    half, alone = kept[:len(halves)], kept[len(halves):]
+    assert (half.mean(0) == 0.5).all() and set(half.sum(1)) == {24, 25} and (half[::2] ^ half[1::2]).all()
+    assert (alone == ~np.eye(49, dtype=bool)).all(), "and each is gone alone, where they are few"
+    assert set(halves.sum(1)) == {98} and (halves.mean(0) == 0.5).all()
+    assert version_weights(kept).tolist() == [1.0] * len(half) + [4.0] * 49
     assert (kept_patches((7, 7)) == kept).all()
 
 
@@ -176,11 +180,15 @@ def test_a_badge_says_what_was_measured_and_nothing_else(tmp_path, monkeypatch):
     keep(file, "mobilefacenet", "planted", measured)
     keep(file, "mobilefacenet", "others", measured | {"covered": True})
     monkeypatch.setattr(import_module("demo.explain.badge"), "FILE", file)  # the package has a function of this name
-    found = badge("mine", "cosine", "mobilefacenet", False)
-    assert found.passes and f"{found.possible:.0%}".replace("%", " %") in found.text and "bare faces" in found.text
+    found = badge("mine", "cosine", "mobilefacenet")
+    assert found.passes and f"{found.possible:.0%}".replace("%", " %") in found.text
+    assert found.text.startswith("faithful to the cosine: ") and "unaltered faces" in found.text
     assert f"centre first {100 * found.centre:.0f}" in found.text
-    assert "masked faces" in badge("mine", "cosine", "mobilefacenet", True).text
-    assert badge("mine", "cosine", "dlib", False) is None and badge("yours", "cosine", "mobilefacenet", False) is None
+    assert "masked faces" in badge("mine", "cosine", "mobilefacenet", "mask").text
+    for unknown in (badge("mine", "cosine", "dlib"), badge("yours", "cosine", "mobilefacenet"),
+                    badge("mine", "cosine", "mobilefacenet", "sunglasses")):
+        assert unknown.passes is None and unknown.text.startswith("not measured: how faithful it is to the cosine on ")
+    assert "faces with sunglasses" in unknown.text and "faithful it is to H2L" in badge("mine", "h2l", "dlib").text
     file.write_text("{")
     with pytest.raises(BadSetting):
         keep(file, "mobilefacenet", "planted", measured)

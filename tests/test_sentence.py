@@ -19,6 +19,8 @@ from demo.methods import Matching, load_method
 PAIRS = 10_000
 MASS = re.compile(r"(?:Outside the (\w+) )?(\d+)\u00a0% of the weight meets the same place on the other face"
                   r"(?:; under (it|them) (\d+)\u00a0%)?\.")
+ABOVE = re.compile(r"In the (\d+) of (\d+) patches that were compared, those above the mask, (\d+)\u00a0% of the "
+                   r"weight meets the same place on the other face\.")
 DISTANCE = re.compile(r"At distance (-?[\d.]+) (\S+) is (nearer|little nearer|no nearer) than a typical stranger "
                       r"\((-?[\d.]+)\)\.")
 FOR = re.compile(r"^(.+?) (speaks?) for ([^;.]+)", re.IGNORECASE)
@@ -37,8 +39,12 @@ def random_facts(rng: np.random.Generator) -> Facts:
     signed = Signed("", values, (int(rows), int(columns)), float(baseline - values.sum()), float(baseline),
                     bool(rng.random() < 0.8))
     marks = None if rng.random() < 0.5 else rng.random((68, 2))
+    compared = None
+    if rng.random() < 0.3:  # mass on what is compared alone
+        compared = rng.random(patches) < 0.2 + 0.8 * rng.random()
+        flow[~compared] = 0
     return Facts("person-032", "person-032", signed if rng.random() < 0.95 else None, regions(signed.grid, marks), flow,
-                 cover, str(rng.choice(["mask", "sunglasses"])))
+                 cover, str(rng.choice(["mask", "sunglasses"])), compared)
 
 
 def listed(text: str) -> list[str]:
@@ -59,7 +65,14 @@ def check(text: str, facts: Facts) -> int:
             mass, stays = sum(flow[i].sum() for i in patches), sum(flow[i, i] for i in patches)
             assert abs(float(said) - 100 * stays / mass) <= 0.5 + 1e-6, text
         assert not place or (place == facts.cover and pronoun == {"mask": "it", "sunglasses": "them"}[place])
-    left = MASS.sub("", left).strip()
+    for some, many, said in ABOVE.findall(text):
+        seen += 1
+        rows = [i for i in range(len(flow)) if facts.compared[i]]
+        assert (int(some), int(many)) == (len(rows), len(flow)) and len(rows) < len(flow)
+        mass, stays = sum(flow[i].sum() for i in rows), sum(flow[i, i] for i in rows)
+        assert abs(float(said) - 100 * stays / mass) <= 0.5 + 1e-6, text
+    assert bool(ABOVE.search(text)) == (facts.compared is not None and not facts.compared.all() and flow.sum() > 0)
+    left = MASS.sub("", ABOVE.sub("", left)).strip()
     for said, name, way, stranger in DISTANCE.findall(text):
         seen += 1
         signed = facts.signed
@@ -130,6 +143,17 @@ def test_effects_find_an_additive_score_and_sum_to_it():
     found = effects(kept @ worth, worth.sum(), kept, (4, 3))
     assert found.sum() == pytest.approx(worth.sum(), abs=1e-9)
     assert np.corrcoef(found, worth)[0, 1] > 0.95
+
+
+def test_a_version_that_counts_twice_is_as_good_as_two_of_it():
+    """Weights against repetition, and against the normal equations, solved another way."""
+    rng = np.random.default_rng(5)
+    kept, weights, scores = rng.random((30, 12)) < 0.5, rng.integers(1, 4, 30), rng.normal(size=30)
+    found = effects(scores, 0.7, kept, (4, 3), weights)
+    twice = np.repeat(np.arange(30), weights)
+    again = effects(scores[twice], 0.7, kept[twice], (4, 3))
+    assert found == pytest.approx(again, abs=1e-9) and found.sum() == pytest.approx(0.7)
+    assert effects(scores, 0.7, kept, (4, 3), np.full(30, 9.0)) == pytest.approx(effects(scores, 0.7, kept, (4, 3)))
 
 
 @pytest.mark.parametrize("settings", [{}, {"occlusion": "mask"}, {"stage2": "emd", "weighting": "sc", "grid": (7, 7)}])

@@ -119,13 +119,14 @@ const render = () => {
   }
   target.append(heroOfBoard(value), rankings(value));
   explainHero();
-  told(value, value.stages.find((stage) => stage.alpha !== alphas[stage.name]));
+  told(value);
   if (asked && asked.row !== value.selected) select(value, asked.row);
   linked.candidate = null; // of the first answer only
 };
 
 // What was said holds for the α that was asked for; of another the nearest is told, and nothing of strangers.
-const told = (value, tried) => {
+const told = (value) => {
+  const tried = value.stages.find((stage) => stage.alpha !== alphas[stage.name]);
   element.querySelector(".verdict")?.toggleAttribute("hidden", Boolean(tried));
   const [first] = tried ? order(value, tried.name) : [];
   element.querySelector(".sentence").textContent = tried
@@ -136,8 +137,7 @@ const reorder = (event) => {
   const value = props.value;
   if (!value || value.error || event.detail.result !== value.result) return;
   alphas[event.detail.stage] = event.detail.alpha;
-  element.querySelector("table.ranks")?.replaceWith(rankings(value));
-  told(value, value.stages.find((stage) => stage.alpha !== alphas[stage.name]));
+  reweigh();
 };
 // What is shown is not what the form asks for.
 const stopped = () => {
@@ -155,7 +155,10 @@ const explainHero = () => {
   const value = props.value;
   if (!value || value.error || explained?.result !== value.result || explained.row !== value.selected) return;
   explain(root());
-  element.querySelector(".hero")?.removeAttribute("aria-busy");
+  const hero = element.querySelector(".hero"), { top, bottom } = hero.getBoundingClientRect();
+  // Who chose a candidate below sees it: where the answer is out of sight, it comes into view.
+  if (hero.hasAttribute("aria-busy") && (bottom < 0 || top > innerHeight)) hero.scrollIntoView({ block: "start" });
+  hero.removeAttribute("aria-busy");
   setTimeout(reopen); // once the inspector has drawn it
 };
 document.addEventListener("inspector-shown", (event) => {

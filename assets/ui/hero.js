@@ -5,14 +5,16 @@ const SIGNED = "signed"; // what speaks for and against: the sum of it is the di
 const HERO_KINDS = [SIGNED, "maps", "matrix", "flow"];
 
 // Which explanation stands for the match: what speaks for and against by the ranking's own distance, which comes first in
-// its view, else the last of those that stand beside each other; and its picture on the first face.
+// its view, or the next such that passed the test of faithfulness where that one failed it; else the last of those that
+// stand beside each other; and its picture on the first face.
 const heroOf = (value) => {
   const words = value.views.flatMap((view) => view.explanations).filter((word) => HERO_KINDS.includes(value.explanations[word].kind));
-  const word = words.find((one) => value.explanations[one].kind === SIGNED) ?? words.filter((one) => value.explanations[one].overview).at(-1) ?? words[0];
+  const signed = words.filter((one) => value.explanations[one].kind === SIGNED);
+  const word = signed.find((one) => !failed(value.explanations[one])) ?? signed[0] ?? words.filter((one) => value.explanations[one].overview).at(-1) ?? words[0];
   if (!word) return null;
   const found = value.explanations[word];
   const shown = found.layers ? found.layers[0].heads[0] : found;
-  return { word, kind: found.kind, title: found.title, note: found.note, bar: shown.bar, src: shown.pictures.query ?? shown.pictures.full };
+  return { word, kind: found.kind, title: found.title, note: found.note, badge: found.badge, bar: shown.bar, src: shown.pictures.query ?? shown.pictures.full };
 };
 
 // What can be drawn at once after a change, where the other takes longer.
@@ -26,6 +28,7 @@ const reason = (value) => {
   if (!found) return figureOf("reason", "Why", null, "");
   const figure = figureOf("reason", found.title, found.src, `${found.title}: ${found.note}`);
   if (found.bar) figure.append(bar(found.bar));
+  if (found.badge) figure.append(badge(found, "short"));
   return figure;
 };
 

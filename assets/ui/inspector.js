@@ -36,9 +36,6 @@ const rebuilt = (value, found, panel) =>
     alt: `The ${value.query.called} rebuilt: at each patch, the patch of ${value.name} that receives most of its mass${brightness === "full" ? "" : "; brighter means more mass"}`,
   }), shadows(panel)), el("figcaption", {}, `${value.query.title} rebuilt from the ${value.candidate.called}`));
 
-// How faithful the map was measured to be, and where that is told in full.
-const badge = (found) => (found.badge ? el("a", { class: `badge ${found.badge.passes ? "passes" : "fails"}`, href: `${location.pathname.replace(/[^/]*$/, "")}results?section=board` }, found.badge.text) : null);
-
 // A choice between the entries of a list; none where there is but one.
 const choice = (label, name, entries, at, choose) => (entries.length < 2 ? null
   : el("div", { class: "heads", role: "radiogroup", "aria-label": label }, el("span", { "aria-hidden": "true" }, `${label}:`),
@@ -187,17 +184,17 @@ const overviewOf = (value, shown) => {
 
 // Everything at once; the headings open their own views.
 const all = (value) => {
-  const kept = [], papers = []; // what passed the faithfulness test or was not put to it, and what did not pass
+  const kept = [], papers = []; // what passed the test of faithfulness or was not put to it, and what did not pass
   for (const shown of value.views) {
     const word = overviewOf(value, shown), panel = word && panelOf(value, word);
     if (!panel) continue;
     const found = value.explanations[word];
-    (found.badge && !found.badge.passes ? papers : kept).push(el("section", { class: shown.name }, el("h3", {}, el("button", {
+    (failed(found) ? papers : kept).push(el("section", { class: shown.name }, el("h3", {}, el("button", {
       type: "button", title: `Open the view ${shown.title}`, onclick: () => open(shown.name),
     }, shown.together ? found.title : shown.title)), el("p", { class: "hint" }, found.note, panel.kind === "flow" && brightness !== "full" ? " The brighter a patch, the more it carries." : ""),
     faces(value, word), panel.bar ? bar(panel.bar) : null, panel.kind === "signed" ? sum(found) : null, badge(found)));
   }
-  const heading = papers.length ? el("p", { class: "papers" }, el("strong", {}, "As in the papers. "), "What these show is real, but it does not say what the score rests on: see their badges.") : null;
+  const heading = papers.length ? el("p", { class: "papers" }, el("strong", {}, "As in the papers. "), "These did not pass the test of faithfulness: what they show is real, but it does not say what the score rests on.") : null;
   return el("div", {}, told(), el("div", { class: "overview" }, kept, heading, papers));
 };
 
@@ -270,12 +267,10 @@ document.addEventListener("inspector-view", (event) => {
   render();
   element.scrollIntoView({ block: "nearest" });
 });
-// Another candidate is on its way: say so until it is there, and bring it into view then.
-let awaited = false;
+// Another candidate is on its way: say so until it is there.
 document.addEventListener("inspector-opening", (event) => {
   const heading = element.querySelector("h2");
   if (!heading) return;
-  awaited = true;
   heading.textContent = `Opening ${event.detail} …`;
   element.querySelector(".inspector-root").setAttribute("aria-busy", "true");
 });
@@ -306,9 +301,6 @@ watch("value", () => {
   seen = now;
   element.querySelector(".inspector-root")?.removeAttribute("aria-busy");
   render();
-  const heading = element.querySelector("h2"), top = heading?.getBoundingClientRect().top ?? 0;
-  if (awaited && (top < 0 || top > 0.6 * innerHeight)) heading.scrollIntoView({ block: "start" });
-  awaited = false;
   document.dispatchEvent(new CustomEvent("inspector-shown", { detail: props.value }));
 });
 render();

@@ -1,6 +1,6 @@
 // What is looked at in the inspector goes into the address bar, and a link opens it again.
 const inspected = () => document.querySelector("#inspector");
-document.addEventListener("click", (event) => {
+const follow = (event) => {
   if (!inspected()?.contains(event.target)) return;
   setTimeout(() => { // once the inspector has done what it does
     const tab = inspected().querySelector("[role=tab][aria-selected=true]");
@@ -11,7 +11,9 @@ document.addEventListener("click", (event) => {
       patch: pinned ? `${chosen.dataset.side}-${chosen.dataset.index}` : null,
     });
   });
-}, true);
+};
+document.addEventListener("click", follow, true);
+document.addEventListener("keyup", follow, true);
 // Opens what the link of the page names, once, when the candidate that it names is there.
 const reopen = () => {
   const { tab, patch } = linked;

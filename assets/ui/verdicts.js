@@ -66,6 +66,7 @@ const render = () => {
 document.addEventListener("inspector-shown", (event) => {
   explained = event.detail;
   explain(element.querySelector(".verdicts-root"));
+  if (explained) setTimeout(reopen); // once the inspector has drawn it
 });
 watch("value", render);
 render();

@@ -1,11 +1,12 @@
 // What if? The query and the match under the answer can be changed by hand: patches covered, blurred or forced together,
 // a mask moved, or hidden one after the other. Each change is sent to the server, one at a time, the newest wins; what
 // comes back moves the numbers, the map and the board.
+const TOUCHED = matchMedia("(pointer: coarse)").matches, PRESS = TOUCHED ? "Tap" : "Click";
 const TOOLS = {
-  cover: { title: "Cover", told: "Click or brush patches of either face to cover them.", sides: ["query", "candidate"], place: "covered" },
-  blur: { title: "Blur", told: "Click or brush patches of either face to blur them.", sides: ["query", "candidate"], place: "blurred" },
-  force: { title: "Force a match", told: "Choose a patch of the query, then the patch of the match that it must go to.", sides: ["query", "candidate"] },
-  mask: { title: "Drag a mask", told: "Drag the mask, or move it with the arrow keys.", sides: [] },
+  cover: { title: "Cover", told: `${PRESS} or brush patches of either face to cover them.`, sides: ["query", "candidate"], place: "covered" },
+  blur: { title: "Blur", told: `${PRESS} or brush patches of either face to blur them.`, sides: ["query", "candidate"], place: "blurred" },
+  force: { title: "Force a match", told: `${PRESS} a patch of the query, then the patch of the match that it must go to.`, sides: ["query", "candidate"] },
+  mask: { title: "Drag a mask", told: TOUCHED ? "Drag the mask." : "Drag the mask, or move it with the arrow keys.", sides: [] },
 };
 const FIGURES = { query: ".large.first", candidate: ".large.second" };
 const MASK_STEP = 0.03;
@@ -34,8 +35,10 @@ const ask = () => {
   const asked = number;
   setTimeout(() => { answered = Math.max(answered, asked); }, PATIENCE);
   element.querySelector(".tried")?.setAttribute("aria-busy", "true");
-  trigger("tryout", { result: value.result, row: value.selected, edit, word: (hero?.kind === SIGNED ? quickOf(explained) : hero)?.word ?? "", number });
+  trigger("tryout", { result: value.result, row: value.selected, edit, word: (hero?.kind === SIGNED ? quickOf(explained) : hero)?.word ?? "", number, ...shareOf(value) });
 };
+// The share α of the first ranking, as the board shows it.
+const shareOf = ({ stages: [stage] }) => (stage ? { alpha: alphas[stage.name] } : {});
 
 // One patch is hidden, or seen again.
 const hide = (side, index, on) => {
@@ -181,6 +184,17 @@ const undo = () => {
   element.querySelector(".verdict")?.classList.remove("of-before");
   told(value);
 };
+// Another α: of the answer, or of what was tried.
+const reweigh = () => {
+  const value = props.value;
+  element.querySelector("table.ranks")?.replaceWith(rankings(current(value)));
+  if (!outcome) {
+    told(value);
+    return;
+  }
+  tell(value);
+  if (touched()) ask(); // whoever comes up now has a face, too
+};
 
 const tools = () => el("div", { class: "tools" },
   el("div", { class: "bar-of-tools", role: "toolbar", "aria-label": "Try it yourself" }, el("span", { class: "label" }, "What if?"),
@@ -194,14 +208,14 @@ const tools = () => el("div", { class: "tools" },
 
 const triedText = () => {
   if (!outcome) return tool ? TOOLS[tool].told : "";
-  const value = props.value, before = order0(value), match = candidateOf(value, value.selected);
+  const value = props.value, before = placeOf(value), after = placeOf(current(value)), match = candidateOf(value, value.selected);
   return [
-    `${match.name}: distance ${fixed(before.distance)} → ${fixed(outcome.distance)}, ${ordinal(before.rank)} → ${ordinal(outcome.rank)} of ${outcome.of}.`,
+    `${match.name}: distance ${fixed(before.distance)} → ${fixed(after.distance)}, ${ordinal(before.rank)} → ${ordinal(after.rank)} of ${outcome.of}.`,
     outcome.unforced ? " No mass flows in this ranking between these two, so nothing was forced: choose the EMD." : "",
   ].join("");
 };
-// The match as it was answered: where it stands in the last ranking.
-const order0 = (value) => {
+// Where the match stands in the first re-ranking.
+const placeOf = (value) => {
   const [stage] = value.stages;
   const ranked = stage ? order(value, stage.name) : value.candidates;
   const rank = ranked.findIndex((c) => c.row === value.selected);
@@ -209,14 +223,16 @@ const order0 = (value) => {
   return { rank: rank + 1, distance: (stage && c.combined) ?? c.first };
 };
 
-// The board's value as it would be.
-const changed = (value, { first, second, thumbs }) => {
-  const cosines = new Map(first), patches = new Map(second), [stage] = value.stages;
+// The board's value as it would be, or as it is where nothing was tried.
+const current = (value) => {
+  if (!outcome) return value;
+  const { thumbs } = outcome, cosines = new Map(outcome.first);
+  const patches = Object.entries(outcome.second).map(([stage, measured]) => [stage, new Map(measured)]);
   const candidates = value.candidates.filter((c) => cosines.has(c.row)).map((c) => ({
     ...c, first: cosines.get(c.row), thumb: c.thumb ?? thumbs[c.row] ?? null,
-    second: stage && patches.has(c.row) ? { [stage.name]: patches.get(c.row) } : {},
+    second: Object.fromEntries(patches.filter(([, measured]) => measured.has(c.row)).map(([stage, measured]) => [stage, measured.get(c.row)])),
   })).sort((a, b) => a.first - b.first);
-  return { ...value, stages: stage ? [stage] : [], candidates: candidates.map((c, at) => ({ ...c, rank: at + 1 })) };
+  return { ...value, candidates: candidates.map((c, at) => ({ ...c, rank: at + 1 })) };
 };
 
 // The map as it is now, of an explanation; without one, that of before is dimmed.
@@ -237,17 +253,19 @@ const show = (answer) => {
   figureFor("candidate").querySelector("img").src = answer.crops[1];
   redraw(answer.reason, heroOf(explained)?.kind === SIGNED ? quickOf(explained) : heroOf(explained));
   element.querySelector(".because").classList.add("of-another"); // it is of the match as it was
-  const now = changed(value, answer);
-  element.querySelector("table.ranks").replaceWith(rankings(now));
-  const line = element.querySelector(".tried");
-  line.removeAttribute("aria-busy");
-  line.textContent = triedText();
-  const [nearest] = value.stages.length ? order(now, value.stages[0].name) : now.candidates;
+  element.querySelector("table.ranks").replaceWith(rankings(current(value)));
+  element.querySelector(".tried").removeAttribute("aria-busy");
+  tell(value);
+  if (!element.querySelector("[data-tool=undo]")) element.querySelector(".tools").replaceWith(tools());
+};
+// What was tried, in words.
+const tell = (value) => {
+  element.querySelector(".tried").textContent = triedText();
+  const now = current(value), [nearest] = value.stages.length ? order(now, value.stages[0].name) : now.candidates;
   const sentence = element.querySelector(".sentence"); // as high as before, so that nothing moves under the hand
   sentence.style.minHeight ||= `${sentence.getBoundingClientRect().height}px`;
   element.querySelector(".verdict")?.classList.add("of-before");
   sentence.textContent = `With this change the nearest is ${nearest.name} at ${fixed(nearest.combined ?? nearest.first)}.`;
-  if (!element.querySelector("[data-tool=undo]")) element.querySelector(".tools").replaceWith(tools());
 };
 
 // Patches are hidden in the order of the map, a tenth at a time.
@@ -256,7 +274,7 @@ const play = () => {
   if (!explained) return;
   if (tool || touched()) undo();
   element.querySelector(".tried").textContent = "Hiding patches in the order of the map, and in five random orders …";
-  trigger("play", { result: value.result, row: value.selected, word: heroOf(explained)?.word ?? "" });
+  trigger("play", { result: value.result, row: value.selected, word: heroOf(explained)?.word ?? "", ...shareOf(value) });
 };
 const stopPlaying = () => {
   clearInterval(playing);

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from demo.backbones import Features
 from demo.drawing import FaceMaps
 from demo.explain.base import Condition, Explanation, Importance
-from demo.explain.covers import Covered, covered
+from demo.explain.covers import Covered, covered, version_weights
 from demo.explain.effects import effects
 from demo.explain.pair import Pair
 from demo.explain.results import Maps, Signed
@@ -26,10 +26,10 @@ LEGEND = ("Each photo again, lit by a computer: bright parts spoke for one perso
 
 class Agreement(Explanation):
     """The contribution of each patch of the first face: mean fall of the distance that it brings, over versions of the
-    photo in which half of the patches are blurred, minus the mean fall of a typical stranger's distance.
+    photo in which half of the patches, or one, are black, minus the mean fall of a typical stranger's distance.
 
     The contributions sum to a typical stranger's distance minus the pair's, exactly (``Signed``). Where no gallery is
-    known, the distance of the face with every patch blurred stands for the stranger's.
+    known, the distance of the picture with every patch black stands for the stranger's.
     """
 
     view = "agreement"
@@ -39,7 +39,7 @@ class Agreement(Explanation):
     note = "What speaks for one person, and what against."
     hint = ("What each patch of the {first} contributes to the distance: blue brings the two nearer than a stranger "
             "would be, orange takes them apart, and a patch without colour is as unlike as any stranger's. Measured by "
-            "blurring patches; the contributions sum to the distance.")
+            "blacking patches out; the contributions sum to the distance.")
 
     def __init__(self, method: type[Method]):
         """method: whose distance it explains."""
@@ -74,7 +74,7 @@ class Agreement(Explanation):
         for ours in apart.T:
             typical = np.full(len(ours), ours[-1]) if theirs is None else theirs
             margins = typical - ours
-            values = effects(margins[1:-1], float(margins[0]), face.kept, grid)
+            values = effects(margins[1:-1], float(margins[0]), face.kept, grid, version_weights(face.kept))
             found.append(Signed(self.title, values, grid, float(ours[0]), float(typical[0]), theirs is not None))
         return found
 

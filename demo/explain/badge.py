@@ -10,51 +10,66 @@ from pathlib import Path
 
 from demo.errors import BadSetting
 from demo.files import write_whole
-from demo.methods import METHODS
+from demo.methods import METHODS, STAGE1
+from demo.methods.emd import Emd
 from demo.places import ASSETS
 
 #: What ``evaluate faithfulness --keep`` writes: backbone → set → board. It comes with the app.
 FILE = ASSETS / "results" / "faithfulness.json"
+#: What is worn → the faces on which it was measured.
+_FACES = {"": "unaltered faces", "mask": "masked faces"}
 
 
 @dataclass(frozen=True)
 class Badge:
-    """possible, centre: shares of what is possible, of the explanation and of taking the centre first; the random order
-    is at 0. passes: whether it beat both and reached 60 % on every set of its kind. covered: measured on covered faces.
+    """possible, centre: shares of what is possible, of the explanation and of taking the centre first; random orders
+    are at 0. passes: whether it beat both and reached 60 % on every set of its kind. All three are None where nothing
+    was measured. worn: what the faces wear that it is about, "" for nothing.
     """
 
     method: str
-    possible: float
-    centre: float
-    passes: bool
-    covered: bool
+    worn: str = ""
+    possible: float | None = None
+    centre: float | None = None
+    passes: bool | None = None
 
     @property
     def text(self) -> str:
         """One line."""
-        kind = "masked" if self.covered else "bare"
-        return (f"faithful to {_called(self.method)}: {self.possible:.0%} of what is possible on {kind} faces (random "
+        kind = _FACES.get(self.worn, f"faces with {self.worn}")
+        if self.possible is None or self.centre is None:
+            return f"not measured: how faithful it is to {_called(self.method)} on {kind}"
+        return (f"faithful to {_called(self.method)}: {self.possible:.0%} of what is possible on {kind} (random "
                 f"0, centre first {100 * self.centre:.0f})").replace("%", " %")
 
+    @property
+    def short(self) -> str:
+        """Fewer words, for a narrow place."""
+        if self.possible is None:
+            return "faithfulness not measured"
+        reached = "all" if self.possible >= 1 else f"{100 * self.possible:.0f}\u00a0%"
+        return f"faithful: {reached} of what is possible"
+
     def as_json(self) -> dict:
-        return {"text": self.text, "possible": self.possible, "centre": self.centre, "passes": self.passes,
-                "covered": self.covered}
+        return {"text": self.text, "short": self.short, "possible": self.possible, "centre": self.centre,
+                "passes": self.passes}
 
 
-def badge(explanation: str, method: str, backbone: str, covered: bool) -> Badge | None:
-    """What was measured of an explanation of a method's distance; covered: on faces under masks. None where nothing
-    was. Of several sets the one where it did worst."""
-    rows = [row for board in boards().get(backbone, {}).values() if bool(board["covered"]) == covered
+def badge(explanation: str, method: str, backbone: str, worn: str = "") -> Badge:
+    """What was measured of an explanation of a method's distance on faces that wear this, "" for nothing, "mask" for a
+    drawn or a real one. Of several sets the one where it did worst."""
+    measured = [board for board in boards().get(backbone, {}).values() if bool(board["covered"]) == bool(worn)]
+    rows = [row for board in measured if worn in _FACES
             for row in board["rows"] if (row["explanation"], row["method"]) == (explanation, method)]
     if not rows:
-        return None
+        return Badge(method, worn)
     worst = min(rows, key=lambda row: row["possible"]["mean"])
-    return Badge(method, worst["possible"]["mean"], worst["centre"], all(row["passes"] for row in rows), covered)
+    return Badge(method, worn, worst["possible"]["mean"], worst["centre"], all(row["passes"] for row in rows))
 
 
 def _called(method: str) -> str:
     short = METHODS[method].short
-    return f"the {short}" if short.isupper() else f"\u201c{short}\u201d"
+    return "the EMD" if method == Emd.word else f"the {short.lower()}" if method == STAGE1.word else short
 
 
 def keep(path: Path, backbone: str, name: str, board: Mapping) -> None:

@@ -12,7 +12,7 @@ from demo.explain.regions import PLURAL, REGIONS, regions
 from demo.explain.registry import explain, explains
 from demo.explain.results import Signed
 from demo.explain.worn import worn_of
-from demo.methods import STAGE1
+from demo.methods import METHODS, STAGE1, Moved
 from demo.words import decimals
 
 #: A part of the face is named where it holds at least this share of all that speaks for, or against.
@@ -29,8 +29,9 @@ NEARER = 0.75
 class Facts:
     """What a sentence is made of.
 
-    name: of the other face. whom: what patches speak for. flow: (P, P) mass, None where nothing flows. covered: (P,)
-    bool on the same grid, and by what ("mask"), where a cover is known. signed: the contributions of patches to the
+    name: of the other face. whom: what patches speak for. flow: (P, P) mass that the ranking's own distance moves, None
+    where it moves none. covered: (P,) bool on the same grid, and by what ("mask"), where a cover is known. compared:
+    (P,) bool, the patches that were compared at all, None for all. signed: the contributions of patches to the
     distance; parts: (P',) index in REGIONS of each.
     """
 
@@ -41,6 +42,7 @@ class Facts:
     flow: np.ndarray | None = None
     covered: np.ndarray | None = None
     cover: str = ""
+    compared: np.ndarray | None = None
 
 
 def sentence(pair: Pair) -> str:
@@ -53,11 +55,21 @@ def facts_of(pair: Pair) -> Facts:
     signed = next((found for found in explain(pair, *_spoken(pair)).values() if isinstance(found, Signed)), None)
     marks = pair.features[0].landmarks
     parts = None if signed is None else regions(signed.grid, None if marks is None else marks[0].cpu().numpy())
-    moved, worn = pair.transport, worn_of(pair, pair.transport.grid)
+    moved = _moved(pair)
+    worn = None if moved is None else worn_of(pair, moved.grid)
     named_so = pair.titles[1].lower() == pair.called[1]  # "Second photo" is nobody's name
     return Facts(f"the {pair.called[1]}" if named_so else pair.titles[1], "one person" if named_so else pair.titles[1],
-                 signed, parts, moved.flow[0].double().cpu().numpy(), worn.patches if worn else None,
-                 worn.name if worn else "")
+                 signed, parts, None if moved is None else moved.flow.double().cpu().numpy(),
+                 worn.patches if worn else None, worn.name if worn else "",
+                 None if moved is None or moved.compared is None else moved.compared.cpu().numpy())
+
+
+def _moved(pair: Pair) -> Moved | None:
+    """The mass that the ranking's distance of the pair moves."""
+    ranks = METHODS.get(pair.matching.method)
+    if ranks is None or not ranks.has_evidence:
+        return None
+    return ranks.moved(pair.evidence(ranks.word))
 
 
 def _spoken(pair: Pair) -> list[str]:
@@ -84,6 +96,10 @@ def _mass(facts: Facts) -> list[str]:
     if facts.flow is None or not facts.flow.sum() > 0:
         return []
     meets = "of the weight meets the same place on the other face"
+    if facts.compared is not None and not facts.compared.all():
+        stays = _percent(same_place(facts.flow, facts.compared))
+        return [f"In the {facts.compared.sum()} of {len(facts.compared)} patches that were compared, those above the "
+                f"mask, {stays} {meets}."]
     hidden = facts.covered
     if hidden is None or not facts.flow[hidden].sum() > 0 or not facts.flow[~hidden].sum() > 0:
         return [f"{_percent(same_place(facts.flow))} {meets}."]

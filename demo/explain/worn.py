@@ -39,6 +39,7 @@ def worn_of(pair: Pair, grid: Grid) -> Worn | None:
     return Worn(name, patches) if patches.any() and not patches.all() else None
 
 
-def covers(pair: Pair) -> bool:
-    """Whether the first face is seen to wear something."""
-    return worn_of(pair, pair.features[0].grid) is not None
+def worn_name(pair: Pair) -> str:
+    """What the first face is seen to wear, in a word, "" for nothing."""
+    worn = worn_of(pair, pair.features[0].grid)
+    return worn.name if worn else ""

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from demo.backbones import Backbone, Features, Grid
 from demo.errors import BadWeights, WeightsMissing
 from demo.matching import forced_transport, ground_distance, transport, warm_up
-from demo.methods.base import AnyBackbone, Faces, Measured, Method
+from demo.methods.base import AnyBackbone, Faces, Measured, Method, Moved
 from demo.methods.discriminant import Discriminant
 from demo.visibility import KINDS, Cover, Visibility, read_visibility, shipped_visibility
 from demo.weights import sha256
@@ -271,6 +271,10 @@ class Alike(Method):
     @classmethod
     def settings_told(cls, options, evidence: AlikeEvidence) -> list[str]:
         return [f"{cls.short} re-ranking: {_seen(evidence)}"]
+
+    @staticmethod
+    def moved(evidence: AlikeEvidence) -> Moved | None:
+        return Moved(evidence.flow[0], evidence.grid, evidence.compared[0]) if bool(evidence.applied[0]) else None
 
     @staticmethod
     def addends(evidence: AlikeEvidence) -> dict[str, float]:

@@ -50,6 +50,16 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """What flows between the patches of one pair of faces. flow: (P, P) mass, row-major on grid. compared: (P,) bool,
+    the patches that are compared at all, None where all are."""
+
+    flow: Tensor
+    grid: Grid
+    compared: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Bounded:
     """Of k candidates. least: (k,) lower bounds of their distances, fast to compute. measure: slots → the distances
     that ``Method.distances`` gives, of some."""
@@ -156,6 +166,11 @@ class Method(ABC):
     def settings_told(cls, options: Any, evidence: Any) -> list[str]:
         """The settings of a ranking, in a few words each, for a caption."""
         return [f"{cls.short} re-ranking"]
+
+    @staticmethod
+    def moved(evidence: Any) -> Moved | None:
+        """The mass that its distance of one pair moves; None where it moves none. evidence: a batch of one."""
+        return None
 
     @staticmethod
     def addends(evidence: Any) -> dict[str, float]:

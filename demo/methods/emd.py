@@ -30,7 +30,7 @@ from demo.matching import (
     warm_up,
     weighting_problems,
 )
-from demo.methods.base import Bounded, Measured, Method
+from demo.methods.base import Bounded, Measured, Method, Moved
 
 #: Share of the EMD in Eq. 5.1, as in the paper.
 PAPER_ALPHA = 0.7
@@ -161,6 +161,10 @@ class Emd(Method):
     def settings_told(cls, options: EmdOptions, evidence: EMDResult) -> list[str]:
         words = [f"{options.weighting} weights", f"{grid_name(evidence.grid)} patches", f"{evidence.solver} transport"]
         return words + ([f"{evidence.share:.0%} of the mass moved"] if evidence.share < 1 else [])
+
+    @staticmethod
+    def moved(evidence: EMDResult) -> Moved:
+        return Moved(evidence.flow[0], evidence.grid)
 
     @staticmethod
     def arrays(evidence: EMDResult) -> dict[str, np.ndarray]:

@@ -36,10 +36,11 @@ class _Panel(gr.HTML):
 
 class Board(_Panel):
     """The query and the two rankings; ``demo.ui.views.board.board_value``. Events: inspect {row}, face {index}, and
-    what ``WhatIfAnswer`` answers: tryout and redraw {row, edit, word, number}, play {row, word}, tour {row}; all but
-    face with {result}."""
+    what ``WhatIfAnswer`` answers: tryout {row, edit, word, number, alpha}, redraw {row, edit, word, number}, play {row,
+    word, alpha}, tour {row}; all but face with {result}."""
 
-    scripts = ("queue.js", "hero.js", "ribbons.js", "links.js", "curves.js", "tour.js", "whatif.js", "board.js")
+    scripts = ("queue.js", "numbers.js", "hero.js", "ribbons.js", "links.js", "curves.js", "tour.js", "whatif.js",
+               "board.js")
     root = "board-root"
 
 
@@ -53,7 +54,7 @@ class Inspector(_Panel):
 class Verdicts(_Panel):
     """Two photos and what every method says of them; ``demo.ui.views.verdicts.verdicts_value``."""
 
-    scripts, root = ("queue.js", "hero.js", "verdicts.js"), "verdicts-root"
+    scripts, root = ("queue.js", "numbers.js", "hero.js", "links.js", "verdicts.js"), "verdicts-root"
 
 
 class ExampleStrip(_Panel):

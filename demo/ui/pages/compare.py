@@ -6,6 +6,7 @@ import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -19,6 +20,7 @@ from demo.identify import json_text
 from demo.ui.budget import RESULTS
 from demo.ui.choices import (
     SECOND,
+    UNSET,
     Choices,
     compare_choices,
     face_field,
@@ -71,7 +73,7 @@ def compare_page(engine: Engine, blocks: gr.Blocks) -> None:
     """Layout and wiring, inside a route."""
     does = CompareHandlers(engine)
     gr.HTML(HEADER)
-    faces = gr.State((0, 0))
+    faces, given = gr.State((0, 0)), gr.State((True, True))
     with gr.Row(equal_height=False):
         with gr.Column(scale=0, min_width=300, elem_classes="inputs", elem_id="form"):
             photos, form = _lay_out(engine, does.choices)
@@ -91,7 +93,8 @@ def compare_page(engine: Engine, blocks: gr.Blocks) -> None:
            "show_progress": "minimal", "show_progress_on": [verdicts], "trigger_mode": "always_last"}
     for which, (photo, suffix) in enumerate(PHOTOS.items()):
         entered(form[f"occlude{suffix}"])(style_choices, form[f"occlude{suffix}"], form[f"style{suffix}"], **QUICK)
-        photos[photo].input(lambda chosen, which=which: _replaced(chosen, which, 0), faces, faces,
+        altered = [form[f"{word}{suffix}"] for word in ("occlude", "style")]
+        photos[photo].input(partial(does.own_photo, which), [faces, given, altered[0]], [faces, given, *altered],
                             **QUICK).then(**run)
     gr.on([event for part in form.values() for event in changes(part)], **run)
     go.click(lambda: None, None, result, **QUICK).then(**run)
@@ -202,6 +205,14 @@ class CompareHandlers:
         RESULTS.keep(compared)
         return value
 
+    def own_photo(self, which: int, faces: tuple[int, int], given: tuple[bool, bool], occlude: str):
+        """A photo was added in place of one that the page started with (given): the form forgets how that was altered;
+        what was chosen stays."""
+        alters = f"occlude{list(PHOTOS.values())[which]}"
+        forget = given[which] and occlude == self.start[alters] != UNSET
+        return (_replaced(faces, which, 0), _replaced(given, which, False),
+                *((UNSET, style_choices(UNSET)) if forget else (gr.skip(), gr.skip())))
+
     def choose_face(self, faces: tuple[int, int], event: gr.EventData) -> tuple[int, int]:
         """Another face of one of the photos was chosen."""
         return _replaced(faces, event_value(event, _WHICH), event_value(event, FACE))
@@ -227,7 +238,7 @@ def _problem(text: str):
     return {"error": text}, None, gr.Row(visible=False), gr.Code(visible=False), None, gr.skip()
 
 
-def _replaced(faces: tuple[int, int], which: int, face: int) -> tuple[int, int]:
-    """The chosen faces with that of one photo replaced."""
-    first, second = faces
-    return (face, second) if which == 0 else (first, face)
+def _replaced(both: tuple, which: int, one: Any) -> tuple:
+    """What is known of two photos, with that of one replaced."""
+    first, second = both
+    return (one, second) if which == 0 else (first, one)

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -83,6 +84,7 @@ FACE, _ROW = (Field(word, int, 0, word, "A number from 0.", low=0) for word in (
 _PICKED = Field("name", str, FIRST, "Example", "An example.", known=lambda: {name: name for name in EXAMPLES})
 _TOKEN = Field("result", str, "", "Result", "Which result.")
 _WORD = Field("word", str, "", "Explanation", "Which explanation is drawn.")
+_ALPHA = Field("alpha", float, None, "α", "Share of the first ranking's distance.", low=0, high=1)
 _NUMBER = Field("number", int, 0, "Number", "Of the question.", low=0)
 
 
@@ -326,7 +328,7 @@ class IdentifyHandlers:
 
     def try_out(self, result: Result | None, event: gr.EventData) -> dict:
         """Something about a match was changed: what is it then?"""
-        return self._tried(outcome_value, result, event)
+        return self._tried(partial(outcome_value, alpha=event_value(event, _ALPHA)), result, event)
 
     def redraw(self, result: Result | None, event: gr.EventData) -> dict:
         """What explains the match is to be drawn as it is after a change."""
@@ -342,7 +344,7 @@ class IdentifyHandlers:
         """Patches are to be hidden one after the other."""
         result, row = _chosen(result, event)
         with self._asked_of(result):
-            return played_value(result, row, event_value(event, _WORD))
+            return played_value(result, row, event_value(event, _WORD), event_value(event, _ALPHA))
 
     def tour(self, result: Result | None, event: gr.EventData) -> dict:
         """A match is to be explained from the beginning."""

@@ -62,9 +62,14 @@ class Result:
                        beside=self.further)
 
     @cached_property
+    def what_ifs(self) -> dict[str, WhatIf]:
+        """Ask what would be if the match looked otherwise: method → of its ranking, the answer's own first."""
+        return {run.matching.method: WhatIf(run, self.identifier, self.crop) for run in (self.found, *self.further)}
+
+    @property
     def what_if(self) -> WhatIf:
-        """Asks what would be if the match looked otherwise."""
-        return WhatIf(self.found, self.identifier, self.crop)
+        """Of the answer's own ranking."""
+        return next(iter(self.what_ifs.values()))
 
     @property
     def further(self) -> list[Identification]:

@@ -11,6 +11,7 @@ from demo.drawing.signed import cost_strip
 from demo.explain import (
     EXPLANATIONS,
     VIEWS,
+    Badge,
     Contrast,
     Curves,
     Explanation,
@@ -34,7 +35,7 @@ from demo.explain import (
     told,
 )
 from demo.explain.regions import REGIONS, regions
-from demo.explain.worn import covers
+from demo.explain.worn import worn_name
 from demo.figures import contrasts, rivals
 from demo.identify import Match
 from demo.methods import METHODS
@@ -83,10 +84,16 @@ def explained_value(result: board.Result, row: int, word: str) -> dict:
 
 
 def _later(pair: Pair) -> list[str]:
-    """The explanations that are slow, but for the first of each view."""
-    ranked = _by_method(available(pair), pair)
-    return [word for view in VIEWS for word in [w for w in ranked if EXPLANATIONS[w].view == view][1:]
-            if EXPLANATIONS[word].slow]
+    """The explanations that are slow, but for the first of each view; and where that one failed the test of its
+    faithfulness, but for the first that passed it as well."""
+    ranked, later = _by_method(available(pair), pair), []
+    for view in VIEWS:
+        first, *others = [word for word in ranked if EXPLANATIONS[word].view == view] or [""]
+        slow = [word for word in others if EXPLANATIONS[word].slow]
+        instead = slow and _badge(first, pair).passes is False and next(
+            (word for word in slow if _badge(word, pair).passes), None)
+        later += [word for word in slow if word != instead]
+    return later
 
 
 def _by_method(words: Collection[str], pair: Pair) -> list[str]:
@@ -114,7 +121,8 @@ def pair_value(pair: Pair, colormap: str = "viridis", later: Collection[str] = (
 
 
 def _explanation(word: str, results: dict[str, Result], pair: Pair, colormap: str) -> dict:
-    return {**_texts(EXPLANATIONS[word], pair), "badge": _badge(word, pair),
+    measured = _badge(word, pair).as_json() if _orders(results[word]) else None
+    return {**_texts(EXPLANATIONS[word], pair), "badge": measured,
             "called": _called(EXPLANATIONS[word], results), "exchange": _exchange(word, results),
             "kind": results[word].kind, **_data(results[word], pair, colormap)}
 
@@ -124,11 +132,15 @@ def _texts(one: Explanation, pair: Pair) -> dict:
             "overview": one.overview}
 
 
-def _badge(word: str, pair: Pair) -> dict | None:
+def _badge(word: str, pair: Pair) -> Badge:
     """How faithful an explanation was measured to be, on faces like the first."""
     method = EXPLANATIONS[word].method
-    found = badge(word, method, pair.method(method).backbone.name, covers(pair))
-    return found and found.as_json()
+    return badge(word, method, pair.method(method).backbone.name, pair.once("worn", lambda: worn_name(pair)))
+
+
+def _orders(found: Result) -> bool:
+    """Whether it says which patches matter more."""
+    return isinstance(found, Flows | Maps | Matrices | Signed)
 
 
 def _contrast(found: Contrast, result: board.Result, match: Match) -> dict:

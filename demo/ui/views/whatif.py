@@ -34,17 +34,20 @@ def edit_of(sent: Any) -> Edit:
                 tuple((first, second) for first, second in map(_patches, forced)))
 
 
-def outcome_value(result: Result, row: int, edit: Edit, word: str, number: int) -> dict:
-    """The answer to one question. word: of the explanation that is drawn. number: of the question, sent back."""
-    outcome = result.what_if.ask(row, edit)
-    ranked = sorted(outcome.cosines, key=lambda one: _combined(result, outcome, one))
-    by_cosine = sorted(outcome.cosines, key=outcome.cosines.__getitem__)
-    unseen = [one for one in dict.fromkeys([*ranked[:TOP], *by_cosine[:TOP]]) if one not in result.shown_rows]
+def outcome_value(result: Result, row: int, edit: Edit, word: str, number: int, alpha: float | None = None) -> dict:
+    """The answer to one question, in every ranking. word: of the explanation that is drawn. number: of the question,
+    sent back. alpha: share of the first ranking's distance that the page shows, None = the one that was asked for."""
+    outcomes = {method: one.ask(row, edit) for method, one in result.what_ifs.items()}
+    outcome, *_ = outcomes.values()
+    nearest = [_nearest(each, result.what_ifs[method].alpha if alpha is None or each is not outcome else alpha)
+               for method, each in outcomes.items()]
+    shown = [one for rows in (_nearest(outcome, 0.0), *nearest) for one in rows[:TOP]]
+    unseen = [one for one in dict.fromkeys(shown) if one not in result.shown_rows]
     mask = result.what_if.mask if edit.mask is not None else None
     return {
-        "kind": "outcome", "result": result.token, "row": row, "number": number, "rank": outcome.rank,
-        "of": len(outcome.cosines), "distance": _distance(outcome), "unforced": outcome.unforced,
-        "first": list(outcome.cosines.items()), "second": list(outcome.patches.items()),
+        "kind": "outcome", "result": result.token, "row": row, "number": number, "of": len(outcome.cosines),
+        "unforced": outcome.unforced, "first": list(outcome.cosines.items()),
+        "second": {method: list(each.patches.items()) for method, each in outcomes.items() if each.patches},
         "thumbs": {str(one): photo_value(result.crop(one)) for one in unseen},
         "crops": [photo_value(crop) for crop in outcome.crops], "reason": reason_picture(result, row, outcome, word),
         "mask": None if mask is None else {"bare": photo_value(mask.bare), "cloth": _cloth(mask)},
@@ -57,8 +60,9 @@ def map_value(result: Result, row: int, edit: Edit, word: str, number: int) -> d
             "reason": reason_picture(result, row, result.what_if.ask(row, edit), word)}
 
 
-def played_value(result: Result, row: int, word: str) -> dict:
-    """Patches hidden in the order of an explanation, beside random orders, as the page plays it."""
+def played_value(result: Result, row: int, word: str, alpha: float | None = None) -> dict:
+    """Patches hidden in the order of an explanation, beside random orders, as the page plays it. alpha: as
+    ``outcome_value`` has it."""
     if word not in EXPLANATIONS:
         raise BadSetting(f"Unknown explanation {word!r}.")
     match = next(match for match in result.found.ranking if match.row == row)
@@ -68,7 +72,7 @@ def played_value(result: Result, row: int, word: str) -> dict:
     if values is None:
         raise BadSetting("This explanation names no order of the patches.")
     order = np.argsort(-np.asarray(values, float), kind="stable")
-    played = result.what_if.play(row, order.tolist())
+    played = result.what_if.play(row, order.tolist(), alpha=alpha)
     return {
         "kind": "played", "result": result.token, "row": row, "title": EXPLANATIONS[word].title,
         "order": list(played.order), "shares": played.shares.tolist(), "named": played.named.tolist(),
@@ -93,15 +97,10 @@ def reason_picture(result: Result, row: int, outcome: Outcome, word: str) -> str
     return None if maps is None else heat_url(paired_heat(*pair.crops, maps, colormap=result.colormap)[0])
 
 
-def _distance(outcome: Outcome) -> float:
-    return outcome.cosine if outcome.combined is None else outcome.combined
-
-
-def _combined(result: Result, outcome: Outcome, row: int) -> float:
-    alpha = result.found.matching.alpha or 0.0
-    if not outcome.patches:
-        return outcome.cosines[row]
-    return alpha * outcome.patches[row] + (1 - alpha) * outcome.cosines[row]
+def _nearest(outcome: Outcome, alpha: float) -> list[int]:
+    """The rows, nearest first."""
+    cosines, patches = outcome.cosines, outcome.patches or outcome.cosines
+    return sorted(cosines, key=lambda row: alpha * patches[row] + (1 - alpha) * cosines[row])
 
 
 def _cloth(mask: DrawnMask) -> str:
