@@ -30,6 +30,8 @@ EMPTY, EMPTY_SIDE = 200, 400
 BLOCKS = 10
 #: What is measured.
 PARTS = ("found", "false", "speed")
+#: A row of faces that at least one of the detectors finds: what no cascade of them can exceed.
+ANY = "any of them"
 #: Sizes that are timed: (width, height).
 TIMED = {"640 px": (640, 480), "12 MP": (4000, 3000)}
 
@@ -79,7 +81,8 @@ def shift(bare: Face, covered: Face) -> float:
 
 
 def found(files: Sequence[Path], detectors: Sequence[str], strengths: bool) -> list[dict]:
-    """A row for each detector and alteration: photos, share found in percent, and for masks the shift of the points."""
+    """A row for each detector and alteration: photos, share found in percent, and for masks the shift of the points;
+    where there are several detectors, also what any of them finds."""
     columns = [("unaltered", None), *alterations(strengths)]
     hits: dict[tuple, list[bool]] = {(name, column): [] for column in columns for name in detectors}
     shifts: dict[tuple, list[float]] = {key: [] for key in hits}
@@ -104,9 +107,11 @@ def found(files: Sequence[Path], detectors: Sequence[str], strengths: bool) -> l
                 before = at_place(bare[name], _middle(truth))
                 if column[0] in ("mask", "sunglasses") and face is not None and before is not None:
                     shifts[name, column].append(shift(before, face))
+    for column in columns if len(detectors) > 1 else ():
+        hits[ANY, column] = [any(one) for one in zip(*(hits[name, column] for name in detectors), strict=True)]
     return [{"detector": name, "alteration": " ".join(filter(None, column)), "photos": len(seen),
              "found %": round(100 * float(np.mean(seen)), 1) if seen else None,
-             "points moved %": round(100 * float(np.mean(shifts[name, column])), 1) if shifts[name, column] else None}
+             "points moved %": round(100 * float(np.mean(moves)), 1) if (moves := shifts.get((name, column))) else None}
             for (name, column), seen in hits.items()]
 
 

@@ -74,7 +74,8 @@ def _weigh(result: Result, pair: Pair) -> dict:
     pictures = paired_heat(*pair.crops, maps, colormap=result.colormap)
     return {"title": "Weigh", "text": [
         "Each patch is given mass: the more it has in common with the other face as a whole, the more (average pooling "
-        "correlation, APC). A patch that shows a mask has little in common with a bare face.",
+        "correlation, APC). A patch that shows a mask ought to get less; on masked photos of LFW it gets nearly its "
+        "even share all the same.",
         f"An even share would be {100 * even:.1f} %. The heaviest patch of the query, row {row + 1}, column "
         f"{column + 1}, has {100 * values[strongest]:.1f} %, the lightest {100 * values.min():.1f} %."],
         "pictures": [[heat_url(picture), title] for picture, title in zip(pictures, pair.titles, strict=True)]}
@@ -100,7 +101,7 @@ def _rerank(result: Result, found: Identification, match: Match) -> dict:
         f"Stage 2 orders the first {min(found.matching.k, len(found.stage1))} again, by {alpha:g} × "
         f"{decimals(match.patch)} + {1 - alpha:g} × {decimals(match.cosine)} = {decimals(match.combined)}. "
         f"{match.identity} goes from {ordinal(match.stage1_rank)} to {ordinal(match.rank)}.",
-        "Transport is slow, so Face-ViT (WACV 2024) trains a small transformer for the same question: its model H2L "
+        "Transport learns nothing. Face-ViT (WACV 2024) trains a small transformer for the same question: its H2L "
         "takes both faces' patches at once, every patch looks at all patches of the other face, and the two summaries "
         f"are compared. One pass per pair, no transport. {_h2l_told(result, match)}"]
     if result.found.matching.method != PUBLISHED.word and result.found.stage2:
