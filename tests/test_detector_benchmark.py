@@ -80,4 +80,4 @@ def test_the_table_end_to_end(tmp_path, capsys, monkeypatch):
     assert false["all"]["of 3 textures"] == 3 and [row["detector"] for row in result["speed"]] == ["hog", "all", "wide"]
     benchmark.main(["--photos", str(tmp_path / "photos"), "--sample", "1", "--detectors", "all", "--parts", "false"])
     told = capsys.readouterr().out
-    assert "of 3 textures" in told and benchmark.ANY not in told and "points moved %" not in told and "ms at" not in told
+    assert "of 3 textures" in told and not any(one in told for one in (benchmark.ANY, "points moved %", "ms at"))

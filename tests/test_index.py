@@ -333,7 +333,10 @@ Gallery.build(sys.argv[1], load_backbone("dlib", device="cpu"), sys.argv[2], det
     def test_one_process_at_a_time_changes_an_index(self, index, people, backbone):
         person = Gallery.open(index).entries[0].identity
         with Draft(index / DRAFT, {}):
-            for change in (lambda: Gallery.build(people, backbone, index.parent, detector="hog", grids=[(8, 8)]),
+            again = Gallery.build(people, backbone, index.parent, detector="hog", grids=[(8, 8)])
+            assert len(again) == 8, "who has nothing to change waits for nobody"
+            for change in (lambda: Gallery.build(people, backbone, index.parent, name="new", detector="hog",
+                                                 grids=[(8, 8)]),
                            lambda: remove_photos(index, people=[person]),
                            lambda: add_photos(index, backbone, list_photos(people)[:1])):
                 with pytest.raises(BadGallery, match="is being built by another process"):

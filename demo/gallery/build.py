@@ -46,6 +46,10 @@ def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None =
     target = home.workspace
     places, failed, crowded = {}, {"": UNREADABLE}, {}
     wanted: list[Place] = []
+    digests = Seen(target / SEEN).digests(photos)
+    old = _usable(home, backbone, detector, kept)
+    if old is not None and _is_of(old, name or folder.resolve().name, folder, limits, kept, photos, digests):
+        return home  # without a draft, so that readers of one folder neither wait for nor stop each other
     with Draft(target / DRAFT, made_by(backbone, detector, limits, kept)) as draft:
         old = _usable(home, backbone, detector, kept)
         other = None if known is None else _usable(Folder(known), backbone, detector, kept)
@@ -54,7 +58,6 @@ def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None =
                 places |= index.sources()
                 failed |= {one.sha256: one.reason for one in index.manifest.failures if index.manifest.limits == limits}
                 crowded |= {one.sha256: (one.faces, one.taken) for one in index.manifest.crowded}
-        digests = Seen(target / SEEN).digests(photos)
         pairs = list(zip(photos, digests, strict=True))
         done = {*places, *failed, *draft.rows, *draft.failures}
         try:
@@ -101,6 +104,19 @@ def crowded_of(places: Sequence[Place], known: Mapping[str, tuple[int, int]]) ->
     """Those of some photos that show several faces. known: SHA-256 → how many, and which one is taken."""
     return tuple(Crowded(place.entry.path, place.entry.sha256, *known[place.entry.sha256]) for place in places
                  if place.entry.sha256 in known)
+
+
+def _is_of(old: Store, name: str, folder: Path, limits: Limits, grids: Sequence[Grid], photos: Sequence[Photo],
+           digests: Sequence[str]) -> bool:
+    """Whether an index is just of these photos, as they are, under this name and these limits."""
+    made = old.manifest
+    if (made.name, made.photos, made.limits, tuple(made.grids)) != (name, folder.resolve(), limits, tuple(grids)):
+        return False
+    there = {entry.path: (entry.identity, entry.sha256) for entry in old.entries}
+    failed = {failure.path: failure.sha256 for failure in made.failures}
+    return len(there) + len(failed) == len(photos) and all(
+        there.get(photo.path) == (photo.identity, digest) or failed.get(photo.path) == digest
+        for photo, digest in zip(photos, digests, strict=True))
 
 
 def _difference(old: Store | None, wanted: Sequence[Place]) -> tuple[list[int], list[Place]]:
