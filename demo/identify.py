@@ -74,8 +74,10 @@ class Identification:
 
     @property
     def told(self) -> str:
-        """What is to be known beside the ranking, in sentences: of the photo and its face, and of the gallery."""
-        return " ".join(text for text in (self.query.told, self.stale, self.missed, self.unmeasured) if text)
+        """What is to be known beside the ranking, in sentences: of the photo and its face, of the gallery, and of the
+        distances."""
+        measured = self.emd.told if self.emd else ""
+        return " ".join(text for text in (self.query.told, self.stale, self.missed, self.unmeasured, measured) if text)
 
     @property
     def emd(self) -> EMDResult | None:

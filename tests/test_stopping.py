@@ -31,7 +31,7 @@ def started(folder, port: int, **settings: str) -> tuple[subprocess.Popen, str]:
     url = f"http://127.0.0.1:{port}"
     for _ in range(600):
         try:
-            if httpx.get(f"{url}/healthz").status_code == 200:
+            if httpx.get(f"{url}/healthz", timeout=60).status_code == 200:
                 return app, url
         except httpx.TransportError:
             time.sleep(0.2)
@@ -87,7 +87,7 @@ def asked(url: str, begun: threading.Semaphore) -> tuple[str, str]:
 
 def ready(url: str) -> None:
     for _ in range(1500):
-        if httpx.get(f"{url}/readyz").status_code == 200:
+        if httpx.get(f"{url}/readyz", timeout=60).status_code == 200:
             return
         time.sleep(0.2)
     raise AssertionError("The app is not ready.")
@@ -123,9 +123,9 @@ def come_late(url: str) -> str:
     """What becomes of who comes when the app is being stopped: a sentence, until nobody listens."""
     while True:
         try:
-            state = httpx.get(f"{url}/readyz", timeout=10)
+            state = httpx.get(f"{url}/readyz", timeout=60)
             if state.status_code == 503 and state.json()["status"] == "stopping":
-                answer = httpx.get(f"{url}/compare", timeout=10)
+                answer = httpx.get(f"{url}/compare", timeout=60)
                 assert answer.status_code == 503 and answer.text == STOPPING and answer.headers["retry-after"] == "30"
                 return "refused"
         except httpx.TransportError:

@@ -26,8 +26,8 @@ STOPPING = "The app is being stopped: send this again in half a minute."
 AGAIN = 30
 #: Seconds for which a result waits for a program that has not asked for it yet.
 FETCH = 3.0
-#: Seconds for what is told at the end to go out.
-_LAST = 1.0
+#: Seconds for what is told at the end to go out, from a server that is busy.
+_LAST = 3.0
 _STEP = 0.05
 #: Parts that stay open: whether the app lives, and what belongs to calls that were let in.
 _WATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
