@@ -56,6 +56,7 @@ class Identification:
     identity, where the caller knows it. strangers: the yardstick for the best distance, or why there is none; None
     where nobody asked for it. stale: what has changed in the gallery's folder since it was indexed, in a sentence; ""
     for nothing. missed: what an approximate index of Stage 1 may have missed, likewise.
+    unmeasured: that what was measured on the gallery cannot be used.
     """
 
     query: Query
@@ -69,11 +70,14 @@ class Identification:
     strangers: Strangers | Unfit | None = None
     stale: str = ""
     missed: str = ""
+    unmeasured: str = ""
 
     @property
     def told(self) -> str:
-        """What is to be known beside the ranking, in sentences: of the photo and its face, and of the gallery."""
-        return " ".join(text for text in (self.query.told, self.stale, self.missed) if text)
+        """What is to be known beside the ranking, in sentences: of the photo and its face, of the gallery, and of the
+        distances."""
+        measured = self.emd.told if self.emd else ""
+        return " ".join(text for text in (self.query.told, self.stale, self.missed, self.unmeasured, measured) if text)
 
     @property
     def emd(self) -> EMDResult | None:
@@ -196,7 +200,7 @@ class Identifier:
         with clock.step("strangers"):
             strangers = self.strangers(found)
         return replace(found, strangers=strangers, stale=self._fresh.told(), missed=self._missed,
-                       timings_ms=clock.total())
+                       unmeasured=Calibration(self.gallery).damage, timings_ms=clock.total())
 
     def rank(self, query: Query, matching: Matching, *, clock: Clock | None = None, truth: str | None = None,
              exclude: Sequence[int] = (), first: int | None = None) -> Identification:

@@ -1,17 +1,25 @@
 """What a distance means: thresholds against worked cases and brute force, strangers, and settings that do not fit."""
 
+import copy
 import json
+import os
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import QUERIES
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from demo.calibration import KINDS, Calibration, Reference, Strangers, Threshold, Unfit, calibrate, set_threshold
+from demo.calibration.reference import reference_file
 from demo.calibration.store import FILE, VERSIONS
+from demo.cli import main
 from demo.gallery import Gallery
 from demo.identify import Identifier
 from demo.methods import Matching
+from demo.places import ASSETS
 
 
 def test_threshold_of_a_case_worked_by_hand():
@@ -99,8 +107,6 @@ def alone(monkeypatch):
 @pytest.fixture(scope="module")
 def small(backbone, tmp_path_factory):
     """Four people with two photos each, calibrated."""
-    import shutil  # noqa: PLC0415
-
     from conftest import BUNDLED  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("small") / "people"
@@ -179,3 +185,52 @@ def test_a_gallery_of_one_person_has_no_strangers(people, backbone):
     gallery = Gallery.build(people, backbone)
     calibrate(gallery, backbone)
     assert not (gallery.folder / FILE).exists()
+
+
+def _rewritten(file, change):
+    with safe_open(file, "np") as opened:
+        versions = opened.metadata()
+    arrays = {key: np.ascontiguousarray(change(key, values)) for key, values in load_file(file).items()}
+    save_file(arrays, file, versions)
+
+
+@pytest.mark.parametrize("damage", [
+    lambda file: save_file(load_file(file), file, metadata={"versions": "[]"}),
+    lambda file: save_file(load_file(file), file, metadata={"versions": "7"}),
+    lambda file: save_file(load_file(file), file, metadata={"versions": "[" * 100_000}),
+    lambda file: _rewritten(file, lambda _, values: values[:0]),
+    lambda file: _rewritten(file, lambda _, values: values[:, :0] if values.ndim == 2 else values),
+    lambda file: _rewritten(file, lambda _, values: values.ravel()),
+    lambda file: _rewritten(file, lambda _, values: np.full_like(values, np.nan)),
+    lambda file: _rewritten(file, lambda _, values: np.full_like(values, -np.inf)),
+    lambda file: _rewritten(file, lambda _, values: values.astype(np.int64)),
+    lambda file: _rewritten(file, lambda key, values: values[:-1] if "/cosine/" in key else values),
+    lambda file: file.write_bytes(file.read_bytes()[:200]),
+    lambda file: file.write_bytes(b""),
+    lambda file: (file.unlink(), os.mkfifo(file)),
+    lambda file: (file.unlink(), file.mkdir()),
+    lambda file: (file.unlink(), file.symlink_to("/dev/zero")),
+])
+def test_a_damaged_calibration_is_left_out_and_told(damage, small, tmp_path):
+    folder = tmp_path / "index"
+    shutil.copytree(small.gallery.folder, folder)
+    damage(folder / FILE)
+    answers = Identifier(small.backbone, Gallery.open(folder, small.backbone))
+    found = answers.identify(QUERIES / "person-001" / "04.jpg")
+    assert "is damaged and left out: index it again" in found.as_json()["notes"]
+    assert found.as_json()["verdict"]["says"] or found.as_json()["verdict"]["reason"]
+    line = Calibration(answers.gallery).threshold(answers.method("cosine"), None, None)
+    assert "is damaged" in line.source
+    assert main(["gallery", "verify", str(folder)]) == 1
+
+
+def test_a_damaged_measurement_of_other_people_gives_way_to_the_one_that_comes(backbone, tmp_path, caplog):
+    file, own = tmp_path / reference_file(backbone), copy.copy(backbone)
+    own.info = replace(backbone.info, folder=tmp_path)
+    for arrays in ({key: values[:0] for key, values in load_file(ASSETS / file.name).items()},
+                   {key: np.full_like(values, np.nan) for key, values in load_file(ASSETS / file.name).items()}):
+        with safe_open(ASSETS / file.name, "np") as opened:
+            save_file(arrays, file, opened.metadata())
+        os.utime(file, ns=(1, len(caplog.records)))
+        assert Reference.shipped(own).sources.keys() == Reference.shipped(backbone).sources.keys()
+        assert "is damaged and left out" in caplog.text

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -160,3 +161,60 @@ def test_settings_come_from_the_environment():
     for wrong in ({"DEMO_KEEP_MINUTES": "soon"}, {"DEMO_EDIT_GALLERIES": "perhaps"}):
         with pytest.raises(BadSetting, match=next(iter(wrong))):
             Settings.from_environment(wrong)
+
+
+WRONG = {
+    "DEMO_BACKBONE": ("nosuch", "Dlib"), "DEMO_DEVICE": ("mps", "cuda:", "cuda:-1"), "DEMO_LOG": ("xml", "JSON"),
+    "DEMO_THREADS": ("-5", "1.5", "1e9", "100000"), "DEMO_JOBS": ("0", "-1", "abc", "nan"),
+    "DEMO_MAX_UPLOAD_MB": ("inf", "nan", "-1", "0", "1e300"), "DEMO_MAX_MEGAPIXELS": ("nan", "inf", "0", "-40"),
+    "DEMO_MAX_ARCHIVE_MB": ("nan", "-inf", "0.2"), "DEMO_KEEP_MINUTES": ("-3", "0", "1e3", "99999999999999999999"),
+    "DEMO_STUDY_MINUTES": ("nan", "0", "-5", "inf"), "DEMO_STOP_SECONDS": ("nan", "-1", "inf"),
+    "DEMO_EDIT_GALLERIES": ("perhaps",), "DEMO_METRICS": ("2",),
+    "DEMO_PHOTO_HOSTS": ("*", "https://photos.example.org", "*.example.org", "photos.example.org/faces"),
+    "GRADIO_SERVER_PORT": ("abc", "", "0", "65536", "-1"),
+}
+
+
+@pytest.mark.parametrize(("variable", "value"), [(name, one) for name, values in WRONG.items() for one in values])
+def test_every_setting_has_a_range(variable, value):
+    with pytest.raises(BadSetting, match=f"^{variable} is '?.*'?: it has to be [^\n]+[.]$"):
+        Settings.from_environment({variable: value})
+
+
+def test_the_rules_hold_for_all_that_they_should():
+    ruled = {field.name for field in fields(Settings) if "rule" in field.metadata}
+    assert {field.name for field in fields(Settings) if field.type in ("int", "float")} <= ruled
+    assert {f"DEMO_{name.upper()}" for name in ruled} <= WRONG.keys()
+    with pytest.raises(BadSetting, match="DEMO_MAX_MEGAPIXELS is nan"):
+        Settings(max_megapixels=float("nan"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["app.py"], ["-m", "demo", "app"]])
+@pytest.mark.parametrize("wrong", [{"DEMO_BACKBONE": "nosuch"}, {"DEMO_JOBS": "abc"}, {"GRADIO_SERVER_PORT": "abc"}])
+def test_a_wrong_setting_ends_the_app_in_a_sentence(command, wrong):
+    told = subprocess.run([sys.executable, *command], cwd=ROOT, env=os.environ | wrong, capture_output=True, text=True,
+                          timeout=120)
+    assert told.returncode == 2 and told.stdout == ""
+    assert told.stderr.count("\n") == 1 and told.stderr.startswith(f"app: {next(iter(wrong))} is ")
+
+
+@pytest.mark.parametrize("arguments", [
+    ["identify", "x.jpg", "--every", "nan"], ["identify", "x.jpg", "--every", "inf"],
+    ["identify", "x.jpg", "--top", "-1"], ["identify", "x.jpg", "--top", "1" + "0" * 30],
+    ["identify", "x.jpg", "--alpha", "nan"], ["identify", "x.jpg", "--alpha", "inf"],
+    ["identify", "x.jpg", "--k", "-1"],
+    ["attack", "x.jpg", "--eps", "1e3"],
+    ["finetune", "--people", "x", "--rate", "nan"], ["finetune", "--people", "x", "--rate", "-1"],
+    ["finetune", "--people", "x", "--seed", "-1"], ["train-h2l", "--people", "x", "--alpha", "nan"],
+    ["train-h2l", "--people", "x", "--alpha", "7"], ["study", "simulate", "--dropout", "nan"],
+    ["study", "simulate", "--dropout", "-1"], ["study", "make", "--gallery", "x", "--out", "y", "--seed", "-1"],
+    ["evaluate", "--limit", "0"], ["benchmark", "identify", "--repeats", "9" * 25], ["app", "--port", "99999"],
+])
+def test_numbers_out_of_range_are_refused(arguments, capsys):
+    try:
+        status = main(arguments)
+    except SystemExit as ended:  # argparse says so itself
+        status = ended.code
+    told = capsys.readouterr().err
+    assert status == 2 and "Traceback" not in told and arguments[-2].lstrip("-") in told

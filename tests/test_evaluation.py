@@ -28,6 +28,7 @@ from demo.evaluation import (
     QueryPhoto,
     Ranker,
     best_possible,
+    curve_store,
     evaluate,
     journal,
     leave_one_out,
@@ -36,6 +37,7 @@ from demo.evaluation import (
     store,
 )
 from demo.evaluation.ablations import ABLATIONS, Bench
+from demo.evaluation.curve_store import CurveStore
 from demo.evaluation.datasets import drawn_pairs, photos_of
 from demo.evaluation.per_query import COLUMNS, write_per_query
 from demo.evaluation.ranking import Measured
@@ -318,11 +320,32 @@ def test_settings_of_one_method_share_its_distances(small, monkeypatch):
     assert asked == [("emd", 2)]  # further candidates alone; another alpha costs nothing
 
 
-@pytest.mark.parametrize("file", [store.FILE, journal.FILE])
-def test_a_damaged_cache_is_told(small, tmp_path, file):
-    (tmp_path / file).write_bytes(b"no database" * 100)
+@pytest.mark.parametrize("file", [store.FILE, journal.FILE, curve_store.FILE])
+@pytest.mark.parametrize("make", [
+    lambda file: file.write_bytes(b"no database" * 100), os.mkfifo, os.mkdir, lambda file: file.symlink_to("/dev/zero"),
+    lambda file: sqlite3.connect(file).executescript("CREATE TABLE features (a); CREATE TABLE measured (a)"),
+    lambda file: os.mkfifo(f"{file}-wal"),
+])
+def test_a_damaged_cache_is_told(small, tmp_path, file, make):
+    make(tmp_path / file)
     with pytest.raises(BadSetting, match="delete it"):
-        FeatureStore(tmp_path, small.backbone)
+        CurveStore(tmp_path) if file == curve_store.FILE else FeatureStore(tmp_path, small.backbone)
+
+
+@pytest.mark.parametrize("data", [b"", b"x" * 100, b"\xff" * 8, None, 7, "text"])
+def test_a_damaged_line_of_a_cache_is_told(small, tmp_path, data):
+    photo = QUERIES / "person-001" / "04.jpg"
+    kept, curves = FeatureStore(tmp_path, small.backbone), CurveStore(tmp_path)
+    kept.features(photo, Preparation())
+    curves.write({"a": np.arange(3)}, "photo")
+    kept.journal._base.execute("INSERT INTO measured VALUES ('query', 'head', '', 0.0, ?)", (data,))
+    for base, table in ((kept._base, "features"), (curves._base, "measured")):
+        with base:
+            base.execute(f"UPDATE {table} SET data = ?", (data,))
+    for read in (lambda: kept.features(photo, Preparation()), lambda: curves.read("photo"),
+                 lambda: kept.journal.read("query")):
+        with pytest.raises(BadSetting, match="is damaged: delete it"):
+            read()
 
 
 def test_what_was_measured_is_not_measured_again(small, tmp_path, monkeypatch):

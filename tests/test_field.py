@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -206,19 +207,47 @@ def test_what_programs_hold_can_be_pickled(bundled, backbone):
     assert again.ranking[:5] == found.ranking[:5]
 
 
+HOLDS = """
+import os, sys, tempfile, time
+from pathlib import Path
+os.environ["GRADIO_TEMP_DIR"] = sys.argv[1]
+os.getpid = lambda: 1  # as in every container
+from demo.ui.uploads import uploads
+room = uploads().room()
+(room / "me.jpg").write_bytes(b"a photo")
+print(room, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system lets nobody hold a file like that")
 def test_what_a_killed_process_left_is_erased_at_the_next_start(tmp_path):
-    """The photos that visitors sent; those of processes that run stay."""
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    for process in (gone.pid, os.getpid()):
-        (tmp_path / f"faces-{process}-abc" / "uploads").mkdir(parents=True)
-        (tmp_path / f"faces-{process}-abc" / "uploads" / "me.jpg").write_bytes(b"")
-    (tmp_path / "faces-other").mkdir()
-    (tmp_path / f"faces-{gone.pid}-link").symlink_to(tmp_path / f"faces-{os.getpid()}-abc")
+    """The photos that visitors sent, although the next process has the same number; those of processes that run stay,
+    and so does what is another's."""
+    apps = [subprocess.Popen([sys.executable, "-c", HOLDS, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+            for _ in range(2)]
+    try:
+        killed, runs = (Path(app.stdout.readline().strip()) for app in apps)
+        apps[0].kill()
+        apps[0].wait()
+        others = [tmp_path / f"face-match-{name}" for name in ("mine", "file", "link", "pipe")]
+        (others[0] / "uploads").mkdir(parents=True)
+        others[1].write_bytes(b"")
+        others[2].symlink_to(runs.parents[1])
+        others[3].mkdir()
+        os.mkfifo(others[3] / ".held.new")
+        assert (killed / "me.jpg").exists() and (runs / "me.jpg").exists()
+        _sweep(tmp_path)
+        assert not killed.exists() and (runs / "me.jpg").read_bytes() == b"a photo"
+        held = runs.parents[1]
+        assert sorted(one.name for one in tmp_path.iterdir()) == sorted(one.name for one in (held, *others))
+        assert held.stat().st_mode & 0o077 == 0
+    finally:
+        for app in apps:
+            app.kill()
+            app.wait()
     _sweep(tmp_path)
-    assert sorted(one.name for one in tmp_path.iterdir()) == sorted([
-        f"faces-{os.getpid()}-abc", f"faces-{gone.pid}-link", "faces-other"])
-    assert (tmp_path / f"faces-{os.getpid()}-abc" / "uploads" / "me.jpg").exists()
+    assert not held.exists()
 
 
 def test_the_app_asks_itself_without_a_proxy(monkeypatch):

@@ -1,11 +1,14 @@
 """Transport solvers against POT, and the constraints that every plan must meet."""
 
 import threading
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import ot
 import pytest
 import torch
+from conftest import QUERIES
 
 from demo.errors import BadSetting
 from demo.matching import SOLVERS, exact, sinkhorn, transport, warm_up
@@ -307,3 +310,12 @@ def test_sinkhorn_that_has_not_converged_says_so(recwarn):
     recwarn.clear()
     transport(cost, u, v, "sinkhorn")
     assert not recwarn
+
+
+def test_an_answer_says_that_sinkhorn_has_not_converged(identifier, monkeypatch, recwarn):
+    photo, asked = QUERIES / "person-001" / "04.jpg", {"stage2": "emd", "k": 5, "solver": "sinkhorn"}
+    assert "Sinkhorn" not in identifier.identify(photo, **asked).told
+    hasty = replace(SOLVERS["sinkhorn"], solve=partial(SOLVERS["sinkhorn"].solve, epsilon=1e-4, max_iter=20))
+    monkeypatch.setitem(SOLVERS, "sinkhorn", hasty)
+    notes = identifier.identify(photo, **asked).as_json()["notes"]
+    assert "Sinkhorn has not converged for" in notes and "of 5 pairs" in notes and "the exact solver" in notes

@@ -93,11 +93,6 @@ def test_parts():
     assert part_of("/faces/compare", "/faces") == "compare"
 
 
-def test_an_unknown_kind_of_log_is_told():
-    with pytest.raises(BadSetting, match="text or json"):
-        log_to(io.StringIO(), "xml")
-
-
 def test_numbers(site):
     pytest.importorskip("prometheus_client")
     visitor = site(Settings(metrics=True))

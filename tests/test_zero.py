@@ -2,6 +2,7 @@
 
 import multiprocessing
 import pickle
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -10,8 +11,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from demo.backbones import load_backbone
+from demo.drawing import text
 from demo.settings import Settings
 from demo.ui import zero
 from demo.ui.engine import Engine
@@ -104,3 +109,33 @@ def test_a_decorated_function_is_there_before_the_app_is_launched():
     told = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True,
                           cwd=zero.__file__.rsplit("/demo/", 1)[0])
     assert told.stdout.split("\n")[-2] == "['_extract']"
+
+
+def test_a_space_gets_a_pytorch_that_zerogpu_takes():
+    """What is installed first satisfies what is installed then, and both Pythons and PyTorch are those of ZeroGPU."""
+    def lines(name):
+        found = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        return [Requirement(line) for line in found if line and not line.startswith("#")]
+
+    (first,) = lines("pre-requirements.txt")
+    (pin,) = first.specifier
+    assert first.name == "torch" and pin.operator == "==" and Version("2.8") <= Version(pin.version) < Version("2.12")
+    (wanted,) = (one for one in lines("requirements.txt") if one.name == "torch")
+    assert pin.version in wanted.specifier
+    assert f"python3.12 {pin.version} " in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert 'python_version: "3.12"' in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_spaces_and_containers_have_a_font_for_names_in_chinese():
+    assert "WenQuanYi Micro Hei" in text._EAST_ASIAN
+    for name in ("packages.txt", "Dockerfile"):
+        assert "fonts-wqy-microhei" in (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_the_checks_say_what_they_leave_out(tmp_path):
+    """Where there is no Python 3.12."""
+    last = (ROOT / ".ci" / "run").read_text(encoding="utf-8").split("# Another Python")[1].partition("\n")[2]
+    told = subprocess.run([shutil.which("bash") or "", "-euc", last], env={"PATH": str(tmp_path)}, capture_output=True,
+                          text=True)
+    assert told.returncode == 0 and "SKIPPED: python3.12 is not installed" in told.stdout

@@ -55,6 +55,8 @@ _BACKBONES = {
     "facenet": _Choice(facenet),
     "facenet-5pt": _Choice(facenet, {"alignment": "five-point"}, "FaceNet, five-point alignment"),
 }
+#: Their names.
+BACKBONES = tuple(_BACKBONES)
 for _choice in _BACKBONES.values():
     register(_choice.module.FILE)
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from demo.backbones import Backbone
+from demo.calibration.arrays import Damaged, fit, read_arrays
 from demo.calibration.keys import PAIRS, PLAIN, STRANGERS, array_key
 from demo.files import write_whole
 from demo.methods import STAGE1, Method
 from demo.places import ASSETS
+
+log = logging.getLogger("demo")
 
 #: Raise it when what is measured changes; older files are not read.
 VERSION = 1
@@ -75,14 +79,18 @@ class Reference:
 
     @classmethod
     def read(cls, file: Path, backbone: Backbone) -> Reference:
-        """What is in a file; nothing where there is none that can be read and belongs to the backbone's weights."""
+        """What is in a file; nothing where there is none that can be used and belongs to the backbone's weights."""
         try:
-            with safe_open(file, "np") as opened:
-                told, arrays = opened.metadata(), {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
-            if told["version"] == str(VERSION) and told["backbone_sha256"] == backbone.weights_sha256:
-                return cls(backbone, {one["name"]: SourceInfo(**one) for one in json.loads(told["sources"])}, arrays)
-        except (OSError, SafetensorError, LookupError, TypeError, ValueError):
+            told, arrays = read_arrays(file)
+            if told.get("version") == str(VERSION) and told.get("backbone_sha256") == backbone.weights_sha256:
+                sources = {one["name"]: SourceInfo(**one) for one in json.loads(told["sources"])}
+                if all(map(_is_source, sources.values())) and _fit(sources, arrays):
+                    return cls(backbone, sources, arrays)
+                raise Damaged("Arrays and sources do not belong together.")
+        except FileNotFoundError:
             pass
+        except (Damaged, LookupError, TypeError, ValueError, RecursionError):
+            log.warning("%s is damaged and left out: delete it, or measure it again.", file)
         return cls(backbone, {}, {})
 
     @classmethod
@@ -93,7 +101,9 @@ class Reference:
         file = own if own and own.is_file() else ASSETS / reference_file(backbone)
         key = str(file), backbone.weights_sha256, file.stat().st_mtime_ns if file.is_file() else 0
         if key not in _SHIPPED:
-            _SHIPPED[key] = cls.read(file, backbone)
+            found = cls.read(file, backbone)
+            _SHIPPED[key] = found if found.sources or file != own else cls.read(
+                ASSETS / reference_file(backbone), backbone)
         return _SHIPPED[key]
 
     def write(self, file: Path) -> None:
@@ -160,6 +170,21 @@ def _nearest_of(distances: np.ndarray, counts: np.ndarray, total: int, count: in
         within[row] = np.concatenate([[0], np.cumsum(counts[order])])[np.searchsorted(own[order], at, side="right")]
     reached = (1 - (1 - np.minimum(within / total, 1)) ** count).mean(0)
     return at[np.minimum(np.searchsorted(reached, (np.arange(_POINTS) + 0.5) / _POINTS), len(at) - 1)]
+
+
+def _is_source(one: SourceInfo) -> bool:
+    texts, counts = (one.name, one.index), (one.people, one.photos, one.others)
+    return (all(isinstance(text, str) for text in texts) and all(type(count) is int and count > 0 for count in counts)
+            and isinstance(one.soft, bool) and isinstance(one.sharpness, dict)
+            and all(isinstance(value, int | float) and math.isfinite(value) for value in one.sharpness.values()))
+
+
+def _fit(sources: Mapping[str, SourceInfo], arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether every array is of a source, and as it is written: of pairs (n,), of strangers (queries, ranks)."""
+    return fit(arrays, {(STRANGERS, 5): 2, (PAIRS, 7): 1}) and all(
+        (name := key.split("/")[4]) in sources
+        and (values.ndim == 1 or values.shape[1] == len(strata(sources[name].others)[0]) and len(values))
+        for key, values in arrays.items())
 
 
 def reference_file(backbone: Backbone) -> str:

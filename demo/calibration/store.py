@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from demo.calibration.arrays import Damaged, fit, read_arrays
 from demo.calibration.keys import KINDS, PAIRS, PLAIN, STRANGERS, array_key, named
 from demo.calibration.quality import sharpness
 from demo.calibration.reference import Reference
@@ -29,6 +29,10 @@ from demo.methods import STAGE1, Matching, Method
 FILE = "calibration.safetensors"
 #: Section → version.
 VERSIONS = {STRANGERS: 1, PAIRS: 1}
+#: What the last word of a key of PAIRS says: whose photos they are.
+_SIDES = ("genuine", "strangers")
+#: Files that are remembered as they were read, of a megabyte or two.
+_REMEMBERED = 8
 #: Fewer pairs of one person say too little to set a threshold.
 FEWEST = 20
 #: From so many people on, a gallery says by itself how near strangers come; with so many who have two photos or more,
@@ -66,20 +70,28 @@ class Calibration:
         """Whether the gallery's own people with two photos suffice."""
         return self.gallery.several >= ENOUGH
 
+    @property
+    def damage(self) -> str:
+        """That the gallery was measured and what is kept of it cannot be used, in a sentence; "" where that is not
+        so."""
+        return "" if self._measured is not None else (
+            f"The calibration of the gallery {self.gallery.name} ({FILE}) is damaged and left out: index it again.")
+
     @cached_property
-    def _known(self) -> frozenset[str]:
-        """Keys of the arrays whose section has the version of this release."""
+    def _measured(self) -> Mapping[str, np.ndarray] | None:
+        """The arrays whose section has the version of this release; None where they are damaged."""
         try:
-            with safe_open(self.file, "np") as opened:
-                versions = json.loads((opened.metadata() or {}).get("versions", "{}"))
-                return frozenset(key for key in opened.keys()  # noqa: SIM118 (no mapping)
-                                 if versions.get(key.split("/")[0]) == VERSIONS.get(key.split("/")[0], 0))
-        except (OSError, SafetensorError, ValueError):
-            return frozenset()
+            found = self.file.stat()
+        except OSError:
+            return {}
+        return _read(self.file, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+    @property
+    def _known(self) -> Mapping[str, np.ndarray]:
+        return self._measured or {}
 
     def _read(self, keys: Sequence[str]) -> list[np.ndarray]:
-        with safe_open(self.file, "np") as opened:
-            return [opened.get_tensor(key) for key in keys]
+        return [self._known[key] for key in keys]
 
     def strangers(self, method: Method, matching: Matching, alteration: str | None, alpha: float | None,
                   crop: np.ndarray | None = None) -> Strangers | Unfit:
@@ -116,8 +128,8 @@ class Calibration:
         """The same of other people, of the kind of photos whose strangers come nearest; None where nothing is known."""
         reference, count = Reference.shipped(method.backbone), len(self.gallery)
         nearest = reference.nearest(method, kind, alpha, CROWD * count)
-        why = ("it was not measured itself" if self.gallery.persons >= ENOUGH
-               else f"it has fewer than {ENOUGH} people")
+        why = (f"it has fewer than {ENOUGH} people" if self.gallery.persons < ENOUGH
+               else "what was measured on it is damaged" if self.damage else "it was not measured itself")
         return min(nearest, key=lambda values: Strangers(values, "").limits[0], default=None), (
             f"Measured on other people{_likewise(kind)}, as if {CROWD * count} photos of them were the gallery of "
             f"{count}, since {why}; of {_listed(reference)} the most careful.")
@@ -128,7 +140,7 @@ class Calibration:
         pairs = []
         if self.enough or not Reference.shipped(method.backbone).sources:
             keys = [array_key(PAIRS, one, PLAIN, kind, "genuine") for one in (STAGE1(method.backbone), method)]
-            if self._known.issuperset(keys):
+            if self._known.keys() >= set(keys):
                 pairs.append(self._read(keys))
         if not pairs:
             cosines, patches = (Reference.shipped(method.backbone).samples(one, (PLAIN, kind))
@@ -165,7 +177,7 @@ class Calibration:
         genuine, strangers = (sum(map(len, side)) for side in zip(*pairs, strict=True))
         return careful_threshold(pairs, (
             f"Set on {genuine} pairs of photos of one person and {strangers} pairs of strangers, {_altered(kinds)}; of "
-            f"{_listed(reference)}{gallery} the most careful decides."))
+            f"{_listed(reference)}{gallery} the most careful decides.{self.damage and ' ' + self.damage}"))
 
     def own_threshold(self, method: Method, first: str | None, second: str | None) -> Threshold | Unfit:
         """The threshold that the gallery's own people give."""
@@ -181,19 +193,22 @@ class Calibration:
             f"gallery {self.gallery.name}, {_altered(kinds)}."))
 
     def _own_pairs(self, method: Method, kinds: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        genuine, strangers = self._read([array_key(PAIRS, method, *kinds, which) for which in ("genuine", "strangers")])
+        genuine, strangers = self._read([array_key(PAIRS, method, *kinds, which) for which in _SIDES])
         return genuine, strangers
 
     def _unfit(self, section: str, method: Method, matching: Matching, kinds: tuple[str, ...]) -> Unfit | None:
         """Why nothing was measured on the gallery for these settings, or None."""
         if unknown := next((kind for kind in kinds if kind not in KINDS), None):
             return Unfit("Photos altered like this were not measured.", unknown)
+        if self.damage:
+            return Unfit(self.damage)
         if not any(key.startswith(f"{section}/") for key in self._known):
             return Unfit(f"The gallery {self.gallery.name} was not calibrated by this version: index it again.")
         if reason := self._other_settings(method, matching):
             return Unfit(reason)
-        rest = kinds if section == STRANGERS else (*kinds, "genuine")
-        if array_key(section, method, *rest) not in self._known:
+        asked = ([array_key(section, one, *kinds) for one in (STAGE1(method.backbone), method)] if section == STRANGERS
+                 else [array_key(section, method, *kinds, which) for which in _SIDES])
+        if not self._known.keys() >= set(asked):
             return Unfit(f"{method.short} was not measured on the gallery {self.gallery.name} with these weights.")
         return None
 
@@ -205,6 +220,24 @@ class Calibration:
             return None
         return (f"{method.short} was measured as \u201c{measured}\u201d, and \u201c{used}\u201d is in use: distances "
                 "of one say nothing about the other.")
+
+
+@lru_cache(_REMEMBERED)
+def _read(file: Path, *_: int) -> Mapping[str, np.ndarray] | None:
+    """``Calibration._measured`` of a file in some state."""
+    try:
+        metadata, arrays = read_arrays(file)
+        versions = json.loads(metadata.get("versions", "{}"))
+        if not isinstance(versions, dict):
+            return None
+    except FileNotFoundError:
+        return {}
+    except (Damaged, ValueError, RecursionError):
+        return None
+    known = {key: values for key, values in arrays.items()
+             if versions.get(key.split("/")[0]) == VERSIONS.get(key.split("/")[0], 0)}
+    sound = fit(known, {(STRANGERS, 4): 2, (PAIRS, 6): 1}) and all(values.size for values in known.values())
+    return known if sound else None
 
 
 def _unlike(method: Method, crops: Sequence[np.ndarray], kinds: Sequence[str], names: Sequence[str]) -> Unfit | None:

@@ -7,16 +7,14 @@ cannot be used; the last line says why.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
 import demo
-from demo.cli.options import Refused
+from demo.cli.boundary import Ended, ending
 from demo.cli.output import stand_any_letter
-from demo.errors import DemoError
 
 #: Command → its module here, in the order that --help shows.
 COMMANDS = {"identify": "identify", "compare": "compare", "attack": "attack", "gallery": "gallery",
@@ -35,26 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first = arguments[0] if arguments else ""
     stand_any_letter()
     try:
-        parsed = _parser(first).parse_args(arguments)  # reads the settings, which may be wrong too
-        status = parsed.run(parsed) or 0
-        sys.stdout.flush()
-        return status
-    except (DemoError, Refused) as error:
-        print(f"{first}: {error}", file=sys.stderr)
-        return 2
-    except (MemoryError, RecursionError):
-        print(f"{first}: the input is too large, or nested too deeply, for this machine.", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # whoever read the answer, "head" for instance, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that nothing is written at the exit either
-        return 141
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename is not None else ""
-        print(f"{first}: {place}{error.strerror or error}.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
+        with ending(first):
+            parsed = _parser(first).parse_args(arguments)  # reads the settings, which may be wrong too
+            status = parsed.run(parsed) or 0
+            sys.stdout.flush()
+            return status
+    except Ended as ended:
+        return ended.code
 
 
 def _parser(first: str) -> argparse.ArgumentParser:

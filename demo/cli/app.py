@@ -25,4 +25,5 @@ def _port(text: str) -> int:
 
 def _app(parsed) -> None:
     # Imported when asked for: the pages take seconds to import, and no other command needs them.
-    import_module("demo.ui.serve").serve(settings(), host=parsed.host, port=parsed.port)
+    chosen = settings()  # first: wrong ones are told before that
+    import_module("demo.ui.serve").serve(chosen, host=parsed.host, port=parsed.port)

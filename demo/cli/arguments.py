@@ -15,7 +15,7 @@ from demo.cli.options import add_fields, given
 from demo.crossimage import CrossImageModel, load_h2l
 from demo.errors import BadSetting
 from demo.faces import PhotoAt, is_address
-from demo.fields import changed, fields_of
+from demo.fields import LARGEST, changed, fields_of
 from demo.gallery import Photo, open_or_build
 from demo.identify import Identifier
 from demo.methods import METHODS, NONE, Matching, usual
@@ -28,9 +28,20 @@ SECOND = "-second"
 
 
 def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
+    return int(_within(int(text), 1, LARGEST))
+
+
+def seed(text: str) -> int:
+    return int(_within(int(text), 0, LARGEST))
+
+
+def share(text: str) -> float:
+    return _within(float(text), 0, 1)
+
+
+def _within(value: float, low: float, high: float) -> float:
+    if not low <= value <= high:  # as of what is no number
+        raise argparse.ArgumentTypeError(f"must lie between {low} and {high}")
     return value
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from demo.backbones.finetune import FineTuning, finetune, occluded_copies
-from demo.cli.arguments import add_backbone, backbone_of, positive
+from demo.cli.arguments import add_backbone, backbone_of, positive, seed
 from demo.cli.training import Bars, add_photos, photos_of
 from demo.faces import OCCLUSIONS
 from demo.settings import settings
@@ -22,11 +23,18 @@ def add(commands) -> None:
     parser.add_argument("--work", type=Path, default=settings().cache / "finetune", metavar="DIR",
                         help="checkpoints; a stopped run goes on from here")
     parser.add_argument("--epochs", type=positive, default=paper.epochs, help=f"default {paper.epochs}, as the paper")
-    parser.add_argument("--rate", type=float, default=paper.rate, help=f"learning rate (default {paper.rate:g})")
+    parser.add_argument("--rate", type=_rate, default=paper.rate, help=f"learning rate (default {paper.rate:g})")
     parser.add_argument("--batch", type=positive, default=paper.batch, help=f"crops per step (default {paper.batch})")
-    parser.add_argument("--seed", type=int, default=paper.seed)
+    parser.add_argument("--seed", type=seed, default=paper.seed)
     add_backbone(parser)
     parser.set_defaults(run=_finetune)
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 10:
+        raise argparse.ArgumentTypeError("must be above 0 and at most 10")
+    return value
 
 
 def _finetune(parsed) -> None:

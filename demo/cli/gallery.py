@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from demo.backbones import Backbone, parse_grid
-from demo.calibration import calibrate
+from demo.calibration import Calibration, calibrate
 from demo.cli.arguments import add_backbone, backbone_of, photo_progress
 from demo.errors import BadSetting
 from demo.gallery import (
@@ -182,14 +182,14 @@ def _gallery_info(parsed) -> None:
         print(f"  several faces: {one.path} {one.told}")
     for person in people_left_out(gallery):
         print(f"   not in there: {person}, of whom no photo can be used")
-    for told in (what_is_missed(gallery), Freshness(gallery).told()):
+    for told in (what_is_missed(gallery), Freshness(gallery).told(), Calibration(gallery).damage):
         if told:
             print(told)
 
 
 def _gallery_verify(parsed) -> int:
     gallery = Gallery.open(parsed.folder, parsed.backbone)
-    problems = gallery.verify()
+    problems = [*gallery.verify(), *filter(None, [Calibration(gallery).damage])]
     if parsed.json:
         print(json_text({"problems": problems}))
     else:

@@ -11,6 +11,7 @@ from types import ModuleType
 
 from demo.cli.arguments import add_method, add_source, identifier_of, matching_of, photo_of, positive, preparation_of
 from demo.errors import BadSetting, DemoError
+from demo.fields import LARGEST
 from demo.identify import Identification, Identifier, json_text
 from demo.methods import Matching
 from demo.query import Preparation
@@ -42,8 +43,8 @@ def add(commands) -> None:
 
 def seconds(text: str) -> float:
     value = float(text.strip().removesuffix("s"))
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError("must be above 0")
+    if not 0 < value <= LARGEST:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most {LARGEST}")
     return value
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from demo.backbones import available
-from demo.cli.arguments import add_source, identifier_of, positive
+from demo.cli.arguments import add_source, identifier_of, positive, seed, share
 from demo.errors import BadStudy, NotSaved
 from demo.identify import json_text
 from demo.methods import ready
@@ -51,7 +51,7 @@ def add(commands) -> None:
     make.add_argument("--metadata", type=Path, metavar="FILE", help="CSV of what is known of the photos, with columns "
                       "identity and photo: pairs are matched on it (default: metadata.csv in the gallery's folder)")
     make.add_argument("--force", action="store_true", help="even where a rule without faces answers too many pairs")
-    make.add_argument("--seed", type=int, default=0)
+    make.add_argument("--seed", type=seed, default=0)
     make.set_defaults(run=_make, backbone=None)
     for word, run, text in (
         ("open", _open, "let participants in"), ("close", _close, "let nobody in any more"),
@@ -88,8 +88,8 @@ def add(commands) -> None:
             action.add_argument("--json", action="store_true", help="print everything as JSON")
         elif word == "simulate":
             action.add_argument("--participants", type=positive, default=32)
-            action.add_argument("--seed", type=int, default=0)
-            action.add_argument("--dropout", type=float, default=0.0, help="share who leave before the end")
+            action.add_argument("--seed", type=seed, default=0)
+            action.add_argument("--dropout", type=share, default=0.0, help="share who leave before the end")
             action.add_argument("--at-once", type=positive, default=8, metavar="N", help="how many take part at a time")
             action.add_argument("--studies", type=positive, default=STUDIES,
                                 help=f"simulated studies to count the model's intervals in (default {STUDIES})")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from demo.backbones import parse_grid
-from demo.cli.arguments import add_backbone, backbone_of, positive
+from demo.cli.arguments import add_backbone, backbone_of, positive, seed, share
 from demo.cli.training import Bars, add_photos, photos_of
 from demo.crossimage.discriminant import NAME as LINEAR
 from demo.crossimage.recipe import train_model
@@ -29,12 +29,12 @@ def add(commands) -> None:
     train.add_argument("--rounds", type=positive, default=ROUNDS, metavar="N",
                        help=f"in how many ways each crop is lit, turned and blurred, all in memory (default {ROUNDS})")
     train.add_argument("--grid", metavar="ROWSxCOLS", help="patches to work on (default: the backbone's first)")
-    train.add_argument("--seed", type=int, default=Training().seed)
+    train.add_argument("--seed", type=seed, default=Training().seed)
     train.add_argument("--depth", type=positive, help="blocks (default: those of the model that comes with the app)")
     train.add_argument("--heads", type=positive, help="of attention (default: likewise)")
     train.add_argument("--output", type=positive,
                        help="numbers of each of H2L's two outputs, or of L's (default: likewise)")
-    train.add_argument("--alpha", type=float, default=0.4, help="share written into the file for Eq. 5.1 (default 0.4)")
+    train.add_argument("--alpha", type=share, default=0.4, help="share written into the file for Eq. 5.1 (default 0.4)")
     train.add_argument("--query-first", action="store_true",
                        help="the file ranks with the query as the first face alone, in half the time (default: the "
                             "mean of both orders)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from demo.cli.arguments import add_backbone, backbone_of, positive
+from demo.cli.arguments import add_backbone, backbone_of, positive, seed
 from demo.cli.training import Bars, add_photos, photos_of
 from demo.settings import settings
 from demo.visibility import learn_visibility, save_visibility
@@ -22,7 +22,7 @@ def add(commands) -> None:
                              f"{PEOPLE})")
     parser.add_argument("--out", type=Path, metavar="FILE",
                         help="default: visibility-BACKBONE.safetensors in the weights folder")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed, default=0)
     add_backbone(parser)
     parser.set_defaults(run=_train_visibility)
 

@@ -56,7 +56,8 @@ def _spelled(letter: str) -> str:
 
 @cache
 def _told(letter: str) -> None:
-    log.warning("No installed font has %s, so figures spell such letters: install one, as Noto Sans CJK.", letter)
+    log.warning("No installed font has %s, so figures spell such letters: install one, as WenQuanYi Micro Hei "
+                "(on Debian fonts-wqy-microhei).", letter)
 
 
 @cache

@@ -4,7 +4,6 @@ moment goes on where it was."""
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from demo.errors import BadSetting
+from demo.evaluation.cache import open_cache, reading
 
 FILE = "curves.sqlite"
 
@@ -22,25 +21,20 @@ class CurveStore:
 
     def __init__(self, folder: str | Path | None):
         self._base = None
-        if folder is None:
-            return
-        path = Path(folder) / FILE
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._base = sqlite3.connect(path, timeout=60)
-            self._base.execute("CREATE TABLE IF NOT EXISTS measured (key TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID")
-        except (OSError, sqlite3.Error) as error:
-            raise BadSetting(f"The cache of measurements {path} cannot be used ({error}): delete it.") from None
+        if folder is not None:
+            self._path = Path(folder) / FILE
+            self._base = open_cache(self._path, "measured", ("key TEXT PRIMARY KEY", "data BLOB"), ") WITHOUT ROWID")
 
     def read(self, *parts: object) -> dict[str, np.ndarray] | None:
         """What is known under a key, None where that is nothing."""
         if self._base is None:
             return None
-        line = self._base.execute("SELECT data FROM measured WHERE key = ?", (_key(parts),)).fetchone()
-        if line is None:
-            return None
-        with np.load(BytesIO(line[0]), allow_pickle=False) as file:
-            return dict(file)
+        with reading(self._path):
+            line = self._base.execute("SELECT data FROM measured WHERE key = ?", (_key(parts),)).fetchone()
+            if line is None:
+                return None
+            with np.load(BytesIO(line[0]), allow_pickle=False) as file:
+                return dict(file)
 
     def write(self, arrays: Mapping[str, np.ndarray], *parts: object) -> None:
         """Keep arrays under a key."""
@@ -49,7 +43,7 @@ class CurveStore:
         file = BytesIO()
         held: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
         np.savez_compressed(file, **held)
-        with self._base:
+        with reading(self._path), self._base:
             self._base.execute("INSERT OR REPLACE INTO measured VALUES (?, ?)", (_key(parts), file.getvalue()))
 
 

@@ -3,14 +3,13 @@ alpha and k, or another count of the right photos, need nothing to be measured a
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from demo.errors import BadSetting
+from demo.evaluation.cache import open_cache, reading
 from demo.evaluation.ranking import SEARCH, Head, Measured
 
 FILE = "scores.sqlite"
@@ -23,20 +22,18 @@ class Journal:
     file; what is written is written whole."""
 
     def __init__(self, folder: str | Path):
-        path = Path(folder) / FILE
+        self._path = Path(folder) / FILE
         self._lock = threading.Lock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._base = sqlite3.connect(path, timeout=60, check_same_thread=False)
-            self._base.execute("PRAGMA journal_mode = WAL")
-            self._base.execute("PRAGMA synchronous = NORMAL")
-            self._base.execute("CREATE TABLE IF NOT EXISTS measured (query TEXT, kind TEXT, part TEXT, ms REAL, "
-                               "data BLOB, PRIMARY KEY (query, kind, part)) WITHOUT ROWID")
-        except (OSError, sqlite3.Error) as error:
-            raise BadSetting(f"The cache of measurements {path} cannot be used ({error}): delete it.") from None
+        self._base = open_cache(self._path, "measured",
+                                ("query TEXT", "kind TEXT", "part TEXT", "ms REAL", "data BLOB"),
+                                ", PRIMARY KEY (query, kind, part)) WITHOUT ROWID")
 
     def read(self, query: str) -> Measured | None:
-        """What is known of a query; None where that is nothing."""
+        """What is known of a query; None where that is nothing. BadSetting where it is damaged."""
+        with reading(self._path):
+            return self._read(query)
+
+    def _read(self, query: str) -> Measured | None:
         with self._lock:
             lines = self._base.execute("SELECT kind, part, ms, data FROM measured WHERE query = ?", (query,)).fetchall()
         heads = [(_head(data), ms) for kind, _, ms, data in lines if kind == _HEAD]
@@ -59,7 +56,7 @@ class Journal:
             lines += [(query, _ALPHA, part, 0.0, np.float64(alpha).tobytes()) for part, alpha in found.alphas.items()]
             lines += [(query, _PART, part, found.ms.get(part, 0.0), distances.dtype.char.encode() + distances.tobytes())
                       for part, distances in found.distances.items()]
-        with self._lock, self._base:
+        with reading(self._path), self._lock, self._base:
             self._base.executemany("INSERT OR REPLACE INTO measured VALUES (?, ?, ?, ?, ?)", lines)
 
 
@@ -71,5 +68,7 @@ def _bytes(head: Head) -> bytes:
 def _head(data: bytes) -> Head:
     first, known = np.frombuffer(data, np.int32, 2).tolist()
     words = np.frombuffer(data, np.int32, offset=8)
+    if min(first, known) < 0 or len(words) != 2 * (first + known):
+        raise ValueError("This is no head.")
     rows, cosine, own, ranks = np.split(words, np.cumsum([first, first, known]))
     return Head(rows, cosine.view(np.float32), own, ranks)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from safetensors.torch import load, save
 from demo.attack import ATTACKS
 from demo.backbones import Backbone, Features, grid_name, parse_grid
 from demo.errors import BadSetting, DemoError
+from demo.evaluation.cache import open_cache, reading
 from demo.evaluation.journal import Journal
 from demo.evaluation.versions import features_versions
 from demo.faces import Limits
@@ -44,15 +44,8 @@ class FeatureStore:
         self._lock = threading.Lock()
         if folder is None:
             return
-        path = Path(folder) / FILE
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._base = sqlite3.connect(path, timeout=60, check_same_thread=False)
-            self._base.execute("PRAGMA journal_mode = WAL")
-            self._base.execute("PRAGMA synchronous = NORMAL")
-            self._base.execute("CREATE TABLE IF NOT EXISTS features (key TEXT PRIMARY KEY, data BLOB, reason TEXT)")
-        except (OSError, sqlite3.Error) as error:
-            raise BadSetting(f"The feature cache {path} cannot be used ({error}): delete it.") from None
+        self._path = Path(folder) / FILE
+        self._base = open_cache(self._path, "features", ("key TEXT PRIMARY KEY", "data BLOB", "reason TEXT"), ")")
         self.journal = Journal(folder)
 
     def features(self, file: str | Path, preparation: Preparation, clock: Clock | None = None,
@@ -69,13 +62,14 @@ class FeatureStore:
         except OSError:  # says what is wrong with the file
             return self._prepared(file, preparation, clock, gallery)
         with clock.step("cache"):
-            with self._lock:
+            with reading(self._path), self._lock:
                 row = self._base.execute("SELECT data, reason FROM features WHERE key = ?", (key,)).fetchone()
                 self.hits += row is not None
             if row is not None:
                 if row[1] is not None:
                     raise DemoError(row[1])
-                return _unpack(row[0]).to(self.backbone.device)
+                with reading(self._path):
+                    return self._fitting(_unpack(row[0])).to(self.backbone.device)
         try:
             features = self._prepared(file, preparation, clock, gallery)
         except BadSetting:
@@ -88,12 +82,22 @@ class FeatureStore:
             self._keep(key, data, None)
         return _unpack(data).to(self.backbone.device)
 
+    def _fitting(self, features: Features) -> Features:
+        """Features as the backbone gives them; ValueError for any other."""
+        info = self.backbone.info
+        fit = {grid: (1, grid[0] * grid[1], channels) for grid, channels in zip(info.grids, info.channels, strict=True)}
+        maps = {features.grid: features.patches, **features.maps}
+        if features.embedding.shape != (1, info.dim) or not features.embedding.isfinite().all() or any(
+                patches.shape != fit.get(grid) for grid, patches in maps.items()):
+            raise ValueError("These are no features.")
+        return features
+
     def _prepared(self, file: str | Path, preparation: Preparation, clock: Clock, gallery: Gallery | None) -> Features:
         return prepare_query(file, self.backbone, preparation, clock, gallery, self.limits).features
 
     def _keep(self, key: str, data: bytes | None, reason: str | None) -> None:
         assert self._base is not None
-        with self._lock, self._base:
+        with reading(self._path), self._lock, self._base:
             self._base.execute("INSERT OR REPLACE INTO features VALUES (?, ?, ?)", (key, data, reason))
 
     def key(self, file: Path, preparation: Preparation, gallery: Gallery | None = None) -> str:

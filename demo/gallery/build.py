@@ -12,11 +12,12 @@ from demo.backbones import Backbone, Grid, grid_name
 from demo.errors import BadGallery, BadSetting
 from demo.faces import DEFAULT_DETECTOR, Limits
 from demo.gallery.compute import Progress, compute
-from demo.gallery.draft import Draft
+from demo.gallery.draft import Draft, Schema
 from demo.gallery.entries import Entry
 from demo.gallery.folder import Photo, list_photos
 from demo.gallery.home import Folder, Home, Store
-from demo.gallery.manifest import INDEX_FOLDER, Crowded, Failure, Manifest
+from demo.gallery.manifest import EMBEDDINGS, INDEX_FOLDER, Crowded, Failure, Manifest, patches_file
+from demo.gallery.part import files_of
 from demo.gallery.revise import DRAFT, SEEN, SMALL, Place
 from demo.gallery.seen import Seen
 
@@ -50,7 +51,7 @@ def build_index(folder: str | Path, backbone: Backbone, out: str | Path | None =
     old = _usable(home, backbone, detector, kept)
     if old is not None and _is_of(old, name or folder.resolve().name, folder, limits, kept, photos, digests):
         return home  # without a draft, so that readers of one folder neither wait for nor stop each other
-    with Draft(target / DRAFT, made_by(backbone, detector, limits, kept)) as draft:
+    with Draft(target / DRAFT, made_by(backbone, detector, limits, kept), schema_of(backbone, kept)) as draft:
         old = _usable(home, backbone, detector, kept)
         other = None if known is None else _usable(Folder(known), backbone, detector, kept)
         for index in (other, old):
@@ -145,6 +146,14 @@ def made_by(backbone: Backbone, detector: str, limits: Limits, grids: Sequence[G
     """Everything that a row of an index depends on beside the photo, as plain data."""
     return {"backbone": backbone.name, "weights": backbone.weights_sha256, "detector": detector,
             "limits": vars(limits), "grids": list(map(grid_name, grids))}
+
+
+def schema_of(backbone: Backbone, grids: Sequence[Grid]) -> Schema:
+    """The arrays of a row, with patches on these of the backbone's grids."""
+    info = backbone.info
+    channels = dict(zip(info.grids, info.channels, strict=True))
+    return {**files_of(()), EMBEDDINGS: {"embeddings": (info.dim,)},
+            **{patches_file(grid): {"patches": (grid[0] * grid[1], channels[grid])} for grid in grids}}
 
 
 def _usable(home: Home, backbone: Backbone, detector: str, grids: Sequence[Grid]) -> Store | None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import zlib
+from contextlib import suppress
 
 from demo.errors import BadGallery
 from demo.gallery.client import Connection
@@ -13,6 +14,8 @@ from demo.gallery.client import Connection
 COLLECTION = "face_match"
 #: Characters of a field that are used; Milvus takes 65,535 bytes.
 PIECE = 60_000
+#: Pieces of a text; what is kept of a gallery of a billion faces takes fewer.
+_MOST_PIECES = 10_000
 _VECTOR = [0.0, 1.0]  # every collection has one
 
 
@@ -52,11 +55,13 @@ class Catalogue:
             pass
         if self._head(name) != head:  # it was changed meanwhile
             return self.get(name)
-        raise BadGallery(f"What the store {self._call.address} keeps under {name} is damaged: build the gallery again.")
+        raise self._damaged(name)
 
     def put(self, name: str, data: bytes) -> None:
         """Keep bytes under a name, in place of what was there."""
-        old, digest = self._head(name), hashlib.sha256(data).hexdigest()
+        old, digest = None, hashlib.sha256(data).hexdigest()
+        with suppress(BadGallery):  # what was damaged is written anew
+            old = self._head(name)
         text = base64.b64encode(zlib.compress(data)).decode()
         head = {"sha256": digest, "pieces": -(-len(text) // PIECE)}
         if head == old:
@@ -73,7 +78,17 @@ class Catalogue:
 
     def _head(self, name: str) -> dict | None:
         text = self._texts([_key(name)]).get(_key(name))
-        return None if text is None else json.loads(text)
+        if text is None:
+            return None
+        with suppress(ValueError, LookupError, TypeError, RecursionError):
+            head = json.loads(text)
+            if isinstance(head["sha256"], str) and type(head["pieces"]) is int and 0 < head["pieces"] <= _MOST_PIECES:
+                return head
+        raise self._damaged(name)
+
+    def _damaged(self, name: str) -> BadGallery:
+        return BadGallery(f"What the store {self._call.address} keeps under {name} is damaged: build the gallery "
+                          "again.")
 
     def _texts(self, keys: list[str]) -> dict[str, str]:
         found = {}

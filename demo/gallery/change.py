@@ -10,7 +10,7 @@ from pathlib import Path
 from demo.backbones import Backbone
 from demo.errors import BadGallery
 from demo.faces import Limits
-from demo.gallery.build import UNREADABLE, crowded_of, made_by
+from demo.gallery.build import UNREADABLE, crowded_of, made_by, schema_of
 from demo.gallery.compute import Progress, compute
 from demo.gallery.draft import Draft
 from demo.gallery.entries import Entry
@@ -31,7 +31,8 @@ def add_photos(index: Path | Home, backbone: Backbone, photos: Sequence[Photo], 
     made = home.manifest()
     if made.weights_sha256 != backbone.weights_sha256:
         raise BadGallery(f"The gallery {made.name} was built with other {made.backbone} weights: build it again.")
-    with Draft(home.workspace / DRAFT, made_by(backbone, made.detector, limits, made.grids)) as draft:
+    with Draft(home.workspace / DRAFT, made_by(backbone, made.detector, limits, made.grids),
+               schema_of(backbone, made.grids)) as draft:
         old = home.open()
         pairs = list(zip(photos, Seen(home.workspace / SEEN).digests(photos), strict=True))
         there = old.rows_at([photo.path for photo in photos])

@@ -21,6 +21,8 @@ from demo.weights import sha256
 #: What is kept of a face, float32: shape of a row of each array.
 FACE_ARRAYS = {"box": (4,), "score": (), "landmarks": (68, 2), "chip_points": (5, 2), "five_points": (5, 2),
                "crop_landmarks": (68, 2)}
+#: Arrays that are always numbers; others are none where the detector does not tell them.
+NUMBERS = ("embeddings", "box", "score", "landmarks")
 #: Rows that are copied together.
 _TOGETHER = 4096
 

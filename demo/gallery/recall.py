@@ -8,11 +8,14 @@ import numpy as np
 import torch
 
 from demo.files import write_whole
+from demo.gallery.arrays import size_of
 from demo.gallery.index import Gallery
 
 FILE = "recall.json"
 #: Faces of the gallery that play the query, and how many of the nearest of each.
 QUERIES, FIRST = 100, 100
+#: Bytes of the file; what is measured is told in a line.
+_MOST = 10_000
 
 
 def measure_recall(gallery: Gallery) -> float:
@@ -41,10 +44,16 @@ def what_is_missed(gallery: Gallery) -> str:
     """What an approximate index may miss, in a sentence; "" where Stage 1 is exact."""
     if gallery.index is None:
         return ""
+    file = gallery.folder / FILE
     try:
-        measured = json.loads((gallery.folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        if size_of(file) > _MOST:
+            raise ValueError("No measurement is as long as this.")
+        measured = json.loads(file.read_text(encoding="utf-8"))
+        recall, (queries, first, faces) = measured["recall"], (measured[name] for name in ("queries", "first", "faces"))
+        if not (0 <= recall <= 1 and all(type(count) is int and count > 0 for count in (queries, first, faces))):
+            raise ValueError("This is no measurement.")
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return (f"Stage 1 searched by {gallery.index}, which may miss some of the nearest: how many was not measured "
                 "('gallery calibrate').")
-    return (f"Stage 1 searched by {gallery.index}, which finds {measured['recall']:.1%} of the exact first "
-            f"{measured['first']} (mean of {measured['queries']} queries among {measured['faces']} faces).")
+    return (f"Stage 1 searched by {gallery.index}, which finds {recall:.1%} of the exact first {first} (mean of "
+            f"{queries} queries among {faces} faces).")

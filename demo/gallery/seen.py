@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -9,11 +10,13 @@ from contextlib import closing, suppress
 from os import stat_result
 from pathlib import Path
 
+from demo.files import replacing
 from demo.gallery.arrays import is_regular
 from demo.gallery.folder import Photo
 
 #: Fewer photos are hashed in no time, and their indexes keep no list.
 FEWEST = 1000
+_TABLE = "CREATE TABLE seen (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)"
 #: A photo that was written so many nanoseconds before it was hashed may have been written once more since, unnoticed.
 _FRESH = 2_000_000_000
 
@@ -50,19 +53,30 @@ class Seen:
         return found
 
     def _read(self) -> dict[str, tuple[str, str]]:
-        with suppress(OSError, sqlite3.Error), closing(sqlite3.connect(f"{self.file.resolve().as_uri()}?mode=ro",
-                                                                       uri=True)) as base:
-            return {path: (stamp, digest) for path, stamp, digest in base.execute("SELECT * FROM seen")}
+        """Path → stamp and digest; nothing of a list that is damaged, or that might never end."""
+        with suppress(OSError, ValueError, sqlite3.Error):
+            if is_regular(self.file.stat()):
+                with closing(sqlite3.connect(f"{self.file.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as base:
+                    base.execute("PRAGMA trusted_schema = OFF")
+                    tables = base.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL LIMIT 2").fetchall()
+                    found = base.execute("SELECT * FROM seen").fetchall() if tables == [(_TABLE,)] else []
+                if all(isinstance(path, str) and isinstance(stamp, str) and _is_digest(digest)
+                       for path, stamp, digest in found):
+                    return {path: (stamp, digest) for path, stamp, digest in found}
         return {}
 
     def _write(self, stamps: dict[str, tuple[str, str]]) -> None:
         with suppress(OSError, sqlite3.Error):
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.file, timeout=1)) as base, base:
-                base.execute("DROP TABLE IF EXISTS seen")
-                base.execute("CREATE TABLE seen (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
+            with replacing(self.file) as partial, closing(sqlite3.connect(partial)) as base, base:
+                base.execute("PRAGMA journal_mode = OFF")  # nobody knows of the file before it is whole
+                base.execute(_TABLE)
                 base.executemany("INSERT INTO seen VALUES (?, ?, ?)",
                                  ((path, *values) for path, values in stamps.items()))
+
+
+def _is_digest(text: object) -> bool:
+    return isinstance(text, str) and (not text or re.fullmatch("[0-9a-f]{64}", text) is not None)
 
 
 def _stamp(state: stat_result) -> str:

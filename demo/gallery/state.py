@@ -74,5 +74,5 @@ class State:
                        (people, several), dict(data["notes"]), float(data["written"]))
         except BadGallery:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             raise BadGallery(f"The gallery {place} is damaged: {AGAIN}") from None

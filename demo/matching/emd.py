@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from demo.backbones.base import Features, Grid
 from demo.errors import BadSetting
+from demo.matching.sinkhorn import missed_masses
 from demo.matching.transport import transport
 from demo.matching.weightings import floating, patch_weights
 
@@ -34,6 +35,11 @@ class EMDResult:
     iterations: Tensor
     residual: Tensor
     share: float = 1.0
+
+    @property
+    def told(self) -> str:
+        """What is to be known of the distances, in a sentence; "" for nothing."""
+        return missed_masses(self.residual) if self.solver == "sinkhorn" else ""
 
     def pair(self, slot: int) -> EMDResult:
         """The result of one candidate alone, as a batch of one."""

@@ -46,7 +46,7 @@ def sinkhorn(cost: Tensor, u: Tensor, v: Tensor, *, epsilon: float = 0.05, toler
     epsilon: in units of the cost. A pair stops when the L1 error of its row sums is at most ``tolerance`` (its
     column sums are exact), looked at every 10 iterations, or after ``max_iter``; the other pairs do not matter.
     Returns flow (B, P, Q) float64, its cost (B,), the L1 error of both marginals (B,) and iterations (B,).
-    Warns where pairs stopped by ``max_iter`` miss their row sums, so that the cost may be below the true distance.
+    Warns where pairs miss their row sums (see ``missed_masses``), so that the cost may be below the true distance.
     Raises BadSetting for a parameter out of range.
     """
     if not epsilon >= _LEAST_EPSILON or not tolerance > 0 or not max_iter >= 1:
@@ -80,13 +80,20 @@ def sinkhorn(cost: Tensor, u: Tensor, v: Tensor, *, epsilon: float = 0.05, toler
     # The columns follow from the rows by a softmax: finite, with exact column sums, whatever epsilon is.
     flow = torch.softmax(rows[:, :, None] + exponents, 1) * v[:, None]
     measured = _measured(flow, cost, u, v, iterations)
-    missed = measured[2][iterations >= max_iter]
-    if len(missed) and (worst := float(missed.max())) > max(tolerance, _TOLD):
-        warnings.warn(f"Sinkhorn has not converged for {int((missed > tolerance).sum())} of {len(cost)} pairs after "
-                      f"{max_iter} iterations (epsilon {epsilon:g}): their plans miss the masses by up to {worst:.2g}, "
-                      "and their cost may be below the true distance. Take a larger epsilon, more iterations, or the "
-                      "exact solver.", RuntimeWarning, stacklevel=4)
+    if (measured[2] > tolerance).any() and (told := missed_masses(measured[2])):
+        warnings.warn(f"{told} That is after {max_iter} iterations with epsilon {epsilon:g}: take more, or a larger "
+                      "one.", RuntimeWarning, stacklevel=4)
     return measured
+
+
+def missed_masses(residual: Tensor) -> str:
+    """That some plans, of L1 errors (B,) of their marginals, have not converged, in a sentence; "" where all have."""
+    missed = residual > _TOLD
+    if not missed.any():
+        return ""
+    return (f"Sinkhorn has not converged for {int(missed.sum())} of {len(residual)} pairs: their plans miss the masses "
+            f"by up to {float(residual.max()):.2g}, and their distances may be below the true ones, which the exact "
+            "solver gives.")
 
 
 def sinkhorn_as_published(cost: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, ...]:

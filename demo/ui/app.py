@@ -8,10 +8,12 @@ from contextlib import contextmanager
 import gradio as gr
 from gradio.components import Navbar
 from gradio.routes import App
+from starlette.middleware import Middleware
 
 from demo.places import ASSETS
 from demo.settings import Settings
 from demo.settings import settings as read_settings
+from demo.ui.closing import Closing, Door
 from demo.ui.engine import Engine
 from demo.ui.gate import gate_options, upload_routes
 from demo.ui.heads import NAME, head_middleware, preview_routes
@@ -74,12 +76,14 @@ def _no_server_yet() -> Iterator[None]:
         App.create_app = make
 
 
-def launch_options(settings: Settings | None = None, engine: Engine | None = None) -> dict:
+def launch_options(settings: Settings | None = None, engine: Engine | None = None,
+                   closing: Closing | None = None) -> dict:
     """Arguments of ``launch`` that belong to the app, the routes of the study among them; host and port are left to the
-    environment. The study is opened by its first visitor. engine: whose readiness is told."""
-    settings = settings or read_settings()
+    environment. The study is opened by its first visitor. engine: whose readiness is told. closing: whether it is being
+    stopped."""
+    settings, door = settings or read_settings(), closing or Closing()
     desk, gate = StudyDesk(settings), gate_options(settings)
-    routes, around = watch(settings, lambda: engine is None or engine.ready)
+    routes, around = watch(settings, lambda: engine is None or engine.ready, lambda: door.began)
     return {
         "theme": THEME, "css_paths": [ASSETS / "ui" / name for name in ("app.css", "inspector.css")],
         "footer_links": ["api", "settings"],
@@ -90,5 +94,5 @@ def launch_options(settings: Settings | None = None, engine: Engine | None = Non
         "app_kwargs": {"routes": [*routes, *study_routes(desk), *operator_routes(desk, settings), *upload_routes(),
                                   *preview_routes()],
                        "lifespan": desk.lifespan, **gate,
-                       "middleware": [*around, *gate["middleware"], head_middleware()]},
+                       "middleware": [*around, Middleware(Door, closing=door), *gate["middleware"], head_middleware()]},
     }

@@ -113,7 +113,7 @@ class Gate:
         if name.startswith("file="):
             if not uploads().readable(name.removeprefix("file="), _key(scope)):
                 raise _Refused(403, "There is no such file, or it is another visitor's.")
-            return receive, _with_headers(send, (b"cache-control", b"private"))
+            return receive, with_headers(send, (b"cache-control", b"private"))
         if name.split("/")[0] not in OPEN:
             raise _Refused(404, "This part of Gradio is not in use here.")
         if scope["method"] == "POST" and name.startswith(_EVENTS):
@@ -259,10 +259,11 @@ def _is_page(path: str, blocks) -> bool:
 
 
 def _with_key(scope: Scope, send: Send) -> Send:
-    return _with_headers(send, (b"set-cookie", _new_cookie(scope)[1]))
+    return with_headers(send, (b"set-cookie", _new_cookie(scope)[1]))
 
 
-def _with_headers(send: Send, *headers: tuple[bytes, bytes]) -> Send:
+def with_headers(send: Send, *headers: tuple[bytes, bytes]) -> Send:
+    """What sends an answer with further headers."""
     async def sending(message):
         if message["type"] == "http.response.start":
             message = {**message, "headers": [*message.get("headers", ()), *headers]}

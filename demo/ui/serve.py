@@ -14,6 +14,7 @@ from demo.errors import BadSetting
 from demo.settings import Settings
 from demo.ui.app import build, launch_options
 from demo.ui.budget import RESULTS
+from demo.ui.closing import Closing
 from demo.ui.engine import Engine
 from demo.ui.session import Tidy, give_back, trim
 from demo.ui.watch import log_as
@@ -45,7 +46,7 @@ def _ask_itself_directly(host: str | None) -> None:
 
 def serve(settings: Settings, app: gr.Blocks | None = None, engine: Engine | None = None, *, host: str | None = None,
           port: int | None = None) -> None:
-    """Serve the app until the process is told to stop; the models load meanwhile.
+    """Serve the app until the process is told to stop, and finish what was begun; the models load meanwhile.
 
     app, engine: those that are there already. host, port: default GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, else
     this machine alone and the first free port from 7860 on. BadSetting where they cannot be listened on.
@@ -56,12 +57,16 @@ def serve(settings: Settings, app: gr.Blocks | None = None, engine: Engine | Non
     app = app or build(settings, engine)
     engine.warm_up_in_background()
     Tidy(lambda: (engine.answered, RESULTS.size), give_back, trim).in_background()
-    # Spaces stop a machine with SIGTERM: leave in order, so that the study's last copy is sent.
+    # Hosts stop a machine with SIGTERM: what was begun is answered, and the study's last copy sent.
     signal.signal(signal.SIGTERM, _stop)
+    closing = Closing()
     try:
         # Server-side rendering puts a server of its own in front, which knows nothing of /study and /operator.
-        app.launch(**launch_options(settings, engine), server_name=host, server_port=port, ssr_mode=False)
+        app.launch(**launch_options(settings, engine, closing), server_name=host, server_port=port, ssr_mode=False)
         _stopped.set()  # by Ctrl-C
+    except SystemExit:
+        closing.finish(settings.stop_seconds)
+        raise
     except OSError as error:
         place = f"{host or 'this machine'}, {f'port {port}' if port else 'ports 7860 and on'}"
         raise BadSetting(f"The app cannot listen on {place}: choose another --host or --port.") from error

@@ -19,6 +19,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+#: How the folders of processes are called, and the file in each that its process holds.
+_PREFIX, _LOCK = "face-match-", ".held"
+
 
 @dataclass
 class _Sent:
@@ -112,25 +120,38 @@ class Uploads:
 
 
 def _sweep(base: Path) -> None:
-    """Erase what processes of this user left behind that were killed before they could."""
-    for folder in base.glob("faces-*-*"):
-        number = folder.name.split("-")[1]
+    """Erase what processes of this user left behind that were killed before they could: folders that nobody holds."""
+    for folder in base.glob(f"{_PREFIX}*"):
         with suppress(OSError):
             own = not hasattr(os, "getuid") or folder.lstat().st_uid == os.getuid()
-            if number.isdecimal() and own and not folder.is_symlink() and not _runs(int(number)):
+            if own and not folder.is_symlink() and _left(folder / _LOCK):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _runs(process: int) -> bool:
-    if os.name == "nt":  # where os.kill would end it; what is in use cannot be erased there
-        return process == os.getpid()
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
+def _left(lock: Path) -> bool:
+    """Whether the process that held a folder has ended, however it did. No number of a process says so: in a container
+    every one is the first. OSError where there is no lock: it is no folder of ours."""
+    if fcntl is None:
+        lock.unlink()  # refused while it is open elsewhere
         return True
-    return True
+    handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(handle)
+
+
+def _hold(folder: Path) -> None:
+    """Hold a new folder until this process ends; where the disk knows no locks, no sweep erases it."""
+    with suppress(OSError):
+        fresh = folder / (_LOCK if fcntl is None else f"{_LOCK}.new")
+        handle = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)  # never closed
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fresh.rename(folder / _LOCK)  # which is locked as soon as it is there
 
 
 @cache
@@ -140,7 +161,8 @@ def uploads() -> Uploads:
     if base:
         Path(base).mkdir(parents=True, exist_ok=True)
     _sweep(Path(base or tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=f"faces-{os.getpid()}-", dir=base)).resolve()  # readable by this user only
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base)).resolve()  # readable by this user only
+    _hold(folder)
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Uploads(folder)

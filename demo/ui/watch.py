@@ -52,8 +52,6 @@ class JsonLines(logging.Formatter):
 
 def log_to(stream, kind: str) -> None:
     """Let the app's log go to a stream, as "text" (warnings and what starts) or "json" (every request as well)."""
-    if kind not in ("text", "json"):
-        raise BadSetting(f"DEMO_LOG is {kind!r}: text or json.")
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines() if kind == "json" else logging.Formatter("%(levelname)s: %(message)s"))
     logger = logging.getLogger("demo")
@@ -129,22 +127,25 @@ class Watch:
             request_id.reset(token)
 
 
-def watch(settings: Settings, ready: Callable[[], bool]) -> tuple[list[BaseRoute], list[Middleware]]:
+def watch(settings: Settings, ready: Callable[[], bool],
+          stopping: Callable[[], bool] = lambda: False) -> tuple[list[BaseRoute], list[Middleware]]:
     """Routes /healthz, /readyz and, where the host wants it, /metrics; and the middleware that counts for them.
 
-    ready: whether the first visitor would be answered at once.
+    ready: whether the first visitor would be answered at once. stopping: whether no visitor is any more.
     """
     numbers, began = Numbers() if settings.metrics else None, time.monotonic()
 
     def told() -> dict:
-        return {"status": "ready" if ready() else "starting", "version": __version__,
+        status = "stopping" if stopping() else "ready" if ready() else "starting"
+        return {"status": status, "version": __version__,
                 "uptime_s": round(time.monotonic() - began, 1)}
 
     def healthz(_: Request) -> Response:
         return JSONResponse(told())
 
     def readyz(_: Request) -> Response:
-        return JSONResponse(told(), 200 if ready() else 503)
+        now = told()
+        return JSONResponse(now, 200 if now["status"] == "ready" else 503)
 
     routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/readyz", readyz)]
     if numbers:
