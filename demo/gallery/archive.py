@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.errors import BadGallery, DemoError
-from demo.gallery.folder import is_photo, not_a_persons
+from demo.gallery.names import is_photo, not_a_persons
 from demo.gallery.own import checked_person
 
 MAX_FILES = 20_000

@@ -11,7 +11,8 @@ from itertools import chain, count
 from pathlib import Path
 
 from demo.errors import BadGallery
-from demo.gallery.folder import PHOTO_SUFFIXES, Photo, person_named, photos_below
+from demo.gallery.folder import Photo, photos_below
+from demo.gallery.names import PHOTO_SUFFIXES, is_picture, person_named
 from demo.weights import sha256
 
 #: What cameras, phones and programs call photos: such names say nothing about who is in them.
@@ -48,7 +49,7 @@ def keep_photos(photos: Sequence[tuple[str | Path, str]], target: Path, *, max_m
     if not photos:
         raise BadGallery("Add photos first.")
     files = [Path(file) for file, _ in photos]
-    if wrong := next((file for file in files if file.suffix.lower() not in PHOTO_SUFFIXES), None):
+    if wrong := next((file for file in files if not is_picture(file)), None):
         raise BadGallery(f"{wrong.name} is not a photo by its name: photos end in {', '.join(sorted(PHOTO_SUFFIXES))}.")
     try:
         weight = sum(file.stat().st_size for file in files)
@@ -74,7 +75,7 @@ def take_in(photos: Sequence[tuple[str | Path, str]], folder: Path) -> list[Phot
     others, under a name that is free. BadGallery for a file that cannot be read or is no photo by its ending."""
     found = []
     for file, person in ((Path(file), checked_person(person)) for file, person in photos):
-        if file.suffix.lower() not in PHOTO_SUFFIXES or not file.is_file():
+        if not file.is_file() or not is_picture(file):
             raise BadGallery(f"{file} is no photo that can be read: photos end in {', '.join(sorted(PHOTO_SUFFIXES))}.")
         own = (folder / person).resolve()
         inside = file.resolve()
