@@ -171,7 +171,8 @@ class GalleryHandlers:
             text = self.build(target.name, settings.backbone, request, progress)
         except DemoError as error:
             raise gr.Error(str(error), print_exception=False) from None
-        skipped = "".join(f"\n- skipped {plain(path)}: {reason}" for path, reason in unpacked.skipped[:50])
+        noted = "".join(f"\n- {plain(note)}" for note in unpacked.notes)
+        skipped = noted + "".join(f"\n- skipped {plain(path)}: {reason}" for path, reason in unpacked.skipped[:50])
         return text + skipped, gr.Dropdown(self.engine.gallery_names(), value=target.name)
 
     def delete(self, name: str, sure: str):
