@@ -82,7 +82,7 @@ def _each(parsed, identifier: Identifier, preparation: Preparation, matching: Ma
         if not parsed.json:
             for one in found:
                 face = f", face {one.query.preparation.face + 1} of {len(found)}" if parsed.all_faces else ""
-                print(f"{picture.name}{face}: {headline(one)}", *([one.told] if one.told else []))
+                print(f"{picture.name}{face}: {headline(one)}", *([_beside(one)] if _beside(one) else []))
     if parsed.json:
         print(json_text(answers))
     return 2 if problems == len(answers) else 0
@@ -116,8 +116,8 @@ def _one(parsed, identifier: Identifier, preparation: Preparation, matching: Mat
         print(f"The photo shows {faces} faces; this is number {preparation.face + 1}, counted from the most prominent.")
     if found.query.alteration and found.query.alteration.note:
         print(f"Altered by {found.query.alteration.note}.")
-    if found.told:
-        print(found.told)
+    if _beside(found):
+        print(_beside(found))
     print(headline(found))
     print(f"{'Stage 1':<34}{'Stage 2' if found.stage2 else ''}")
     for slot in range(min(parsed.top, len(found.stage1))):
@@ -133,6 +133,11 @@ def _one(parsed, identifier: Identifier, preparation: Preparation, matching: Mat
         print(line)
     print("Distances: smaller is nearer. Timings: "
           + ", ".join(f"{step} {ms:.0f} ms" for step, ms in found.timings_ms.items()))
+
+
+def _beside(found: Identification) -> str:
+    """What is to be known beside a ranking; what concerns the gallery stands on standard error already."""
+    return " ".join(text for text in (found.query.told, found.missed) if text)
 
 
 def _explaining() -> tuple[ModuleType, ModuleType]:

@@ -79,6 +79,25 @@ def photos_below(person: Path) -> list[Photo]:
     return [found for found in _sorted(_of(person)) if isinstance(found, Photo)]
 
 
+def spelled_as_there(file: Path, folder: Path) -> Path:
+    """A file or folder below a folder, by the name that it has on the disk where that is another spelling of its
+    accents; as it is where there is none."""
+    if file.exists() or file.as_posix().isascii():
+        return file
+    there = folder
+    for part in file.relative_to(folder).parts:
+        try:
+            names = os.listdir(there)
+        except OSError:
+            return file
+        same = (name for name in names if person_named(name) == person_named(part))
+        found = part if part in names else next(same, "")
+        if not found:
+            return file
+        there /= found
+    return there
+
+
 def look_through(folder: str | Path) -> Iterator[Photo | PassedOver]:
     """What ``list_photos`` and ``passed_over`` tell apart. BadGallery for a folder that is none or cannot be read."""
     folder = Path(folder)
@@ -128,19 +147,19 @@ def _below(folder: Path, path: str, identity: str) -> Iterator[Photo | PassedOve
         if one.is_dir(follow_symlinks=False):
             yield from _below(Path(one.path), below, identity)
         elif _is_file(one):
-            yield from _file(Path(one.path), below, identity)
+            yield from _file(one, below, identity)
         elif is_photo(one.name) and not _is_folder(one):
             missing = "it is a link to a file that is not there" if one.is_symlink() else "it is no file"
             yield PassedOver(below, _unlistable(below) or missing)
 
 
-def _file(file: Path, path: str, identity: str) -> Iterator[Photo | PassedOver]:
-    if is_hidden(file.name):
+def _file(one: os.DirEntry, path: str, identity: str) -> Iterator[Photo | PassedOver]:
+    if is_hidden(one.name):
         return
-    if is_picture(file):
+    if is_photo(one.name) or is_picture(Path(one.path)):
         reason = _unlistable(path)
-        yield PassedOver(path, reason) if reason else Photo(path, identity, file)
-    elif is_video(file):
+        yield PassedOver(path, reason) if reason else Photo(path, identity, Path(one.path))
+    elif is_video(one.name):
         yield PassedOver(path, VIDEO)
 
 
