@@ -183,6 +183,8 @@ def test_who_has_no_usable_photo_is_told(people, backbone, capsys):
                   "bob is not in the gallery", "carl is not in the gallery"):
         assert words in told
     assert people_left_out(Gallery.open(people, backbone)) == ["bob", "carl"]
+    shown = GalleryHandlers(Engine(Settings(galleries=people.parent, backbone="dlib", device="cpu"))).show("people")[0]
+    assert "- left out `bob/gone.jpg`: it is a link" in shown and "- `carl` is not in the gallery" in shown
     assert main(["gallery", "info", str(people), "--backbone", "dlib"]) == 0
     assert "bob, of whom no photo can be used" in capsys.readouterr().out
 
