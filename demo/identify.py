@@ -22,7 +22,7 @@ from demo.crossimage import CrossImageModel
 from demo.errors import BadPhoto, BadSetting, NoFace
 from demo.faces import NO_FACE, Face, detect_faces, load_photo
 from demo.fields import fields_of
-from demo.gallery import Freshness, Gallery, person_named, what_is_missed
+from demo.gallery import Freshness, Gallery, in_short, person_named, what_is_missed
 from demo.matching import EMDResult
 from demo.methods import (
     METHODS,
@@ -54,9 +54,9 @@ class Identification:
     first k of stage1, in that order, beside their distances, or of a stage2 of a few, in its order; None where that is
     nothing. matching: the settings, with the alpha that was used. timings_ms: step → milliseconds. truth: the query's
     identity, where the caller knows it. strangers: the yardstick for the best distance, or why there is none; None
-    where nobody asked for it. stale: what has changed in the gallery's folder since it was indexed, in a sentence; ""
-    for nothing. missed: what an approximate index of Stage 1 may have missed, likewise.
-    unmeasured: that what was measured on the gallery cannot be used.
+    where nobody asked for it. indexed: what ``Identifier.told`` says of the gallery. missed: what an approximate index
+    of Stage 1 may have missed, in a sentence; "" for nothing. unmeasured: that what was measured on the gallery cannot
+    be used, likewise.
     """
 
     query: Query
@@ -68,7 +68,7 @@ class Identification:
     timings_ms: dict[str, float]
     truth: str | None = None
     strangers: Strangers | Unfit | None = None
-    stale: str = ""
+    indexed: str = ""
     missed: str = ""
     unmeasured: str = ""
 
@@ -77,7 +77,8 @@ class Identification:
         """What is to be known beside the ranking, in sentences: of the photo and its face, of the gallery, and of the
         distances."""
         measured = self.emd.told if self.emd else ""
-        return " ".join(text for text in (self.query.told, self.stale, self.missed, self.unmeasured, measured) if text)
+        told = self.query.told, self.indexed, self.missed, self.unmeasured, measured
+        return " ".join(text for text in told if text)
 
     @property
     def emd(self) -> EMDResult | None:
@@ -143,7 +144,7 @@ class Identifier:
     """A backbone and a gallery, ready to identify. Calls leave no trace, so threads may share one.
 
     model: re-ranks by this cross-image model instead of the one of its kind that comes with the app; it must work on
-    the backbone.
+    the backbone. freshness: asks the gallery's folder what has changed.
     """
 
     def __init__(self, backbone: Backbone, gallery: Gallery, model: CrossImageModel | None = None):
@@ -154,10 +155,15 @@ class Identifier:
         self.backbone = backbone
         self.gallery = gallery
         self.model = model
-        self._fresh, self._missed = Freshness(gallery), what_is_missed(gallery)
+        self.freshness, self._missed = Freshness(gallery), what_is_missed(gallery)
         self._lock = threading.Lock()
         self._methods: dict[str, Method] = {}
         self._prepared: dict[str, Any] = {}
+
+    def told(self) -> str:
+        """What is to be known of the gallery beside every answer, in sentences: what has changed in its folder since it
+        was indexed, and what was left out where it was indexed on the way; "" for nothing."""
+        return " ".join(text for text in (self.freshness.told(wait=False), in_short(self.gallery.left_out)) if text)
 
     def __reduce__(self):
         """Pickled as what it was made of."""
@@ -199,7 +205,7 @@ class Identifier:
         found = self.rank(query, matching, clock=clock, truth=truth and person_named(truth), first=first)
         with clock.step("strangers"):
             strangers = self.strangers(found)
-        return replace(found, strangers=strangers, stale=self._fresh.told(), missed=self._missed,
+        return replace(found, strangers=strangers, indexed=self.told(), missed=self._missed,
                        unmeasured=Calibration(self.gallery).damage, timings_ms=clock.total())
 
     def rank(self, query: Query, matching: Matching, *, clock: Clock | None = None, truth: str | None = None,

@@ -11,45 +11,50 @@ import numpy as np
 
 from demo.errors import BadPhoto
 from demo.faces import Limits, PhotoAt, is_address
-from demo.gallery.folder import is_photo, not_a_persons
-
-#: Endings of videos; whether one can be read is up to OpenCV.
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"})
+from demo.gallery.names import is_picture, is_video, not_a_persons
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture to ask about. name: for people. photo: anything ``load_photo`` takes. seconds: of a frame."""
+    """One picture to ask about. name: for people. photo: anything ``load_photo`` takes. seconds: of a frame. problem:
+    why there is no picture, of a video in a folder that cannot be read; "" otherwise."""
 
     name: str
     photo: Path | PhotoAt | np.ndarray
     seconds: float | None = None
-
-
-def is_video(path: str | Path) -> bool:
-    """Whether a file is a video by its name."""
-    return Path(path).suffix.lower() in VIDEO_SUFFIXES
+    problem: str = ""
 
 
 def pictures(paths: Sequence[str | Path], every: float = 1.0, limits: Limits = Limits(),
              hosts: tuple[str, ...] = ()) -> Iterator[Picture]:
-    """The pictures of some paths: a photo is itself; of a folder all photos in it and below, sorted; of a video a frame
-    every so many seconds; at an address on one of the hosts a photo. BadPhoto for a folder without photos and a video
-    that cannot be read."""
+    """The pictures of some paths: a photo is itself; of a folder all photos and videos in it and below, sorted; of a
+    video a frame every so many seconds; at an address on one of the hosts a photo. BadPhoto for a folder without either
+    and a video that cannot be read; one in a folder does not stop the others."""
     for given in paths:
         path = Path(given)
         if is_address(given):
             yield Picture(str(given), PhotoAt(str(given), hosts))
         elif path.is_dir():
-            files = [file for file in sorted(path.rglob("*")) if is_photo(file) and file.is_file()
+            files = [file for file in sorted(path.rglob("*")) if (is_video(file) or is_picture(file)) and file.is_file()
                      and not any(map(not_a_persons, file.relative_to(path).parts[:-1]))]
             if not files:
-                raise BadPhoto(f"{path} holds no photos.")
-            yield from (Picture(str(file), file) for file in files)
+                raise BadPhoto(f"{path} holds no photos and no videos.")
+            for file in files:
+                if is_video(file):
+                    yield from _as_far_as_read(file, every, limits)
+                else:
+                    yield Picture(str(file), file)
         elif is_video(path):
             yield from _frames(path, every, limits)
         else:
             yield Picture(str(path), path)
+
+
+def _as_far_as_read(video: Path, every: float, limits: Limits) -> Iterator[Picture]:
+    try:
+        yield from _frames(video, every, limits)
+    except BadPhoto as error:
+        yield Picture(str(video), video, problem=str(error))
 
 
 def _frames(path: Path, every: float, limits: Limits) -> Iterator[Picture]:

@@ -47,7 +47,8 @@ class Judgement:
 @dataclass(frozen=True)
 class Verification:
     """Two photos compared. first, second: on the way to features. judgements: one per method that is ready. pair: the
-    two faces, to be explained, which takes longer than the distances. timings_ms: step → milliseconds.
+    two faces, to be explained, which takes longer than the distances. timings_ms: step → milliseconds. indexed: what
+    ``Identifier.told`` says of the gallery that thresholds were measured on.
     """
 
     first: Query
@@ -56,6 +57,7 @@ class Verification:
     pair: Pair
     provenance: dict
     timings_ms: dict[str, float]
+    indexed: str = ""
 
     def judgement(self, method: str) -> Judgement | None:
         """What a method says, or None where it is not ready."""
@@ -75,7 +77,7 @@ class Verification:
         used = settings_json(self.pair.matching, self.pair.transport)
         return {
             "first": self.first.as_json(), "second": self.second.as_json(), "methods": methods,
-            "sentence": sentence(self.pair),
+            "sentence": sentence(self.pair), "notes": self.indexed,
             "settings": {**{key: used[key] for key in ("weighting", "grid", "solver")}, **self.provenance},
             "timings_ms": {step: round(ms, 2) for step, ms in self.timings_ms.items()},
         }
@@ -109,7 +111,8 @@ def verify(first, second, identifier: Identifier, first_preparation: Preparation
     bare = Pair((queries[0].crop, queries[1].crop), (one, other), identifier.method, Matching(),
                 ("First photo", "Second photo"), ("first photo", "second photo"))
     pair = replace(bare, terms=[_term(judged, bare) for judged in judgements])
-    return Verification(queries[0], queries[1], tuple(judgements), pair, identifier.provenance(), clock.total())
+    return Verification(queries[0], queries[1], tuple(judgements), pair, identifier.provenance(), clock.total(),
+                        identifier.told())
 
 
 def _term(judged: Judgement, pair: Pair) -> Term:

@@ -9,8 +9,10 @@ import pickle
 import shutil
 import subprocess
 import sys
+import threading
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +22,17 @@ from PIL import Image
 from demo.cli import main
 from demo.cli.output import stand_any_letter
 from demo.faces import load_photo
-from demo.gallery import Freshness, Gallery, Photo, add_photos, people_left_out, remove_photos
+from demo.gallery import (
+    Entry,
+    Freshness,
+    Gallery,
+    Photo,
+    add_photos,
+    left_out,
+    passed_over,
+    people_left_out,
+    remove_photos,
+)
 from demo.identify import Identifier, json_text
 from demo.query import Preparation
 from demo.settings import Settings
@@ -74,6 +86,71 @@ def test_a_gallery_whose_photos_lie_elsewhere_is_not_compared_with_them(gallery,
     assert clocked(Gallery.open(moved)).told() == ""
 
 
+def test_an_index_in_a_folder_of_other_peoples_galleries_is_not_compared_with_them(gallery, people, tmp_path):
+    moved = tmp_path / "indexes" / "mine" / "dlib"
+    shutil.copytree(gallery.folder, moved)
+    shutil.copytree(people, tmp_path / "indexes" / "others", ignore=shutil.ignore_patterns(".index"))
+    opened = Gallery.open(moved)
+    assert opened.manifest.photos == tmp_path / "indexes" and clocked(opened).told() == ""
+
+
+@pytest.mark.parametrize("out", [None, "beside"])
+def test_a_folder_of_which_everybody_is_renamed_is_told(out, people, backbone, tmp_path):
+    gallery = Gallery.build(people, backbone, out and tmp_path / out)
+    for number, person in enumerate(sorted(one for one in people.iterdir() if one.name.startswith("person"))):
+        person.rename(people / f"other-{number}")
+    told = clocked(gallery).told()
+    assert "8 new (other-0/01.jpg" in told and "8 gone (person-001/01.jpg" in told and "index the gallery again" in told
+    for one in people.glob("other-*"):
+        shutil.rmtree(one)
+    assert clocked(gallery).told() == ""  # the photos are elsewhere
+
+
+@pytest.mark.parametrize("command", [
+    ["compare", str(QUERY), str(QUERY), "--json"], ["evaluate", "--stage2", "none", "--limit", "1"],
+    ["identify", str(QUERY), "--stage2", "none"], ["identify", str(QUERY), str(QUERY), "--stage2", "none", "--json"]],
+    ids=["compare", "evaluate", "identify", "several"])
+def test_every_command_tells_of_a_folder_that_changed(command, gallery, people, capsys):
+    (people / "person-001").rename(people / "carol")
+    assert main([*command, "--gallery", str(people), "--backbone", "dlib"]) == 0
+    told = capsys.readouterr()
+    assert told.err.count("new (carol/01.jpg") == 1
+    if "--json" in command:
+        answer = json.loads(told.out)
+        for one in answer if isinstance(answer, list) else [answer]:
+            assert "new (carol/01.jpg" in one["notes"]
+    else:
+        assert "carol" not in told.out
+
+
+def test_a_folder_of_any_size_is_looked_through(tmp_path):
+    """As of a gallery whose photos were indexed: nothing but names and times is looked at."""
+    paths = [f"person-{number % 9}/{number:05d}.jpg" for number in range(5_100)]
+    for path in paths:
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+    gallery = SimpleNamespace(
+        entries=[Entry(path, path[:8], "") for path in paths], name="large", folder=tmp_path / ".index" / "dlib",
+        manifest=SimpleNamespace(photos=tmp_path, failures=()), written=float("inf"), taken_out=set)
+    assert clocked(gallery).told() == ""
+    (tmp_path / "person-0").rename(tmp_path / "carol")
+    assert "567 new (carol/00000.jpg" in clocked(gallery).told()
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_folder_that_went_through_another_system_has_not_changed(form, people, backbone):
+    """Systems spell accents in one form or the other."""
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    (people / "person-001").rename(people / unicodedata.normalize(form, "José"))
+    (people / unicodedata.normalize(form, "José") / "01.jpg").rename(
+        people / unicodedata.normalize(form, "José") / unicodedata.normalize(form, "é.jpg"))
+    gallery = Gallery.build(people, backbone)
+    (people / unicodedata.normalize(form, "José")).rename(people / unicodedata.normalize(other, "José"))
+    assert clocked(gallery).told() == "" and gallery.verify() == []
+    row = next(row for row, entry in enumerate(gallery.entries) if entry.path.startswith("Jos"))
+    assert gallery.photo(row).size and gallery.photo_file(row).is_file()
+
+
 def test_the_folder_is_looked_at_now_and_then(gallery, people):
     now = [0.0]
     fresh = Freshness(gallery, lambda: now[0])
@@ -107,8 +184,46 @@ def test_who_has_no_usable_photo_is_told(people, backbone, capsys):
                   "bob is not in the gallery", "carl is not in the gallery"):
         assert words in told
     assert people_left_out(Gallery.open(people, backbone)) == ["bob", "carl"]
+    shown = GalleryHandlers(Engine(Settings(galleries=people.parent, backbone="dlib", device="cpu"))).show("people")[0]
+    assert "- left out `bob/gone.jpg`: it is a link" in shown and "- `carl` is not in the gallery" in shown
     assert main(["gallery", "info", str(people), "--backbone", "dlib"]) == 0
     assert "bob, of whom no photo can be used" in capsys.readouterr().out
+
+
+@pytest.fixture
+def incomplete(people):
+    """People of whom somebody cannot be used, and who comes with others."""
+    for person in ("bob", "carl"):
+        (people / person).mkdir()
+    Image.fromarray(np.full((64, 64, 3), 128, np.uint8)).save(people / "bob" / "wall.png")
+    (people / "carl" / "gone.jpg").symlink_to("/nonexistent/x.jpg")
+    one, other = (load_photo(BUNDLED / person / "01.jpg") for person in ("person-001", "person-002"))
+    Image.fromarray(np.hstack([one, other])).save(people / "person-004" / "03.png")
+    return people
+
+
+TOLD = ("bob is not in the gallery: none of the photos can be used.", "left out bob/wall.png: No face",
+        "carl is not in the gallery", "left out carl/gone.jpg: it is a link to a file that is not there.",
+        "person-004/03.png shows 2 faces")
+
+
+def test_what_is_left_out_is_told_where_a_folder_is_indexed_on_the_way(incomplete, backbone, capsys, monkeypatch,
+                                                                       tmp_path):
+    monkeypatch.setenv("DEMO_CACHE", str(tmp_path / "cache"))
+    asked = ["--gallery", str(incomplete), "--backbone", "dlib", "--stage2", "none", "--json"]
+    assert main(["identify", str(QUERY), *asked]) == 0
+    told = capsys.readouterr()
+    assert all(told.err.count(words) == 1 for words in TOLD)
+    notes = json.loads(told.out)["notes"]
+    assert TOLD[0] in notes and TOLD[2] in notes and "2 more" in notes
+    assert main(["evaluate", "--limit", "1", *asked]) == 0
+    told = capsys.readouterr().err
+    assert all(told.count(words) == 1 for words in TOLD)
+    built = Gallery.build(incomplete, backbone)
+    sentences = left_out(built, passed_over(incomplete))
+    assert len(sentences) == len(TOLD) and all(words in "\n".join(sentences) for words in TOLD)
+    assert main(["evaluate", "--limit", "1", *asked]) == 0  # by the index that was built, which tells when it is built
+    assert "bob" not in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize("larger", [1, 2])
@@ -265,3 +380,14 @@ def test_a_photo_from_the_camera_is_not_mirrored():
     assert not any("mirror=True" in page for page in pages)
     style = (ROOT / "assets" / "ui" / "app.css").read_text(encoding="utf-8")
     assert "#photo video" in style and "scaleX(-1)" in style
+
+
+def test_nobody_waits_for_a_look_at_a_large_folder(gallery, people, monkeypatch):
+    monkeypatch.setattr("demo.gallery.fresh._AT_ONCE", 3)
+    fresh, look = clocked(gallery), threading.Event()
+    sentence = fresh._sentence
+    monkeypatch.setattr(fresh, "_sentence", lambda: look.wait(20) and sentence())
+    (people / "person-001" / "01.jpg").unlink()
+    assert fresh.told(wait=False) == ""
+    look.set()
+    assert "1 gone" in fresh.told() and "1 gone" in fresh.told(wait=False)

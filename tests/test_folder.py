@@ -44,10 +44,50 @@ def test_folders_of_machines_are_nobodys_photos(folder):
     assert paths(folder) == ["alice/1.jpg", "bob/1.jpg"]
 
 
+@pytest.mark.parametrize("name", [
+    "@Recycle", "@Recently-Snapshot", "RECYCLER", "@tmp", "thumbs", "FOUND.000", "lost+found", "#recycle",
+    ".Trash-1000", "System Volume Information", "__MACOSX", "$RECYCLE.BIN", ".@__thumb", "LOST.DIR", ".Trashes"])
+def test_folders_of_machines_are_told_wherever_they_lie(folder, name):
+    for place in (folder / name, folder / "bob" / name):
+        (place / "carol").mkdir(parents=True)
+        (place / "1.jpg").write_bytes(b"")
+        (place / "carol" / "1.jpg").write_bytes(b"")
+    assert paths(folder) == ["alice/1.jpg", "bob/1.jpg"]
+    assert told(folder) == dict.fromkeys((name, f"bob/{name}"), "a folder that machines keep, for waste or thumbnails")
+
+
+def test_what_only_resembles_a_machines_folder_is_a_person(folder):
+    for name in ("@nasa", "Thumbelina", "found", "Recyclo", "#1"):
+        (folder / name).mkdir()
+        (folder / name / "1.jpg").write_bytes(b"")
+    assert len(paths(folder)) == 7 and told(folder) == {}
+
+
+def test_a_file_without_an_ending_is_what_its_content_is(folder):
+    contents = {"IMG_1": b"\xff\xd8\xff\xe0" + bytes(20), "2": b"RIFF\x10\0\0\0WEBPVP8 ",
+                "Ann 1.2": b"\x89PNG\r\n\x1a\n",
+                "phone": b"\0\0\0\x18ftypheic\0\0\0\0", "notes": b"BMW and II, MM", "film": b"\0\0\0\x18ftypisom",
+                "empty": b"", ".hidden": b"\xff\xd8\xff"}
+    for name, content in contents.items():
+        (folder / "bob" / name).write_bytes(content)
+    assert paths(folder)[2:] == ["bob/2", "bob/Ann 1.2", "bob/IMG_1", "bob/phone"] and told(folder) == {}
+
+
+def test_videos_and_folders_that_cannot_be_read_are_told(folder):
+    (folder / "alice" / "a.MOV").write_bytes(b"")
+    (folder / "b.mp4").write_bytes(b"")
+    assert told(folder) == {"alice/a.MOV": "it is a video", "b.mp4": "it is a video"}
+    (folder / "bob" / "locked").mkdir(mode=0)
+    if not os.access(folder / "bob" / "locked", os.R_OK):
+        assert "cannot be read" in told(folder)["bob/locked"]
+
+
 def test_kinds_that_phones_write_are_listed(folder):
-    for ending in ("jfif", "HEIC", "avif", "jpe", "dng"):
+    endings = ("jfif", "HEIC", "avif", "jpe", "dng", "hif", "pjpeg", "jif", "heics", "avifs", "mpo", "tga", "psd",
+               "pgm")
+    for ending in endings:
         (folder / "bob" / f"2.{ending}").write_bytes(b"")
-    assert len(paths(folder)) == 7
+    assert len(paths(folder)) == 2 + len(endings)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links and pipes")

@@ -3,7 +3,10 @@
 import json
 import os
 import shutil
+import struct
+import unicodedata
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,16 @@ from safetensors.numpy import load_file
 
 from demo.errors import BadGallery, BadSetting
 from demo.faces import align, find_face, load_photo
-from demo.gallery import Gallery, check_name, find_index, list_photos, open_or_build, unpack_archive
+from demo.gallery import (
+    Gallery,
+    check_name,
+    checked_person,
+    find_index,
+    list_photos,
+    open_or_build,
+    passed_over,
+    unpack_archive,
+)
 from demo.gallery.arrays import layout
 from demo.gallery.manifest import EMBEDDINGS, MANIFEST
 from demo.gallery.store import RowFile
@@ -145,7 +157,7 @@ def test_a_folder_without_index_is_indexed_in_the_cache(people, backbone, tmp_pa
 
 
 def test_the_cache_is_the_users_unless_another_is_named(people, backbone, tmp_path, monkeypatch):
-    monkeypatch.setattr("demo.gallery.index.user_cache", lambda: tmp_path / "own")
+    monkeypatch.setattr("demo.gallery.first_use.user_cache", lambda: tmp_path / "own")
     assert tmp_path / "own" in open_or_build(people, backbone).folder.parents
 
 
@@ -221,12 +233,56 @@ class TestArchive:
         (["lfw/lfw/Ann_Lee/1.jpg", "lfw/lfw/Ben_Wu/1.jpg"], ["Ann_Lee", "Ben_Wu"]),
         (["set/0001/1.jpg", "set/0002/1.jpg"], ["0001", "0002"]),
         (["alice./1.jpg", "CON/2.jpg"], ["CON_", "alice"]),
+        (["alice./1.jpg", "alice/2.jpg", "al:ice/3.jpg", "al?ice/4.jpg"], ["al ice", "al ice 2", "alice", "alice 2"]),
+        (["alice/summer/a.jpg", "alice/winter/b.jpg", "alice/2020-May/c.jpg"], ["alice"]),
+        (["photos/alice/summer/a.jpg", "photos/alice/winter/b.jpg"], ["alice"]),
+        (["alice/a.jpg", "alice/b.jpg", "alice/old house/c.jpg"], ["alice"]),
+        (["team/April/1.jpg", "team/Bob/1.jpg", "team/Zed/1.jpg"], ["April", "Bob", "Zed"]),
+        (["José/1.jpg", unicodedata.normalize("NFD", "José") + "/2.jpg"], ["José"]),
+        ([letter * 300 + end + "/1.jpg" for letter in "éx" for end in "ab"],
+         sorted(checked_person(letter * 300 + end) for letter in "éx" for end in "ab")),
     ])
     def test_people_are_those_of_the_same_tree_as_a_folder(self, tmp_path, names, people):
         done = unpack_archive(self.make(tmp_path, {name: name.encode() for name in names}), tmp_path / "g",
                               **self.LIMITS)
         assert sorted({photo.identity for photo in list_photos(tmp_path / "g")}) == people
         assert done.people == len(people) and done.photos == len(names) == len(list_photos(tmp_path / "g"))
+
+    #: Trees below the folder of the people: with people who have folders, strays, machines' folders, videos.
+    TREES = [
+        ["alice/1.jpg", "bob/1.jpg", "cover.jpg"],
+        ["alice/summer/1.jpg", "alice/winter/1.jpg", "bob/1.jpg", "bob/2020/x/1.jpg"],
+        ["alice/summer/1.jpg", "alice/winter/1.jpg", "alice/2020-May/1.jpg"],
+        ["alice/1.jpg", "bob/1.jpg", "bob/@eaDir/1.jpg/THUMB.jpg", "@Recycle/alice/1.jpg", "RECYCLER/x.jpg",
+         "lost+found/1.jpg", "FOUND.000/1.jpg", ".Trash-1000/files/1.jpg", "__MACOSX/alice/1.jpg", "thumbs/1.jpg"],
+        ["alice/clip.mp4", "alice/1.jpg", "bob/b.HIF", "carl/film.mov", "a.avi", "dora/notes.txt", "dora/2.tga",
+         "dora/IMG_1"],
+        ["photos/1.jpg", "bob/1.jpg", "1.jpg", "2.jpg", "3.jpg"],
+        [unicodedata.normalize("NFD", "José") + "/1.jpg", "José/2.jpg", "山田/1.jpg", "Zoë Müller/é.jpg"],
+    ]
+
+    @pytest.mark.parametrize("tree", TREES, ids=range(len(TREES)))
+    @pytest.mark.parametrize("around", ["", "photos/", "My faces/photos/"])
+    def test_a_zip_is_read_as_the_same_tree_of_folders(self, tmp_path, tree, around):
+        for name in tree:
+            (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "folder" / name).write_bytes(b"\xff\xd8\xff" + name.encode())
+        files = {around + name: b"\xff\xd8\xff" + name.encode() for name in tree}
+        done = unpack_archive(self.make(tmp_path, files), tmp_path / "g", **self.LIMITS)
+        there, here = (sorted((photo.identity, photo.file.read_bytes()) for photo in list_photos(tmp_path / place))
+                       for place in ("folder", "g"))
+        assert there == here and done.people == len({identity for identity, _ in there})
+        left = {name.removeprefix(around): reason for name, reason in done.skipped if reason != "not a photo"}
+        assert left == {one.path: one.reason for one in passed_over(tmp_path / "folder")}
+
+    @pytest.mark.parametrize(("names", "told"), [
+        (["alice/summer/a.jpg", "alice/winter/b.jpg"], "was taken as photos of one person"),
+        (["alice/paris/a.jpg"], "were taken as people"),
+        (["x" * 99 + "/1.jpg", "y/1.jpg"], "is called xxx"),
+    ])
+    def test_what_may_be_otherwise_is_told(self, tmp_path, names, told):
+        done = unpack_archive(self.make(tmp_path, dict.fromkeys(names, b"x")), tmp_path / "g", **self.LIMITS)
+        assert len(done.notes) == 1 and told in done.notes[0]
 
     def test_long_names_are_cut_and_stay_apart(self, tmp_path):
         names = ["é" * 300 + "/" + "x" * 300 + "1.jpg", "é" * 300 + "/" + "x" * 300 + "2.JPG",
@@ -236,17 +292,48 @@ class TestArchive:
         assert (done.photos, done.people) == (3, 2)
         assert {photo.file.read_bytes() for photo in list_photos(tmp_path / "g")} == {name.encode() for name in names}
 
-    @pytest.mark.parametrize(("name", "code"), [
-        ("山田太郎/写真1.jpg", "cp932"), ("さくら/01.jpg", "cp932"), ("王小明/1.jpg", "gb18030"),
-        ("Zoë Müller/1.jpg", "utf-8"), ("Jürgen Groß/é.jpg", "cp437"), ("Jörg/ä.jpg", "cp437"),
+    def in_code(self, tmp_path, names: list[str], code: str):
+        """A zip whose names are written in a code page, which it does not say."""
+        class Coded(zipfile.ZipInfo):
+            def _encodeFilenameFlags(self):
+                return self.filename.encode(code), self.flag_bits
+
+        with zipfile.ZipFile(tmp_path / "photos.zip", "w") as opened:
+            for name in names:
+                opened.writestr(Coded(name), name.encode())
+        return tmp_path / "photos.zip"
+
+    @pytest.mark.parametrize(("people", "code"), [
+        (["山田太郎", "鈴木 花子"], "cp932"), (["さくら", "田中A"], "cp932"), (["王小明", "张伟"], "gb18030"),
+        (["Zoë Müller"], "utf-8"), (["Jürgen Groß"], "cp437"), (["Jörg"], "cp437"), (["김민수", "이영희"], "cp949"),
+        (["Иванов Иван", "Мария"], "cp866"), (["Юлия Щукина", "Пётр"], "cp1251"), (["山田太郎", "鈴木一郎"], "euc_jp"),
+        (["陳大文", "林志玲"], "big5"), (["Zoë Müller", "José", "François"], "cp1252"), (["Søren", "João"], "cp850"),
+        (["田中A"], "cp932"), (["Γιάννης Παπαδόπουλος", "Ελένη"], "cp1253"), (["محمد علي", "فاطمة"], "cp1256"),
     ])
-    def test_names_in_the_code_page_of_a_country(self, tmp_path, name, code):
-        wanted = name.encode(code)
-        ascii_name = "".join("/" if byte == ord("/") else "a" for byte in wanted[:-4]) + ".jpg"
-        archive = self.make(tmp_path, {ascii_name: b"x"})
-        archive.write_bytes(archive.read_bytes().replace(ascii_name.encode(), wanted))
-        unpack_archive(archive, tmp_path / "g", **self.LIMITS)
-        assert self.files(tmp_path / "g") == [name]
+    def test_names_in_the_code_page_of_a_country(self, tmp_path, people, code):
+        names = [f"photos/{person}/é.jpg" if code in ("cp437", "cp1252") else f"photos/{person}/1.jpg"
+                 for person in people]
+        done = unpack_archive(self.in_code(tmp_path, names, code), tmp_path / "g", **self.LIMITS)
+        assert {photo.identity for photo in list_photos(tmp_path / "g")} == set(people)
+        told = [note for note in done.notes if "does not say how its names are written" in note]
+        assert len(told) == (code != "utf-8")
+
+    @pytest.mark.parametrize(("person", "code"), [("Jiří Dvořák", "cp1250"), ("뷁", "cp949"), ("דוד כהן", "cp1255")])
+    def test_where_a_guess_is_uncertain_that_is_told_and_nothing_is_lost(self, tmp_path, person, code):
+        done = unpack_archive(self.in_code(tmp_path, [f"photos/{person}/1.jpg"], code), tmp_path / "g", **self.LIMITS)
+        assert done.photos == 1 and any("names may be garbled" in note for note in done.notes)
+
+    def test_a_zip_that_has_its_names_in_unicode_too_is_not_guessed_at(self, tmp_path):
+        raw, name = "photos/山田/1.jpg".encode("cp932"), "photos/山田/1.jpg"
+        archive = tmp_path / "photos.zip"
+        with zipfile.ZipFile(archive, "w") as opened:
+            info = zipfile.ZipInfo("a" * len(raw))
+            field = b"\1" + struct.pack("<I", zlib.crc32(raw)) + name.encode()
+            info.extra = struct.pack("<HH", 0x9999, 2) + b"zz" + struct.pack("<HH", 0x7075, len(field)) + field
+            opened.writestr(info, b"x")
+        archive.write_bytes(archive.read_bytes().replace(b"a" * len(raw), raw))
+        done = unpack_archive(archive, tmp_path / "g", **self.LIMITS)
+        assert self.files(tmp_path / "g") == ["山田/1.jpg"] and done.notes == ()
 
     def test_damage_of_any_kind_is_told_in_one_sentence(self, tmp_path):
         rng = np.random.default_rng(5)

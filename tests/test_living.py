@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import unicodedata
 
 import gradio as gr
 import pytest
@@ -103,3 +104,27 @@ def test_a_folder_that_may_not_be_changed_is_told(people, monkeypatch):
     monkeypatch.setattr(type(people), "rename", refused)
     with pytest.raises(BadGallery, match="photos of people cannot be changed: Permission denied"):
         rename(people, "person-001", "Ann")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_name_is_one_person_in_every_spelling_of_its_accents(form, people, backbone, capsys):
+    """Whichever form its folder has on the disk, and whichever is typed."""
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    Gallery.build(people, backbone, detector="hog", grids=[])
+    rename(people, "person-001", unicodedata.normalize(form, "José"))
+    asked = ["--backbone", "dlib"]
+    photo = shutil.copy(BUNDLED / "person-001" / "03.jpg", people.parent / unicodedata.normalize(other, "é.jpg"))
+    typed = unicodedata.normalize(other, "José")
+    assert main(["gallery", "add", str(people), str(photo), "--person", typed, *asked]) == 0
+    gallery = Gallery.open(people, backbone)
+    assert gallery.people["José"] == 3 and sum(map(len, gallery.people)) == len("José") + 3 * len("person-001")
+    assert len([one for one in people.iterdir() if one.name.startswith("Jos")]) == 1 and gallery.verify() == []
+    (people / "José").rename(people / unicodedata.normalize("NFD", "José"))  # as a copy by another system
+    rename(people, f"{typed}/{unicodedata.normalize(form, 'é.jpg')}", unicodedata.normalize("NFD", "Zoë"))
+    gallery = Gallery.open(people, backbone)
+    assert gallery.people["Zoë"] == 1 and gallery.people["José"] == 2 and gallery.verify() == []
+    assert main(["gallery", "remove", str(people), "--photo", f"{unicodedata.normalize('NFD', 'José')}/01.jpg",
+                 *asked]) == 0
+    assert main(["gallery", "remove", str(people), "--person", unicodedata.normalize("NFD", "José"), *asked]) == 0
+    left = Gallery.open(people, backbone)
+    assert "José" not in left.people and left.people["Zoë"] == 1

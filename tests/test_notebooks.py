@@ -62,7 +62,7 @@ def test_every_cell_runs(cells, tmp_path, monkeypatch, one_thread):
     monkeypatch.chdir(tmp_path)
     for folder in PEOPLE[-5:]:  # "your folder", smaller than the one that is made where there is none
         shutil.copytree(folder, tmp_path / "people" / folder.name)
-    monkeypatch.setattr("demo.gallery.index.user_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr("demo.gallery.first_use.user_cache", lambda: tmp_path / "cache")
     names: dict = {"__name__": "__main__"}
     for number, cell in enumerate(cells, start=1):
         if cell["cell_type"] != "code":

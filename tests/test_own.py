@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
+import unicodedata
 
 import gradio as gr
 import pytest
@@ -30,6 +31,10 @@ def test_file_names_tell_who_it_is(file, person):
 def test_a_person_is_a_folder_and_nothing_else():
     assert checked_person("../..//etc") == "etc" and checked_person(" a\0b ") == "a b"
     assert len(checked_person("x" * 99)) == 64
+    assert checked_person(unicodedata.normalize("NFD", "José")) == "José"
+    for letter in "xé𝒳":
+        one, other = (checked_person(letter * 80 + end) for end in "ab")
+        assert one != other and len(one) <= 64 and len(one.encode()) <= 200 and one == checked_person(one)
     for bad in ("", "..", "/", "   "):
         with pytest.raises(BadGallery, match="at least one letter"):
             checked_person(bad)

@@ -261,10 +261,24 @@ def test_avif():
     assert load_photo(file.getvalue()).shape == (240, 320, 3)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "MPO"])
+def test_what_is_a_jpeg_under_another_ending_is_read(kind, tmp_path):
+    file = tmp_path / "photo.pjpeg"
+    Image.fromarray(scene()).save(file, kind, **({"save_all": True} if kind == "MPO" else {}))
+    assert load_photo(file).shape == scene().shape
+
+
+@pytest.mark.parametrize(("head", "told"), [(b"8BPS\0\1", "is PSD"), (b"\0\0\0\x0cjP  \r\n", "is JPEG 2000"),
+                                            (b"\xff\x0a\0\0", "is JPEG XL")])
+def test_a_kind_that_is_not_read_is_named(head, told):
+    with pytest.raises(BadPhoto, match=f"{told}, which cannot be read here: save it as JPEG"):
+        load_photo(head + bytes(100))
+
+
 def test_heic_is_read_or_its_kind_is_told():
     """The first bytes of a HEIC photo; whole ones are read where pillow-heif is installed."""
     head = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
-    told = "readable" if "HEIF" in formats() else "is HEIC, which cannot be read here: save it as JPEG"
+    told = "readable" if "HEIF" in formats() else "is HEIC, which cannot be read here: .* pillow-heif .*heic"
     with pytest.raises(BadPhoto, match=told):
         load_photo(head)
     if "HEIF" in formats():

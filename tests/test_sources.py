@@ -47,6 +47,8 @@ def test_folders_and_what_is_none(tmp_path):
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).write_bytes(b"")
     assert [one.name for one in pictures([tmp_path])] == [str(tmp_path / "a.jpg"), str(tmp_path / "b" / "2.jpg")]
+    (tmp_path / "b" / "3").write_bytes(b"\xff\xd8\xff\xe0" + bytes(20))
+    assert [one.name for one in pictures([tmp_path])][1:] == [str(tmp_path / "b" / "2.jpg"), str(tmp_path / "b" / "3")]
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     (tmp_path / "empty").mkdir()
     for path, told in (("broken.mp4", "not a video"), ("missing.mp4", "does not exist"), ("empty", "no photos")):
@@ -59,14 +61,18 @@ def test_every_face_and_every_picture_is_answered(tmp_path, video, capsys):
     folder.mkdir()
     shutil.copy(TWO, folder / "1.jpg")
     (folder / "2.jpg").write_bytes(b"no photo")
+    shutil.copy(video, folder / "3.avi")
+    (folder / "4.mp4").write_bytes(b"no video")
     asked = ["identify", str(folder), str(video), "--backbone", "dlib", "--stage2", "none", "--top", "1"]
     assert main([*asked, "--all-faces", "--json"]) == 0
     answers = json.loads(capsys.readouterr().out)
-    assert [one["source"]["seconds"] for one in answers] == [None, None, None, 0, 1, 2]
-    assert "not a readable" in answers[2]["problem"]
+    assert [one["source"]["seconds"] for one in answers] == [None, None, None, 0, 1, 2, None, 0, 1, 2]
+    assert "not a readable" in answers[2]["problem"] and "not a video" in answers[6]["problem"]
     best = [one["stage1"][0]["identity"] for one in answers if "stage1" in one]
-    assert len(set(best)) == 5 and best[2:] == ["person-001", "person-002", "person-003"]
+    assert len(set(best)) == 5 and best[2:] == ["person-001", "person-002", "person-003"] * 2
     assert [one["query"]["face"] for one in answers[:2]] == [0, 1]
     assert main(["identify", str(folder / "2.jpg"), str(folder / "2.jpg"), "--backbone", "dlib"]) == 2
+    assert main(["identify", str(tmp_path / "none.mp4"), str(TWO), "--backbone", "dlib", "--stage2", "none"]) == 0
+    assert "none.mp4 does not exist" in capsys.readouterr().out
     assert main([*asked, "--figure", str(tmp_path / "x.png")]) == 2
     assert "for one photo" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from demo.calibration.keys import KINDS, PAIRS, STRANGERS, array_key
 from demo.calibration.quality import sharpness
 from demo.calibration.reference import Reference, SourceInfo, strata
 from demo.errors import BadGallery
-from demo.gallery import PHOTO_SUFFIXES, Gallery, Photo, list_photos
+from demo.gallery import Gallery, Photo, is_picture, list_photos
 from demo.methods import METHODS, Method, load_method, ready
 
 #: Of each source: people with two photos who are paired, people with one photo (or one more) whom queries meet as
@@ -44,7 +44,7 @@ def choose_photos(folder: Path, most: int = PEOPLE, others: int = OTHERS) -> lis
     """Photos of a source: the first two of up to ``most`` people with two or more, and one each of up to ``others``
     more, evenly spread by name. A folder without sub-folders holds photos of different people. BadGallery for none."""
     flat = [Photo(file.name, file.stem, file) for file in sorted(folder.iterdir())
-            if file.suffix.lower() in PHOTO_SUFFIXES] if folder.is_dir() else []
+            if is_picture(file)] if folder.is_dir() else []
     people: dict[str, list[Photo]] = {}
     for photo in flat or list_photos(folder):
         people.setdefault(photo.identity, []).append(photo)

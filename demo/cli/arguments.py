@@ -16,7 +16,7 @@ from demo.crossimage import CrossImageModel, load_h2l
 from demo.errors import BadSetting
 from demo.faces import PhotoAt, is_address
 from demo.fields import LARGEST, changed, fields_of
-from demo.gallery import Photo, open_or_build
+from demo.gallery import Gallery, Photo, open_or_build
 from demo.identify import Identifier
 from demo.methods import METHODS, NONE, Matching, usual
 from demo.presets import PRESETS, RECOMMENDED, preset
@@ -173,4 +173,14 @@ def identifier_of(parsed, stage2_weights: Path | None = None, photos: Sequence[P
     backbone, model = model_of(parsed, stage2_weights, getattr(parsed, "stage2", NONE))
     gallery = open_or_build(parsed.gallery, backbone, settings().cache, detector=parsed.detector,
                             limits=settings().limits, progress=photo_progress("Indexing"), photos=photos, known=known)
-    return Identifier(backbone, gallery, model)
+    tell_left_out(gallery)
+    identifier = Identifier(backbone, gallery, model)
+    if photos is None and (told := identifier.freshness.told()):  # a list of some photos is indexed anew each time
+        print(told, file=sys.stderr)
+    return identifier
+
+
+def tell_left_out(gallery: Gallery) -> None:
+    """Say on standard error what is not in a gallery that was indexed on the way."""
+    for sentence in gallery.left_out:
+        print(sentence, file=sys.stderr)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from demo.calibration import Source, choose_photos, held_out, measure_reference, reference_file
 from demo.calibration.people import OTHERS, PEOPLE, judging
-from demo.cli.arguments import add_backbone, backbone_of, photo_progress, positive
+from demo.cli.arguments import add_backbone, backbone_of, photo_progress, positive, tell_left_out
 from demo.gallery import open_or_build
 from demo.methods import METHODS
 from demo.settings import settings
@@ -51,6 +51,7 @@ def _calibrate(parsed) -> None:
             gallery = open_or_build(folder, backbone, settings().cache, detector=parsed.detector,
                                     limits=settings().limits, progress=photo_progress(f"Indexing {name}"),
                                     photos=photos)
+            tell_left_out(gallery)
             sources.append(Source(name, gallery, soft))
     known = measure_reference(sources, backbone, out, lambda steps: tqdm(steps, desc="Calibrating", file=sys.stderr))
     for one in known.sources.values():

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from demo.backbones import Backbone, parse_grid
 from demo.calibration import Calibration, calibrate
 from demo.cli.arguments import add_backbone, backbone_of, photo_progress
-from demo.errors import BadSetting
+from demo.errors import BadGallery, BadSetting
 from demo.gallery import (
     INDEXES,
     Address,
@@ -20,6 +20,7 @@ from demo.gallery import (
     MilvusHome,
     add_photos,
     checked_person,
+    left_out,
     measure_recall,
     passed_over,
     people_left_out,
@@ -101,7 +102,8 @@ def _gallery_build(parsed) -> None:
                             grids=grids, home=home)
     _calibrated(gallery, backbone)
     print(f"{gallery.name}: {len(gallery)} photos of {gallery.persons} people, in {gallery.home}.")
-    _tell_what_is_left_out(gallery, parsed.folder)
+    for sentence in left_out(gallery, passed_over(parsed.folder)):
+        print(sentence)
 
 
 def _home(parsed, backbone: Backbone) -> MilvusHome | None:
@@ -115,15 +117,6 @@ def _home(parsed, backbone: Backbone) -> MilvusHome | None:
     address = Address.to_build(parsed.store, parsed.folder)
     named = parsed.name or address.name or parsed.folder.resolve().name
     return MilvusHome(replace(address, name=named), backbone.name, parsed.store_index)
-
-
-def _tell_what_is_left_out(gallery: Gallery, folder: Path) -> None:
-    for left in (*gallery.manifest.failures, *passed_over(folder)):
-        print(f"left out {left.path}: {left.reason}")
-    for one in gallery.manifest.crowded:
-        print(f"{one.path} {one.told}")
-    for person in people_left_out(gallery):
-        print(f"{person} is not in the gallery: none of the photos can be used.")
 
 
 def _gallery_add(parsed) -> None:
@@ -176,11 +169,15 @@ def _gallery_info(parsed) -> None:
         return
     for key, value in gallery.info().items():
         print(f"{key:>15}: {', '.join(value) if isinstance(value, list) else value}")
-    for failure in gallery.manifest.failures:
-        print(f"       left out: {failure.path}: {failure.reason}")
+    try:
+        passed = passed_over(gallery.manifest.photos)
+    except BadGallery:  # the photos are elsewhere
+        passed = []
+    for left in (*gallery.manifest.failures, *passed):
+        print(f"       left out: {left.path}: {left.reason}")
     for one in gallery.manifest.crowded:
         print(f"  several faces: {one.path} {one.told}")
-    for person in people_left_out(gallery):
+    for person in people_left_out(gallery, passed):
         print(f"   not in there: {person}, of whom no photo can be used")
     for told in (what_is_missed(gallery), Freshness(gallery).told(), Calibration(gallery).damage):
         if told:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from demo.cli.arguments import add_method, add_source, identifier_of, matching_of, photo_of, positive, preparation_of
-from demo.errors import BadSetting, DemoError
+from demo.errors import BadPhoto, BadSetting, DemoError
 from demo.fields import LARGEST
 from demo.identify import Identification, Identifier, json_text
 from demo.methods import Matching
 from demo.query import Preparation
 from demo.settings import settings
-from demo.sources import is_video, pictures
+from demo.sources import Picture, is_video, pictures
 from demo.verdict import headline, verdict_of
 from demo.words import decimals, in_columns, moved
 
@@ -24,8 +25,8 @@ from demo.words import decimals, in_columns, moved
 def add(commands) -> None:
     identify = commands.add_parser("identify", help="who is this? two-stage identification of one photo")
     identify.add_argument("photo", metavar="PHOTO", nargs="+",
-                          help="a photo, or its address on a host of DEMO_PHOTO_HOSTS; or several, folders of photos "
-                               "and videos: a line for each picture")
+                          help="a photo, or its address on a host of DEMO_PHOTO_HOSTS; or several, videos, folders of "
+                               "photos and videos: a line for each picture")
     identify.add_argument("--all-faces", action="store_true", help="every face of a photo, not only the most prominent")
     identify.add_argument("--every", type=seconds, default=1.0, metavar="SECONDS",
                           help="of videos: from one frame to the next that is looked at (default 1s)")
@@ -65,9 +66,11 @@ def _identify(parsed) -> int:
 def _each(parsed, identifier: Identifier, preparation: Preparation, matching: Matching) -> int:
     """A line, or an object of a list, for every picture and face; a picture that cannot be used does not stop it."""
     answers, problems = [], 0
-    for picture in pictures(parsed.photo, parsed.every, settings().limits, settings().photo_hosts):
+    for picture in _pictures(parsed):
         source = {"file": picture.name, "seconds": picture.seconds}
         try:
+            if picture.problem:
+                raise BadPhoto(picture.problem)
             found = (identifier.everyone(picture.photo, preparation, matching, first=parsed.top) if parsed.all_faces
                      else [identifier.answer(picture.photo, preparation, matching, first=parsed.top)])
         except DemoError as error:
@@ -80,10 +83,21 @@ def _each(parsed, identifier: Identifier, preparation: Preparation, matching: Ma
         if not parsed.json:
             for one in found:
                 face = f", face {one.query.preparation.face + 1} of {len(found)}" if parsed.all_faces else ""
-                print(f"{picture.name}{face}: {headline(one)}", *([one.told] if one.told else []))
+                print(f"{picture.name}{face}: {headline(one)}", *([_beside(one)] if _beside(one) else []))
     if parsed.json:
         print(json_text(answers))
     return 2 if problems == len(answers) else 0
+
+
+def _pictures(parsed) -> Iterator[Picture]:
+    """Those of every path; one that has none is told in its place."""
+    for path in parsed.photo:
+        try:
+            yield from pictures([path], parsed.every, settings().limits, settings().photo_hosts)
+        except BadPhoto as error:
+            if len(parsed.photo) == 1:
+                raise
+            yield Picture(path, Path(path), problem=str(error))
 
 
 def _one(parsed, identifier: Identifier, preparation: Preparation, matching: Matching) -> None:
@@ -103,8 +117,8 @@ def _one(parsed, identifier: Identifier, preparation: Preparation, matching: Mat
         print(f"The photo shows {faces} faces; this is number {preparation.face + 1}, counted from the most prominent.")
     if found.query.alteration and found.query.alteration.note:
         print(f"Altered by {found.query.alteration.note}.")
-    if found.told:
-        print(found.told)
+    if _beside(found):
+        print(_beside(found))
     print(headline(found))
     print(f"{'Stage 1':<34}{'Stage 2' if found.stage2 else ''}")
     for slot in range(min(parsed.top, len(found.stage1))):
@@ -120,6 +134,11 @@ def _one(parsed, identifier: Identifier, preparation: Preparation, matching: Mat
         print(line)
     print("Distances: smaller is nearer. Timings: "
           + ", ".join(f"{step} {ms:.0f} ms" for step, ms in found.timings_ms.items()))
+
+
+def _beside(found: Identification) -> str:
+    """What is to be known beside a ranking; what concerns the gallery stands on standard error already."""
+    return " ".join(text for text in (found.query.told, found.missed) if text)
 
 
 def _explaining() -> tuple[ModuleType, ModuleType]:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from demo.errors import BadGallery
 from demo.faces.labelled import LabelledPhoto, split_people
-from demo.gallery import PHOTO_SUFFIXES, list_photos
+from demo.gallery import is_picture, list_photos
 
 
 def add_photos(parser) -> None:
@@ -28,7 +28,7 @@ def photos_of(parsed) -> tuple[list[LabelledPhoto], list[LabelledPhoto]]:
     if missing:
         raise BadGallery(f"{missing[0]} is not a folder.")
     photos = [LabelledPhoto(f"{folder.name}-{file.stem}", file) for folder in parsed.singles
-              for file in sorted(folder.iterdir()) if file.suffix.lower() in PHOTO_SUFFIXES]
+              for file in sorted(folder.iterdir()) if is_picture(file)]
     photos += [LabelledPhoto(photo.identity, photo.file) for folder in parsed.people for photo in list_photos(folder)]
     photos, held_out = split_people(photos, parsed.hold_out)
     if not photos:

@@ -14,12 +14,14 @@ import numpy as np
 from PIL import Image, ImageOps, features
 
 from demo.errors import BadPhoto
+from demo.faces.kinds import HEAD, kind_of
 
-#: Brands in the first bytes of the kinds of photos that phones write, which not every installation can read.
-_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC",
-           b"hevc": "HEIC", b"mif1": "HEIC", b"msf1": "HEIC"}
 #: Chunks of a PNG that hold text and profiles, of any length: nothing that a face is found by.
 _PNG, _PNG_TEXT = b"\x89PNG\r\n\x1a\n", frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})
+#: Kinds that are called otherwise by Pillow, and what reads those that are not read everywhere.
+_PILLOWS = {"HEIC": "HEIF", "WebP": "WEBP"}
+_MORE = {"HEIC": ", or install the package pillow-heif (the extra 'heic')",
+         "AVIF": ", or use a Pillow that was built with it"}
 MIN_SIDE = 16
 MEGABYTE = 1 << 20
 
@@ -65,7 +67,7 @@ def formats() -> tuple[str, ...]:
 
 def readable_kinds() -> str:
     """The kinds of photos that can be read, for a sentence."""
-    named = {"WEBP": "WebP", "HEIF": "HEIC"}
+    named = {pillows: kind for kind, pillows in _PILLOWS.items()}
     *most, last = [named.get(one, one) for one in formats()]
     return f"{', '.join(most)} or {last}"
 
@@ -149,10 +151,10 @@ def _open(data: bytes, name: str, limits: Limits) -> np.ndarray:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadPhoto(f"{name} unpacks to far more than the limit of {limits.megapixels:g} megapixels.") from None
     except Exception:  # damaged headers make Pillow's plugins raise nearly any type
-        kind = _BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
-        if kind and {"HEIC": "HEIF"}.get(kind, kind) not in formats():
-            missing = "install the package pillow-heif" if kind == "HEIC" else "use a Pillow that was built with it"
-            raise BadPhoto(f"{name} is {kind}, which cannot be read here: save it as JPEG, or {missing}.") from None
+        kind = kind_of(data[:HEAD])
+        if kind and _PILLOWS.get(kind, kind) not in formats():
+            more = _MORE.get(kind, "")
+            raise BadPhoto(f"{name} is {kind}, which cannot be read here: save it as JPEG{more}.") from None
         raise BadPhoto(f"{name} is not a readable {readable_kinds()} photo.") from None
     with picture:
         return _decode(picture, name, limits)

@@ -17,6 +17,7 @@ from demo.gallery.entries import Entry
 from demo.gallery.folder import Photo, list_photos
 from demo.gallery.home import Folder, Home, Store, home_of
 from demo.gallery.manifest import INDEX_FOLDER, MANIFEST, Failure
+from demo.gallery.names import person_named
 from demo.gallery.own import called, erase, move, told_of
 from demo.gallery.revise import DRAFT, SEEN, Place
 from demo.gallery.seen import Seen
@@ -35,7 +36,7 @@ def add_photos(index: Path | Home, backbone: Backbone, photos: Sequence[Photo], 
                schema_of(backbone, made.grids)) as draft:
         old = home.open()
         pairs = list(zip(photos, Seen(home.workspace / SEEN).digests(photos), strict=True))
-        there = old.rows_at([photo.path for photo in photos])
+        there = _rows_at(old, [photo.path for photo in photos])
         before = dict(zip(there, old.entries.take(list(there.values())), strict=True))
         pairs = [(photo, digest) for photo, digest in pairs
                  if before.get(photo.path) != Entry(photo.path, photo.identity, digest)]
@@ -62,12 +63,13 @@ def remove_photos(index: Path | Home, paths: Sequence[str] = (), people: Sequenc
     home = home_of(index)
     with Draft(home.workspace / DRAFT, None):
         old = home.open()
-        there = old.rows_at(paths)
+        there = _rows_at(old, paths)
         if missing := next((path for path in paths if path not in there), None):
             raise BadGallery(f"The gallery {old.manifest.name} has no photo {missing}.")
         rows = set(there.values())
         for person in people:
-            own = old.rows_of(person)
+            own = [row for name in old.people if person_named(name) == person_named(person)
+                   for row in old.rows_of(name)]
             if not own:
                 raise BadGallery(f"The gallery {old.manifest.name} has no person {person}.")
             rows.update(own)
@@ -85,7 +87,7 @@ def delete_photos(folder: Path, what: str, indexes: Sequence[Path | Home] = ()) 
         if not indexed and len(photos) == len(list_photos(folder)):
             raise BadGallery("Nobody would be left: delete the gallery instead.")
         for home, store in indexed:
-            _somebody_stays(home, store, len(store.rows_at(list(gone))))
+            _somebody_stays(home, store, len(_rows_at(store, list(gone))))
         for home, store in indexed:
             _follow(home, store, gone)
         erase(folder, photos)
@@ -119,6 +121,15 @@ def _held(folder: Path, indexes: Sequence[Path | Home]) -> Iterator[tuple[Path, 
         yield folder, [(home, home.open()) for home in homes]
 
 
+def _rows_at(store: Store, paths: Sequence[str]) -> dict[str, int]:
+    """Path → row, of those that are there, in whatever spelling of their accents."""
+    there = store.rows_at(paths)
+    if others := {person_named(path): path for path in paths if path not in there and not path.isascii()}:
+        there |= {others[spelled]: row for row, entry in enumerate(store.entries)
+                  if (spelled := person_named(entry.path)) in others}
+    return there
+
+
 def _somebody_stays(home: Home, store: Store, gone: int) -> None:
     if gone == len(store):
         raise BadGallery(f"Nobody would be left in the gallery {store.manifest.name}: delete {home} instead.")
@@ -126,14 +137,16 @@ def _somebody_stays(home: Home, store: Store, gone: int) -> None:
 
 def _follow(home: Home, old: Store, changed: Mapping[str, Photo | None]) -> None:
     """Bring an index to what became of photos (path before → photo now, None where it is gone)."""
-    there = old.rows_at(list(changed))
+    there = _rows_at(old, list(changed))
     places = old.sources() if any(changed.values()) else {}
     added = [Place(Entry(photo.path, photo.identity, entry.sha256), *places[entry.sha256])
-             for entry in old.entries.take(list(there.values())) if (photo := changed[entry.path]) is not None]
+             for path, entry in zip(there, old.entries.take(list(there.values())), strict=True)
+             if (photo := changed[path]) is not None]
+    spelled = {person_named(path): photo for path, photo in changed.items()}
     _somebody_stays(home, old, len(there) - len(added))
 
     def told(of: Sequence) -> tuple:
-        now = ((one, changed.get(one.path, one)) for one in of)
+        now = ((one, spelled.get(person_named(one.path), one)) for one in of)
         return tuple(replace(one, path=photo.path) for one, photo in now if photo is not None)
 
     manifest = replace(old.manifest, parts=(), failures=told(old.manifest.failures), crowded=told(old.manifest.crowded))

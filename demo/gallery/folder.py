@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from demo.errors import BadGallery
+from demo.gallery.names import is_hidden, is_machines, is_photo, is_picture, is_video, not_a_persons, person_named
 from demo.weights import sha256
 
-#: Endings of photos. Some of these kinds may not be readable here: such a photo is listed, and told when it is read.
-PHOTO_SUFFIXES = frozenset({
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic", ".heif",
-    ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw"})
-#: Folders that machines make among photos: thumbnails and waste bins. What lies in them is nobody's photo.
-_MACHINES = frozenset({"@eadir", "#recycle", "#snapshot", "$recycle.bin", "__macosx", "lost+found", "thumbnails",
-                       "system volume information"})
+#: Why something is left out, here and in a zip.
+BESIDE = "it lies beside the folders of the people, not in one"
+MACHINES = "a folder that machines keep, for waste or thumbnails"
+VIDEO = "it is a video"
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,8 @@ class Photo:
 
 @dataclass(frozen=True)
 class PassedOver:
-    """Something in a folder that is named like a photo and is none, and why. path: as of ``Photo``."""
+    """Something in a folder that may be looked for among the photos and is none of them, and why. path: as of
+    ``Photo``."""
 
     path: str
     reason: str
@@ -57,45 +55,51 @@ def has_photos(folder: Path) -> bool:
         raise _unreadable(folder, error) from None
 
 
-def is_photo(file: str | Path) -> bool:
-    """Whether a file is a photo by its name."""
-    name = os.path.basename(file)
-    return os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES and not name.startswith(".")
-
-
 def list_photos(folder: str | Path) -> list[Photo]:
     """The photos of a folder that has one sub-folder per identity, sorted by path.
 
-    Hidden folders, those that machines make, and files of other kinds are passed over. A name that is composed of
-    letters and accents is the same in every spelling (NFC). BadGallery where there is nothing to list.
+    A file without an ending is a photo where its content is one. Hidden folders, those that machines make, and files
+    of other kinds are passed over. A name that is composed of letters and accents is the same in every spelling (NFC).
+    BadGallery where there is nothing to list.
     """
-    photos = [found for found in _look_through(folder) if isinstance(found, Photo)]
+    photos = [found for found in look_through(folder) if isinstance(found, Photo)]
     if not photos:
         raise BadGallery(f"{folder} holds no photos: it needs one sub-folder per person with photos inside.")
     return photos
 
 
 def passed_over(folder: str | Path) -> list[PassedOver]:
-    """What ``list_photos`` leaves out although it is named like a photo, in the same order."""
-    return [found for found in _look_through(folder) if isinstance(found, PassedOver)]
+    """What ``list_photos`` leaves out although somebody may look for it, in the same order: what is named like a photo
+    and cannot be one, videos, folders that machines make, folders that cannot be read."""
+    return [found for found in look_through(folder) if isinstance(found, PassedOver)]
 
 
 def photos_below(person: Path) -> list[Photo]:
     """Those of ``list_photos`` that lie in one person's folder."""
-    return [found for found in _of(person) if isinstance(found, Photo)]
+    return [found for found in _sorted(_of(person)) if isinstance(found, Photo)]
 
 
-def not_a_persons(name: str) -> bool:
-    """Whether a folder of this name is hidden or made by a machine."""
-    return name.startswith(".") or name.lower() in _MACHINES
+def spelled_as_there(file: Path, folder: Path) -> Path:
+    """A file or folder below a folder, by the name that it has on the disk where that is another spelling of its
+    accents; as it is where there is none."""
+    if file.exists() or file.as_posix().isascii():
+        return file
+    there = folder
+    for part in file.relative_to(folder).parts:
+        try:
+            names = os.listdir(there)
+        except OSError:
+            return file
+        same = (name for name in names if person_named(name) == person_named(part))
+        found = part if part in names else next(same, "")
+        if not found:
+            return file
+        there /= found
+    return there
 
 
-def person_named(folder: str) -> str:
-    """The identity that a folder of this name stands for."""
-    return unicodedata.normalize("NFC", folder)
-
-
-def _look_through(folder: str | Path) -> Iterator[Photo | PassedOver]:
+def look_through(folder: str | Path) -> Iterator[Photo | PassedOver]:
+    """What ``list_photos`` and ``passed_over`` tell apart. BadGallery for a folder that is none or cannot be read."""
     folder = Path(folder)
     try:
         if not folder.is_dir():
@@ -104,42 +108,79 @@ def _look_through(folder: str | Path) -> Iterator[Photo | PassedOver]:
     except OSError as error:
         raise _unreadable(folder, error) from None
     for person in people:
-        yield from _of(person)
+        yield from _sorted(_of(person))
+
+
+def _sorted(found: Iterator[Photo | PassedOver]) -> list[Photo | PassedOver]:
+    return sorted(found, key=lambda one: one.path.split("/"))
 
 
 def _of(person: Path) -> Iterator[Photo | PassedOver]:
-    """What is named like a photo in what lies in the folder of a gallery: a person's folder, as a rule."""
-    if not_a_persons(person.name):
-        return
-    if not person.is_dir():
-        if is_photo(person.name):
-            yield PassedOver(person.name, "it lies beside the folders of the people, not in one")
-        return
-    for file in _files_below(person):
-        path = f"{person.name}/{file.relative_to(person).as_posix()}"
-        reason = _unfit(file, path)
-        yield PassedOver(path, reason) if reason else Photo(path, person_named(person.name), file)
+    """What counts in what lies in the folder of a gallery: a person's folder, as a rule."""
+    if person.is_dir():
+        yield from _below(person, person.name, person_named(person.name))
+    elif is_picture(person):
+        yield PassedOver(person.name, BESIDE)
+    elif is_video(person):
+        yield PassedOver(person.name, VIDEO)
 
 
 def _unreadable(folder: Path, error: OSError) -> BadGallery:
     return BadGallery(f"{folder} cannot be read: {error.strerror}.")
 
 
-def _files_below(person: Path) -> list[Path]:
-    """What is named like a photo, in a person's folder and below; links to folders are not followed."""
-    found = []
-    for place, folders, files in os.walk(person):
-        folders[:] = [name for name in folders if not not_a_persons(name)]
-        found += [Path(place, name) for name in files if is_photo(name)]
-    return sorted(found)
+def _below(folder: Path, path: str, identity: str) -> Iterator[Photo | PassedOver]:
+    """What counts in a person's folder and below, as it lies there; links to folders are not followed. Files that are
+    regular by what the folder says are not looked at one by one: it may hold a million."""
+    if not_a_persons(folder.name):
+        if is_machines(folder.name):
+            yield PassedOver(path, MACHINES)
+        return
+    try:
+        with os.scandir(folder) as opened:
+            found = list(opened)
+    except OSError as error:
+        yield PassedOver(path, f"the folder cannot be read: {error.strerror}")
+        return
+    for one in found:
+        below = f"{path}/{one.name}"
+        if one.is_dir(follow_symlinks=False):
+            yield from _below(Path(one.path), below, identity)
+        elif _is_file(one):
+            yield from _file(one, below, identity)
+        elif is_photo(one.name) and not _is_folder(one):
+            missing = "it is a link to a file that is not there" if one.is_symlink() else "it is no file"
+            yield PassedOver(below, _unlistable(below) or missing)
 
 
-def _unfit(file: Path, path: str) -> str | None:
-    """Why something that is named like a photo is not listed."""
+def _file(one: os.DirEntry, path: str, identity: str) -> Iterator[Photo | PassedOver]:
+    if is_hidden(one.name):
+        return
+    if is_photo(one.name) or is_picture(Path(one.path)):
+        reason = _unlistable(path)
+        yield PassedOver(path, reason) if reason else Photo(path, identity, Path(one.path))
+    elif is_video(one.name):
+        yield PassedOver(path, VIDEO)
+
+
+def _is_file(one: os.DirEntry) -> bool:
+    try:
+        return one.is_file()
+    except OSError:  # a link that leads round in a circle
+        return False
+
+
+def _is_folder(one: os.DirEntry) -> bool:
+    try:
+        return one.is_dir()
+    except OSError:
+        return False
+
+
+def _unlistable(path: str) -> str:
+    """Why something of this name cannot be listed; "" where it can."""
     try:
         path.encode()
     except UnicodeEncodeError:
         return "its name, or that of its folder, is not text in UTF-8"
-    if file.is_file():
-        return None
-    return "it is a link to a file that is not there" if file.is_symlink() else "it is no file"
+    return ""

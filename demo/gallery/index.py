@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
-from hashlib import sha1
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +21,12 @@ from demo.gallery.arrays import AGAIN
 from demo.gallery.build import build_index
 from demo.gallery.compute import Progress
 from demo.gallery.entries import Entry
-from demo.gallery.folder import Photo, list_photos
+from demo.gallery.folder import Photo, list_photos, spelled_as_there
 from demo.gallery.home import Folder, Home, Store, home_of
 from demo.gallery.manifest import EMBEDDINGS, FACES, find_index
 from demo.gallery.milvus import find_home
+from demo.gallery.names import person_named
 from demo.gallery.store import ComputedRows, Rows
-from demo.places import user_cache
 
 #: Rows that are read together.
 BLOCK = 1 << 16
@@ -38,8 +37,11 @@ class Gallery:
 
     Row r of every array is ``entries[r]``. home: where it is kept; a path is that of the index folder. limits: of the
     photos, where they are read again. backbone: makes the patches of grids that the index does not hold, when they are
-    asked for. folder: on this machine, for what is measured on the gallery.
+    asked for. folder: on this machine, for what is measured on the gallery. left_out: what is not in it of its folder,
+    a sentence each, where ``open_or_build`` has just indexed it; nothing otherwise.
     """
+
+    left_out: tuple[str, ...] = ()
 
     def __init__(self, home: Path | Home, device: torch.device | str = "cpu", limits: Limits = Limits(),
                  backbone: Backbone | None = None):
@@ -221,7 +223,7 @@ class Gallery:
         path = self.entries[row].path
         if not is_within(path):
             raise BadGallery(f"The gallery index {self.home} names a photo outside its folder: {AGAIN}")
-        return self.manifest.photos / path
+        return spelled_as_there(self.manifest.photos / path, self.manifest.photos)
 
     def photo(self, row: int) -> np.ndarray:
         """The photo of a row, uint8 (H, W, 3) RGB; BadPhoto where it can no longer be read."""
@@ -263,9 +265,9 @@ class Gallery:
     def verify(self) -> list[str]:
         """Problems, one sentence each: photos changed, gone or new since the build; arrays damaged. Empty if sound."""
         problems = [f"{name} is not as it was built." for name in self._store.damaged()]
-        known = {entry.path: entry.sha256 for entry in (*self.entries, *self.manifest.failures)}
+        known = {person_named(entry.path): entry.sha256 for entry in (*self.entries, *self.manifest.failures)}
         try:
-            present = {photo.path: photo for photo in list_photos(self.manifest.photos)}
+            present = {person_named(photo.path): photo for photo in list_photos(self.manifest.photos)}
         except BadGallery as error:
             return [*problems, str(error)]
         problems += [f"{path} is gone." for path in known if path not in present]
@@ -301,37 +303,3 @@ def is_within(path: str) -> bool:
     """Whether a relative path, with forward slashes, stays below where it starts, on every system."""
     parts = path.split("/")
     return not any(part in ("", ".", "..") for part in parts) and "\\" not in path and ":" not in parts[0]
-
-
-def open_or_build(folder: str | Path, backbone: Backbone, cache: str | Path | None = None, *,
-                  detector: str = DEFAULT_DETECTOR, limits: Limits = Limits(), progress: Progress | None = None,
-                  photos: Sequence[Photo] | None = None, known: Path | None = None) -> Gallery:
-    """The gallery of a folder, made if need be. limits, photos: as for ``demo.gallery.build.build_index``. known: an
-    index, or a folder that has one, of which photos that are in it too are taken; it is opened itself where it is just
-    of these photos.
-
-    An index that is there for this backbone and its weights is opened as it is. Otherwise the folder's photos
-    are indexed under ``cache`` (default: the user's cache folder), never inside the folder, and an index already
-    there is brought up to date. A gallery in a store is opened as it is.
-    """
-    if Address.of(folder) is not None:
-        return Gallery.open(folder, backbone, limits=limits)
-    place = str(Path(folder).resolve())
-    if photos is None:
-        try:
-            return Gallery.open(folder, backbone, limits=limits)
-        except BadGallery:
-            list_photos(folder)  # says what is wrong with the folder, if anything is
-    else:
-        place = "\n".join([place, *(f"{photo.path},{photo.identity}" for photo in photos)])
-    out = Path(cache or user_cache()) / sha1(place.encode()).hexdigest()[:16]
-    if known is None:
-        return Gallery.build(folder, backbone, out, detector=detector, limits=limits, progress=progress, photos=photos)
-    known = find_index(known, backbone.name)
-    there = Gallery.open(known, backbone, limits=limits)
-    made = there.manifest
-    wanted = list_photos(folder) if photos is None else photos
-    if made.photos == Path(folder).resolve() and made.detector == detector and there.holds(wanted):
-        return there
-    return Gallery.build(folder, backbone, out, detector=detector, limits=limits, progress=progress, photos=photos,
-                         known=known, grids=made.grids)

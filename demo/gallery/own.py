@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import tempfile
@@ -11,14 +12,16 @@ from itertools import chain, count
 from pathlib import Path
 
 from demo.errors import BadGallery
-from demo.gallery.folder import PHOTO_SUFFIXES, Photo, person_named, photos_below
+from demo.gallery.folder import Photo, photos_below, spelled_as_there
+from demo.gallery.names import PHOTO_SUFFIXES, is_picture, person_named
 from demo.weights import sha256
 
 #: What cameras, phones and programs call photos: such names say nothing about who is in them.
 _CAMERA = re.compile(r"(img|dsc[nf]?|pxl|p|photo|image|picture|webcam|whatsapp image|screenshot|scan)?", re.I)
 #: What counts photos at the end of a name: "anna 2", "anna-02", "anna (3)".
 _NUMBER = re.compile(r"[\s._()-]*\d*[\s._()-]*$")
-_LONGEST = 64
+#: Letters of a person's name, and bytes: what no file system refuses.
+_LONGEST, _BYTES = 64, 200
 
 
 def person_of(file: str | Path) -> str:
@@ -30,11 +33,15 @@ def person_of(file: str | Path) -> str:
 
 
 def checked_person(name: str) -> str:
-    """A person's name that is safe as a folder name; BadGallery where nothing is left of it."""
-    kept = re.sub(r'[\x00-\x1f\x7f\\/:*?"<>|]', " ", name).strip(" .")[:_LONGEST].strip(" .")
-    if not kept:
+    """A person's name that is safe as a folder name, the same in every spelling of its accents; BadGallery where
+    nothing is left of it. Names that are too long end in a mark of the whole name, so that no two become one."""
+    whole = re.sub(r'[\x00-\x1f\x7f\\/:*?"<>|]', " ", person_named(name)).strip(" .")
+    if not whole:
         raise BadGallery("A person's name has at least one letter or digit.")
-    return kept
+    if len(whole) <= _LONGEST and len(whole.encode()) <= _BYTES:
+        return whole
+    mark = f" {hashlib.sha256(whole.encode()).hexdigest()[:8]}"  # of two long names, each stays another
+    return whole[:_LONGEST - len(mark)].encode()[:_BYTES - len(mark)].decode(errors="ignore").strip(" .") + mark
 
 
 def keep_photos(photos: Sequence[tuple[str | Path, str]], target: Path, *, max_mb: float) -> None:
@@ -48,7 +55,7 @@ def keep_photos(photos: Sequence[tuple[str | Path, str]], target: Path, *, max_m
     if not photos:
         raise BadGallery("Add photos first.")
     files = [Path(file) for file, _ in photos]
-    if wrong := next((file for file in files if file.suffix.lower() not in PHOTO_SUFFIXES), None):
+    if wrong := next((file for file in files if not is_picture(file)), None):
         raise BadGallery(f"{wrong.name} is not a photo by its name: photos end in {', '.join(sorted(PHOTO_SUFFIXES))}.")
     try:
         weight = sum(file.stat().st_size for file in files)
@@ -74,15 +81,15 @@ def take_in(photos: Sequence[tuple[str | Path, str]], folder: Path) -> list[Phot
     others, under a name that is free. BadGallery for a file that cannot be read or is no photo by its ending."""
     found = []
     for file, person in ((Path(file), checked_person(person)) for file, person in photos):
-        if file.suffix.lower() not in PHOTO_SUFFIXES or not file.is_file():
+        if not file.is_file() or not is_picture(file):
             raise BadGallery(f"{file} is no photo that can be read: photos end in {', '.join(sorted(PHOTO_SUFFIXES))}.")
-        own = (folder / person).resolve()
-        inside = file.resolve()
+        place = spelled_as_there(folder / person, folder)
+        own, inside = place.resolve(), file.resolve()
         if own not in inside.parents:
             inside = next(_names(own / file.name, sha256(file)))
             inside.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, inside)
-        found.append(Photo(f"{person}/{inside.relative_to(own).as_posix()}", person, inside))
+        found.append(Photo(f"{place.name}/{inside.relative_to(own).as_posix()}", person, inside))
     return found
 
 
@@ -113,11 +120,12 @@ def move(folder: Path, photos: Sequence[Photo], person: str) -> dict[str, Photo]
     person, moved = checked_person(person), {}
     if all(photo.identity == person for photo in photos):
         raise BadGallery(f"That is {person} already.")
+    place = spelled_as_there(folder / person, folder)
     for photo in photos:
-        target = next(_names(folder / person / photo.path.partition("/")[2]))
+        target = next(_names(place / photo.path.partition("/")[2]))
         target.parent.mkdir(parents=True, exist_ok=True)
         photo.file.rename(target)
-        moved[photo.path] = Photo(f"{person}/{target.relative_to(folder / person).as_posix()}", person, target)
+        moved[photo.path] = Photo(f"{place.name}/{target.relative_to(place).as_posix()}", person, target)
     _tidy(folder, photos)
     return moved
 

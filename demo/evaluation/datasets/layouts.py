@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from demo.errors import BadGallery
-from demo.gallery import PHOTO_SUFFIXES, Photo, list_photos
+from demo.gallery import Photo, is_picture, list_photos
 
 #: The person in ``Some_Name_0001.jpg``: everything before the first number. Four names of the CPLFW release are
 #: misspelt (``Leni_Bjorklund-2.jpg``, ``Landon_Donovan_3jpg.jpg``, ``Mike_Montgomery_3.jip.jpg``), and MLFW adds a
@@ -87,8 +87,7 @@ def photo_folder(root: Path, places: tuple[str, ...]) -> Path:
 
 
 def _photos_below(folder: Path) -> Iterator[Path]:
-    return (file for file in sorted(folder.rglob("*"))
-            if file.suffix.lower() in PHOTO_SUFFIXES and not file.name.startswith("."))
+    return filter(is_picture, sorted(folder.rglob("*")))
 
 
 def _relative(file: Path, root: Path) -> str:

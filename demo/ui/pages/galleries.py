@@ -8,7 +8,7 @@ import gradio as gr
 
 from demo.backbones import BackboneInfo, grid_name
 from demo.errors import DemoError
-from demo.gallery import check_name, list_photos, unpack_archive
+from demo.gallery import check_name, list_photos, passed_over, people_left_out, unpack_archive
 from demo.ui.components import ArchiveInput
 from demo.ui.engine import Engine
 from demo.ui.pages.living import change_gallery
@@ -115,10 +115,14 @@ class GalleryHandlers:
         lines = []
         try:
             gallery = self.engine.opened(name)
-            lines += [f"- left out {plain(failure.path)}: {failure.reason}" for failure in gallery.manifest.failures]
+            passed = passed_over(folder)
+            left = (*gallery.manifest.failures, *passed)
+            lines += [f"- left out {plain(one.path)}: {one.reason}" for one in left]
+            lines += [f"- {plain(person)} is not in the gallery: none of the photos can be used."
+                      for person in people_left_out(gallery, passed)]
             lines += [f"- {plain(one.path)} {one.told}" for one in gallery.manifest.crowded]
             lines.insert(0, f"{len(gallery)} photos of {len(gallery.people)} people are indexed for "
-                            f"{gallery.manifest.backbone}, {len(gallery.manifest.failures)} left out.")
+                            f"{gallery.manifest.backbone}, {len(left)} left out.")
         except DemoError:
             lines = ["Not indexed yet: it will be when it is first used, or press Index below."]
         return "\n".join(lines), gr.Slider(1, max(pages, 2), 1, step=1, visible=pages > 1)
@@ -171,7 +175,8 @@ class GalleryHandlers:
             text = self.build(target.name, settings.backbone, request, progress)
         except DemoError as error:
             raise gr.Error(str(error), print_exception=False) from None
-        skipped = "".join(f"\n- skipped {plain(path)}: {reason}" for path, reason in unpacked.skipped[:50])
+        noted = "".join(f"\n- {plain(note)}" for note in unpacked.notes)
+        skipped = noted + "".join(f"\n- skipped {plain(path)}: {reason}" for path, reason in unpacked.skipped[:50])
         return text + skipped, gr.Dropdown(self.engine.gallery_names(), value=target.name)
 
     def delete(self, name: str, sure: str):
