@@ -4,9 +4,12 @@ decisions, languages, and a chain that shows what was changed."""
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -22,8 +25,9 @@ from demo.study.analysis.summary import summarise
 from demo.study.design.conditions import DECIDED, conditions
 from demo.study.design.power import power_for
 from demo.study.design.texts import languages, ready_forms, ready_texts
+from demo.study.records.chain import head
 from demo.study.records.checks import verify
-from demo.study.records.export import long_rows
+from demo.study.records.export import export, long_rows
 from demo.study.records.payments import forget, payments
 from demo.study.records.store import Store
 from demo.study.records.wide import wide
@@ -45,6 +49,12 @@ def store(tmp_path):
 def rows(store, query, *values):
     with store.read() as db:
         return [tuple(row) for row in db.execute(query, values)]
+
+
+class Opened(NamedTuple):
+    """A database that is only a file yet."""
+
+    path: Path
 
 
 def by_force(store, *statements):
@@ -310,6 +320,22 @@ def test_consent_lists_what_is_recorded_and_who_does_it():
     ("UPDATE chain SET mac = link WHERE seq = 4", "broken"),
     ("UPDATE participant SET status = 'excluded', exclude_reason = 'x'", "without a decision"),
     ("UPDATE participant SET status = 'withdrawn'", "removed"),
+    ("UPDATE participant SET status = 'dropped' WHERE status = 'completed'", "changed"),
+    ("UPDATE participant SET cell_row = cell_row + 1", "changed"),
+    ("UPDATE participant SET is_preview = 1, mode = 'pilot'", "changed"),
+    ("UPDATE render SET model_pred = 1 - model_pred", "design"),
+    ("UPDATE pair SET same = 1 - same WHERE pair_id LIKE 'A%'", "design"),
+    ("UPDATE pair SET occl1 = 'glasses'", "design"),
+    ("UPDATE study SET name = 'another'", "design"),
+    ("UPDATE study SET secret = 'another'", "design"),
+    ("UPDATE study SET locked_utc = '2030-01-01T00:00:00.000Z'", "design"),
+    ("UPDATE study SET mode = 'preview'", "design"),
+    ("UPDATE plan SET flip = 1 - flip WHERE idx = 3", "changed"),
+    ("UPDATE plan SET block = 1 - block", "changed"),
+    ("UPDATE chain_end SET entries = entries - 1", "cut short"),
+    ("DELETE FROM chain_end", "cut short"),
+    ("DELETE FROM chain WHERE seq > 4", "cut short"),
+    ("DELETE FROM chain", "empty"),
 ])
 def test_a_change_shows_even_where_the_guards_were_made_again(store, statement, words):
     session = Page(store)
@@ -319,6 +345,89 @@ def test_a_change_shows_even_where_the_guards_were_made_again(store, statement, 
     more = ["DELETE FROM response WHERE pid = (SELECT min(pid) FROM response)"] if "withdrawn" in statement else []
     by_force(store, statement, *more)
     assert words in " ".join(verify(store)), verify(store)
+
+
+def test_answers_that_were_cut_off_with_the_end_of_the_chain_show(store):
+    """The last person's rows go, their entries too, and whatever counts them is set to fit."""
+    session = Page(store)
+    walk(session, enrol(session))
+    (kept,), = rows(store, "SELECT max(seq) FROM chain")
+    (end,), = rows(store, "SELECT max(ev_id) FROM event")
+    walk(session, enrol(session), until=3)
+    gone = "(SELECT pid FROM participant ORDER BY rowid DESC LIMIT 1)"
+    by_force(store, f"DELETE FROM response WHERE pid = {gone}", f"DELETE FROM plan WHERE pid = {gone}",
+             f"DELETE FROM event WHERE ev_id > {end}", f"DELETE FROM participant WHERE pid = {gone}",
+             f"DELETE FROM chain WHERE seq > {kept}", f"UPDATE chain_end SET entries = {kept}",
+             f"UPDATE sqlite_sequence SET seq = {end} WHERE name = 'event'")
+    assert "cut short" in " ".join(verify(store))
+
+
+def test_an_older_copy_in_the_place_of_the_database_shows_by_a_head(store, tmp_path, capsys):
+    session = Page(store)
+    walk(session, enrol(session))
+    old = store.backup(tmp_path / "old.sqlite3")
+    walk(session, enrol(session))
+    out = export(store, tmp_path / "answers.zip")
+    with store.read() as db:
+        last = head(db)
+    folder = tmp_path / "stimuli"
+    fake_stimuli(folder, TINY, files=True).write()
+    (folder / "study.json").write_text(TINY.to_json())
+
+    def verified(path, *heads):
+        status = main(["study", "verify", "--study", str(folder), "--db", str(path),
+                       *(word for one in heads for word in ("--head", str(one)))])
+        said = capsys.readouterr()
+        return status, said.out + said.err
+
+    assert verified(store.path, out, last.upper()) == verified(store.path)
+    assert verified(store.path)[0] == 0 and last in verified(store.path)[1]
+    shutil.copy(store.seal.path, old.with_name("old.sqlite3.key"))
+    assert verified(old)[0] == 0, "by itself it is sound"
+    for one in (out, last):
+        status, told = verified(old, one)
+        assert status == 1 and "not in the chain any more" in told and told.count("\n") == 1
+    for one in ("0" * 63, tmp_path / "none.zip", folder / "study.json", "x" * 64):
+        status, told = verified(store.path, one)
+        assert status == 2 and "neither a head" in told and told.count("\n") == 1
+    assert verified(tmp_path / "none.sqlite3", last)[0] == 2
+
+
+def test_a_database_that_calls_itself_older_is_not_sealed_anew(store, tmp_path):
+    walk(Page(store), enrol(Page(store)))
+    for version in (2, 3):
+        path = older(store, tmp_path / f"of{version}.sqlite3", version)
+        shutil.copy(store.seal.path, path.with_name(path.name + ".key"))
+        by_force(Opened(path), "UPDATE response SET answer = 'diff', correct = 1 - correct WHERE idx = 2")
+        for _ in range(2):
+            with pytest.raises(BadStudy, match="calls itself version"):
+                Store.open(path)
+
+
+def test_a_database_of_version_3_is_sealed_as_it_is_found_and_only_once(store, tmp_path):
+    session = Page(store)
+    walk(session, enrol(session))
+    session.withdraw(enrol(session).token)
+    path = older(store, tmp_path / "old.sqlite3", 3)
+    text = store.seal.path.read_text().split()
+    path.with_name(path.name + ".key").write_text(text[0] + "\n")  # as version 3 wrote it
+    again = Store.open(path)
+    assert verify(again) == [] and again.seal.path.read_text().split() == text
+    assert len(rows(again, "SELECT 1 FROM begun")) == 0
+    by_force(again, "UPDATE participant SET status = 'dropped' WHERE status = 'completed'")
+    assert "changed" in " ".join(verify(again))
+    again.close()
+    shutil.copy(path.with_name(path.name + ".version3"), path)
+    with pytest.raises(BadStudy, match="calls itself version 3"):
+        Store.open(path)
+
+
+def test_tables_that_are_not_what_the_pictures_came_with_show_without_a_key_too(store, tmp_path):
+    stimuli = fake_stimuli(tmp_path / "stimuli", TINY, files=True)
+    assert verify(store, stimuli) == []
+    by_force(store, "UPDATE render SET model_pred = 0 WHERE model_pred = 1")
+    store.seal.path.unlink()
+    assert any("render is not what stimuli.json says" in one for one in verify(Store.open(store.path), stimuli))
 
 
 def test_rows_from_elsewhere_and_a_missing_key_show(store, tmp_path):

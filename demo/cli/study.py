@@ -24,9 +24,9 @@ from demo.study.analysis.report import stimuli_text, text_summary
 from demo.study.analysis.summary import summarise
 from demo.study.design.conditions import conditions, method_of
 from demo.study.design.config import PRESETS, StudyConfig
-from demo.study.records.chain import key_id
+from demo.study.records.chain import head, key_id
 from demo.study.records.checks import verify
-from demo.study.records.export import export, long_rows
+from demo.study.records.export import export, head_in, long_rows
 from demo.study.records.output import check_output, new_file
 from demo.study.records.payments import forget, write_payments
 from demo.study.records.store import MODES, Store
@@ -78,6 +78,10 @@ def add(commands) -> None:
                                     help="accuracy to compute the power with (default: the published study's)")
             elif word == "payments":
                 action.add_argument("--forget", action="store_true", help="delete the recruiting ids, after payment")
+        elif word == "verify":
+            action.add_argument("--head", action="append", default=[], metavar="HEX|EXPORT.zip",
+                                help="head of the chain as it was told before, or an earlier export: what was recorded "
+                                "up to then has to be there still (may be given several times)")
         elif word == "delete":
             action.add_argument("pid", nargs="?", metavar="PARTICIPANT")
             action.add_argument("--code", help="the participant's withdrawal code, instead of their number")
@@ -188,9 +192,19 @@ def _planned(store: Store) -> int:
 
 def _verify(parsed) -> int:
     config, stimuli, path = _study(parsed)
-    problems = verify(Store.open(path), stimuli, config) if path.is_file() else stimuli.problems()
-    answers = "" if path.is_file() else "; it has not been opened yet"
-    print("\n".join(problems) or f"The study is sound: every picture and every answer as it was kept{answers}.")
+    heads = [head_in(text) for text in parsed.head]
+    if not path.is_file():
+        if heads:
+            raise BadStudy(f"There is no study database {path}, which should hold what was recorded up to --head.")
+        problems = stimuli.problems()
+        print("\n".join(problems) or "The study is sound: every picture as it was kept; it has not been opened yet.")
+        return 1 if problems else 0
+    store = Store.open(path)
+    problems = verify(store, stimuli, config, heads)
+    print("\n".join(problems) or "The study is sound: every picture and every answer as it was kept.")
+    if not problems:
+        with store.read() as db:
+            print(f"Head of the chain, for a later `study verify --head`: {head(db)}")
     return 1 if problems else 0
 
 
@@ -206,7 +220,7 @@ def _preregister(parsed) -> None:
         with store.read() as db:
             facts = {"locked_utc": db.execute("SELECT locked_utc FROM study").fetchone()[0],
                      "live": db.execute("SELECT count(*) FROM participant WHERE mode = 'live'").fetchone()[0],
-                     "key_id": key_id(store.seal.key) if store.seal.key else ""}
+                     "key_id": key_id(store.seal.key) if store.seal.key else "", "chain_head": head(db)}
     text = preregistration(config, stimuli.provenance, stimuli.sha256, expected=dict(parsed.expect), **facts)
     check_output(parsed.out, path, force=parsed.force)
     try:

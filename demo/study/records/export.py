@@ -9,14 +9,16 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, TextIO, cast
 
-from demo.errors import NotSaved
+from demo.errors import BadStudy, NotSaved
 from demo.study.design.conditions import described
 from demo.study.records.chain import head
 from demo.study.records.columns import RESPONSES, TABLES
@@ -30,6 +32,9 @@ Summary = Callable[[Iterable[dict]], dict]
 #: Results → PNG files by name, as ``demo.study.analysis.plots.drawn``.
 Draw = Callable[[dict], dict[str, bytes]]
 
+_HEAD = re.compile(r"[0-9a-f]{64}")
+#: Bytes of an export's study.json that are read; ours hold a tenth.
+_LONGEST_STUDY = 10_000_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 R_SNIPPET = """\
@@ -96,6 +101,22 @@ def export(store: Store, out: str | Path, summary: Summary | None = None, *, dra
         store.log(db, None, "export", {"sha256": hashlib.sha256(out.read_bytes()).hexdigest(),
                                        "chain_head": study["chain_head"]})
     return out
+
+
+def head_in(text: str) -> str:
+    """A head of the chain, given as it was told or by the name of an export that holds it. BadStudy for anything
+    else."""
+    given: object = text
+    if not _HEAD.fullmatch(text.lower()):
+        try:
+            with zipfile.ZipFile(text) as archive, archive.open("study.json") as file:
+                given = json.loads(file.read(_LONGEST_STUDY)).get("chain_head")
+        except (OSError, ValueError, KeyError, AttributeError, RecursionError, RuntimeError, zipfile.BadZipFile,
+                zlib.error, NotImplementedError):
+            given = None
+    if not isinstance(given, str) or not _HEAD.fullmatch(given.lower()):
+        raise BadStudy(f"{text} is neither a head of a chain (64 letters and digits) nor an export that holds one.")
+    return given.lower()
 
 
 def codebook(study: dict) -> str:

@@ -105,6 +105,8 @@ def assign(store: Store, db: sqlite3.Connection, *, label: str | None, device: D
     db.executemany("INSERT INTO plan(pid, idx, phase, block, pos, condition, pair_id, flip) VALUES (?,?,?,?,?,?,?,?)",
                    [(pid, row.idx, row.phase, row.block, row.pos, row.condition, row.pair_id, int(row.flip))
                     for row in plan])
+    for kind in ("participant", "plan"):
+        store.seal.append(db, kind, None, pid)
     store.log(db, pid, "consent", {"consent_sha256": study["consent_sha256"], "mode": mode})
     return pid
 
@@ -125,7 +127,7 @@ def drop_idle(store: Store, db: sqlite3.Connection) -> int:
     silent = db.execute(f"SELECT pid FROM participant WHERE status IN {UNFINISHED!r} AND last_seen_utc < ?",
                         (limit,)).fetchall()
     for (pid,) in silent:
-        db.execute("UPDATE participant SET status = 'dropped' WHERE pid = ?", (pid,))
+        store.change(db, pid, status="dropped")
         store.log(db, pid, "drop", {"idle_minutes": store.config(db).idle_minutes})
     return len(silent)
 
@@ -199,7 +201,7 @@ def exclude(store: Store, pid: str, reason: str) -> None:
         raise BadStudy("Give a reason for the exclusion: it is exported with the data.")
     with store.write() as db:
         status = _known(db, pid)["status"]
-        db.execute("UPDATE participant SET status = 'excluded', exclude_reason = ? WHERE pid = ?", (reason[:500], pid))
+        store.change(db, pid, status="excluded", exclude_reason=reason[:500])
         store.log(db, pid, "admin", {"action": "exclude", "reason": reason[:500], "from": status})
 
 
@@ -210,7 +212,7 @@ def include(store: Store, pid: str) -> None:
         if row["status"] != "excluded":
             raise BadStudy(f"Participant {pid} is not excluded.")
         status = "completed" if row["completed_utc"] else "dropped"
-        db.execute("UPDATE participant SET status = ?, exclude_reason = NULL WHERE pid = ?", (status, pid))
+        store.change(db, pid, status=status, exclude_reason=None)
         store.log(db, pid, "admin", {"action": "include", "to": status})
 
 

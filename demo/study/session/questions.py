@@ -70,8 +70,7 @@ def record(store: Store, db: sqlite3.Connection, person: sqlite3.Row, place: int
                                "block": one.block, "item": item, "value": value, "recv_utc": now})
     right = passed(one.form, read)
     if not right and attempt >= TRIES:
-        db.execute("""UPDATE participant SET screened_utc = ?, status = 'excluded',
-                      exclude_reason = 'screened out: comprehension check' WHERE pid = ?""", (now, pid))
+        store.change(db, pid, screened_utc=now, status="excluded", exclude_reason="screened out: comprehension check")
         store.log(db, pid, "screened_out", {"form": one.form["id"]})
     return right
 

@@ -217,8 +217,7 @@ class StudySession:
             self.store.log(db, pid, "resume")
         if status == "dropped" or (status == "consented" and begins):
             status = "active"
-        db.execute("UPDATE participant SET last_seen_utc = ?, status = ? WHERE pid = ?",
-                   (self.store.now(), status, pid))
+        self.store.change(db, pid, last_seen_utc=self.store.now(), status=status)
         return db.execute("SELECT * FROM participant WHERE pid = ?", (pid,)).fetchone()
 
     def _now(self, db: sqlite3.Connection, person: sqlite3.Row) -> dict:

@@ -129,9 +129,8 @@ def record(store: Store, db: sqlite3.Connection, person: sqlite3.Row, answer: An
         "flag_slow": int(took is not None and took > rule.slow_ms), "flag_resumed": int(len(onsets) > 1),
         "is_preview": person["is_preview"]})
     if answer.idx + 1 == db.execute("SELECT count(*) FROM plan WHERE pid = ?", (pid,)).fetchone()[0]:
-        db.execute("""UPDATE participant SET completed_utc = ?,
-                      status = CASE status WHEN 'excluded' THEN status ELSE 'completed' END WHERE pid = ?""",
-                   (shown["recv_utc"], pid))
+        store.change(db, pid, completed_utc=shown["recv_utc"],
+                     status="excluded" if person["status"] == "excluded" else "completed")
         close_when_complete(store, db)
 
 
