@@ -3,9 +3,11 @@ decisions, languages, and a chain that shows what was changed."""
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import sqlite3
+import zipfile
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -499,6 +501,18 @@ def test_a_preregistration_names_what_is_compared_with_what():
     assert "against the best constant answer, two-sided" in alone and "mixed model" not in alone
     for text in (plain, other, alone):
         assert all(f"- {reason}\n" in text for reason in told(StudyConfig().exclusion))
+
+
+def test_an_early_export_holds_no_measures_and_that_of_a_complete_study_does(store, tmp_path):
+    session = Page(store)
+    for done in range(1, TINY.planned_n + 1):
+        walk(session, enrol(session))
+        out = export(store, tmp_path / f"{done}.zip", lambda rows: summarise(rows, planned_n=TINY.planned_n))
+        with zipfile.ZipFile(out) as archive:
+            table = list(csv.DictReader(archive.read("participants_wide.csv").decode().splitlines()))
+            hidden = "hidden" in json.loads(archive.read("summary.json"))
+        assert len(table) == done and hidden == (done < TINY.planned_n)
+        assert set(table[0]) == {"pid", "block_none", "block_emd_flow"} if hidden else "accuracy_none" in table[0]
 
 
 def test_the_wide_table_is_what_the_summary_says():

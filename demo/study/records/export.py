@@ -84,7 +84,8 @@ def export(store: Store, out: str | Path, summary: Summary | None = None, *, dra
             study["chain_head"] = head(db)
             with bundle.file("participants_wide.csv") as file:
                 rows = list(RESPONSES.read(db))
-                _write_csv(file, wide_names(rows), wide(rows))
+                people = wide(rows)
+                _write_csv(file, wide_names(rows, hidden=len(people) < store.config(db).planned_n), people)
             texts = {"study.json": _pretty(study), "codebook.md": codebook(study), "analysis.R": R_SNIPPET}
             if summary is not None:
                 found = summary(RESPONSES.read(db))
@@ -129,7 +130,8 @@ def codebook(study: dict) -> str:
         lines += ["", f"## {table.file}.csv", "", f"Each row is {table.rows}.", "", "| column | meaning |", "|---|---|"]
         lines += [f"| {column.name} | {column.meaning} |" for column in table.columns]
     lines += ["", "## participants_wide.csv", "", "Each row is one complete participant of the live study who is not "
-              "excluded, for JASP, SPSS or a spreadsheet; MEASURE_CONDITION, of the test pairs.", "",
+              "excluded, for JASP, SPSS or a spreadsheet; MEASURE_CONDITION, of the test pairs. Until the planned "
+              "participants are complete it holds their place in the order alone.", "",
               "| column | meaning |", "|---|---|", *(f"| {name}_… | {meaning} |" for name, meaning in MEASURES.items())]
     lines += ["", "## Other files", "", "- figures/*.png: the results drawn, where they are no longer hidden.",
               "- responses_long.json: the same rows as JSON.",

@@ -19,9 +19,14 @@ MEASURES = {
 }
 
 
-def wide_names(rows: Iterable[Mapping]) -> list[str]:
-    """The columns for rows of the long table."""
-    return ["pid", *(f"{measure}_{name}" for measure in MEASURES for name in _conditions(rows))]
+#: Of these, what tells nothing of the results.
+_DESIGN = ("block",)
+
+
+def wide_names(rows: Iterable[Mapping], *, hidden: bool = False) -> list[str]:
+    """The columns for rows of the long table. hidden: those alone that tell nothing of the results."""
+    return ["pid", *(f"{measure}_{name}" for measure in (_DESIGN if hidden else MEASURES)
+                     for name in _conditions(rows))]
 
 
 def wide(rows: Iterable[Mapping]) -> list[dict]:
