@@ -116,6 +116,14 @@ def test_a_whole_run_ends_with_the_score_and_every_answer_kept(client, study):
     assert verify(study.store, study.stimuli) == []
 
 
+def test_an_answer_without_what_comes_before_it_is_refused_in_a_sentence(client, study):
+    ticket = enrol(client)
+    answer = post(client, "answer", **reply(ticket, {"idx": 0, "step": 1}))
+    assert answer.status_code == 400 and answer.json()["code"] == "refused"
+    assert "comes before this pair" in answer.json()["error"]
+    assert rows(study, "SELECT count(*) FROM response") == [(0,)]
+
+
 def test_nothing_gives_the_answer_away(client, study):
     """Every byte that a page receives before it answers, pictures included: no condition, pair, person or truth."""
     hidden = {*StudyConfig().conditions, "pair_id", "model", "threshold", "score", "set_id", "mask", "glasses",

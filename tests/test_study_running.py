@@ -20,7 +20,7 @@ from study_tables import simulate_rows
 
 from demo.cli import main
 from demo.errors import BadStudy, StaleTab, UnknownParticipant
-from demo.study import Device, StudyConfig
+from demo.study import Device, StudyConfig, StudySession
 from demo.study.analysis.exclusions import told
 from demo.study.analysis.preregistration import preregistration
 from demo.study.analysis.summary import summarise
@@ -247,6 +247,81 @@ def test_forms_come_at_their_time_once_and_are_exported(tmp_path):
                      "ready", "trial", "tlx", "trust"]
     assert rows(store, "SELECT count(DISTINCT place), count(*) FROM form") == [(5, 2 + 3 + 6 + 6 + 5)]
     assert verify(store) == []
+
+
+def test_no_script_gets_past_pages_and_forms(tmp_path):
+    """Onset and answer sent at once, without what comes before: nothing is recorded, nobody is complete or paid."""
+    store = with_forms(tmp_path, "comprehension", "demographics", "trust")
+    session = StudySession(store)
+    ticket = enrol(session, recruited=Recruited("worker", "mturk"))
+    where = ticket.token, ticket.epoch
+    forms = {form["id"]: good(form) for form in store.config(store._writer).questionnaires}
+
+    def refused(words, idx=0):
+        for act in (lambda: session.onset(*where, idx, 1, 1.0), lambda: session.answer(
+                *where, reply(ticket, {"idx": idx, "step": 1}))):
+            with pytest.raises(BadStudy, match=words):
+                act()
+
+    refused("comes before")
+    for place in (1, 2, 3):
+        with pytest.raises(BadStudy, match="not up now"):
+            session.fill(*where, place, forms["trust"])
+    assert session.fill(*where, 0, forms["demographics"])["view"]["screen"] == "instructions"
+    refused("comes before")
+    with pytest.raises(BadStudy, match="not up now"):
+        session.fill(*where, 1, forms["comprehension"])
+    session.proceed(*where, 0)
+    refused("comes before")
+    session.fill(*where, 1, forms["comprehension"])
+    view = session.view(*where)
+    while view["screen"] != "form":
+        idx = view.get("idx", view.get("gate"))
+        if "gate" in view:
+            refused("comes before", idx)
+            view = session.proceed(*where, view["gate"])
+        else:
+            session.onset(*where, idx, 1, 1.0)
+            view = session.answer(*where, reply(ticket, view))["view"]
+    assert rows(store, "SELECT status, completed_utc FROM participant") == [("active", None)]
+    assert [one["code"] for one in payments(store)] == [""]
+    assert session.load(ticket.token).view["form"]["id"] == "trust"
+    where = ticket.token, ticket.epoch + 1
+    end = session.fill(*where, view["place"], forms["trust"])["view"]
+    assert end["screen"] == "debrief" and end["code"] == "DONE"
+    assert rows(store, "SELECT status, completed_utc IS NULL FROM participant") == [("completed", 0)]
+    assert session.fill(*where, view["place"], forms["trust"])["view"] == end and verify(store) == []
+
+
+def test_nothing_of_who_was_screened_out_is_taken(tmp_path):
+    store = with_forms(tmp_path, "comprehension")
+    session = StudySession(store)
+    ticket = enrol(session)
+    where = ticket.token, ticket.epoch
+    view = session.proceed(*where, 0)
+    for _ in range(2):
+        session.fill(*where, view["place"], {"task": 0, "computer": 1})
+    for act in (lambda: session.onset(*where, 0, 1, 1.0), lambda: session.confidence(*where, 0, 1, 2),
+                lambda: session.answer(*where, reply(ticket, {"idx": 0, "step": 1}))):
+        with pytest.raises(TurnedAway) as turned:
+            act()
+        assert (turned.value.word, turned.value.code) == ("screened", "OUT")
+    right = {"task": 1, "computer": 0}
+    assert session.fill(*where, view["place"], right)["view"]["screen"] == "screened"
+    assert rows(store, "SELECT count(*) FROM response UNION ALL SELECT count(*) FROM event WHERE type = 'onset'") == [
+        (0,), (0,)]
+    assert rows(store, "SELECT status, completed_utc FROM participant") == [("excluded", None)] and verify(store) == []
+
+
+def test_who_is_away_before_the_last_form_when_the_study_closes_is_out(tmp_path):
+    store = with_forms(tmp_path, "trust")
+    session = Page(store)
+    ticket = enrol(session)
+    assert walk(session, ticket)["screen"] == "form"
+    with store.write() as db:
+        store.change(db, rows(store, "SELECT pid FROM participant")[0][0], status="dropped")
+    store.set_mode("closed")
+    assert session.load(ticket.token).view["screen"] == "closed"
 
 
 def test_who_does_not_understand_twice_is_screened_out(tmp_path):

@@ -272,6 +272,9 @@ def test_the_same_answer_twice_is_acknowledged_twice_and_kept_once(store, sessio
 
 def test_the_server_decides_which_trial_is_up(session):
     ticket = enrol(session)
+    with pytest.raises(BadStudy, match="comes before this pair"):
+        session.onset(ticket.token, ticket.epoch, 0)
+    session.proceed(ticket.token, ticket.epoch, ticket.view["gate"])
     with pytest.raises(BadStudy, match="not up now"):
         session.answer(ticket.token, ticket.epoch, replace(reply(ticket, {"idx": 9, "step": 1}), idx=9))
     view = walk(session, ticket, until=2)

@@ -11,7 +11,6 @@ from demo.errors import BadStudy
 from demo.study.design.conditions import UNEXPLAINED
 from demo.study.design.config import CONFIDENCE_LEVELS, StudyConfig
 from demo.study.records.store import Store
-from demo.study.session.participants import close_when_complete
 
 CHOICES = ("same", "diff")
 INPUTS = ("key", "mouse", "touch")
@@ -101,7 +100,7 @@ def onset(store: Store, db: sqlite3.Connection, person: sqlite3.Row, idx: int, s
 
 
 def record(store: Store, db: sqlite3.Connection, person: sqlite3.Row, answer: Answer) -> None:
-    """Add an answer to the trial that is up; the participant is "completed" with the last one."""
+    """Add an answer to the trial that is up."""
     config, pid = store.config(db), person["pid"]
     answer.check(config)
     row = _up(store, db, person, answer.idx, answer.step)
@@ -128,10 +127,6 @@ def record(store: Store, db: sqlite3.Connection, person: sqlite3.Row, answer: An
         "input": answer.input, "flag_fast": int(took is not None and took < rule.fast_ms),
         "flag_slow": int(took is not None and took > rule.slow_ms), "flag_resumed": int(len(onsets) > 1),
         "is_preview": person["is_preview"]})
-    if answer.idx + 1 == db.execute("SELECT count(*) FROM plan WHERE pid = ?", (pid,)).fetchone()[0]:
-        store.change(db, pid, completed_utc=shown["recv_utc"],
-                     status="excluded" if person["status"] == "excluded" else "completed")
-        close_when_complete(store, db)
 
 
 def record_confidence(store: Store, db: sqlite3.Connection, person: sqlite3.Row, idx: int, step: int,
