@@ -33,7 +33,7 @@ from demo.study.records.export import export, long_rows
 from demo.study.records.payments import forget, payments
 from demo.study.records.store import Store
 from demo.study.records.wide import wide
-from demo.study.session.participants import delete
+from demo.study.session.participants import assign, delete, label_digest
 from demo.study.session.refusals import TurnedAway
 from demo.study.session.session import Recruited
 
@@ -123,6 +123,41 @@ def test_without_keep_ids_only_a_hash_is_kept(tmp_path):
     store = small_store(tmp_path, replace(TINY, keep_ids=False))
     enrol(Page(store), recruited=Recruited("w-1", "mturk"))
     assert payments(store) == [] and b"w-1" not in store.backup(tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("mode", ["preview", "pilot", "live"])
+def test_nobody_begins_twice_with_one_id(tmp_path, mode):
+    """Not after a withdrawal, nor once the ids are forgotten, nor in another mode."""
+    store = small_store(tmp_path, TINY, mode=mode)
+    session = Page(store)
+    session.withdraw(enrol(session, recruited=Recruited("w-1", "prolific")).token)
+    enrol(session, recruited=Recruited("w-2", "prolific"))
+    pid = rows(store, "SELECT pid FROM participant WHERE status <> 'withdrawn'")[0][0]
+    delete(store, pid)
+    forget(store)
+    for later in (mode, "pilot", "live"):
+        store.set_mode(later)
+        for label in ("w-1", " w-2 "):
+            with pytest.raises(TurnedAway) as turned:
+                enrol(session, recruited=Recruited(label, "mturk"))
+            assert turned.value.word == "repeated"
+    enrol(session, recruited=Recruited("w-3", "prolific"))
+    enrol(session)
+    enrol(session)
+    everything = json.dumps([list(map(str, row)) for table in ("participant", "begun", "event")
+                             for row in rows(store, f"SELECT * FROM {table}")])
+    assert "w-1" not in everything and len(rows(store, "SELECT * FROM begun")) == 3 and verify(store) == []
+
+
+def test_who_began_before_an_update_is_known_after_it(store, tmp_path):
+    secret = store.study()["secret"]
+    with store.write() as db:
+        pid = assign(store, db, label=None, device=Device())
+        db.execute("DROP TRIGGER participant_fixed")
+        db.execute("UPDATE participant SET label_hash = ? WHERE pid = ?", (label_digest(secret, "live", "w-1"), pid))
+    again = Store.open(older(store, tmp_path / "old.sqlite3", 3))
+    with pytest.raises(TurnedAway):
+        enrol(Page(again), label="w-1")
 
 
 def test_the_code_of_the_last_page_withdraws_later_and_others_do_not(store):
@@ -376,12 +411,13 @@ def test_consent_lists_what_is_recorded_and_who_does_it():
     config = replace(StudyConfig(), researcher="Dr. X", contact="x@example.org", retention="ten years")
     text = config.consent
     for words in ("Dr. X", "x@example.org", "ten years", "how long each took", "How sure", "size of the page",
-                  "hid the page", "recruiting service gave you, in a list apart"):
+                  "hid the page", "recruiting service gave you, in a list apart", "A number computed from it stays"):
         assert words in text, words
     arabic = StudyConfig.from_json('{"language": "ar"}', config).consent
     assert "\u2068ten years\u2069" in arabic and "\u2068" not in text, "a value keeps its own direction of writing"
     less = replace(config, keep_ids=False, confidence=False).consent
-    assert "How sure" not in less and "is not kept" in less and config.consent_sha256 != replace(
+    assert "is not kept. The number stays, also if you withdraw" in less
+    assert "How sure" not in less and config.consent_sha256 != replace(
         config, keep_ids=False).consent_sha256
 
 

@@ -298,7 +298,8 @@ class Store:
             return True
 
     def erase(self, db: sqlite3.Connection, pid: str, why: str) -> None:
-        """Withdraw a participant: every row goes but a tombstone, and the place in the cell is free again."""
+        """Withdraw a participant: every row goes but a tombstone, and the place in the cell is free again. That
+        somebody with the recruiting id has begun stays known (``begun``), in nobody's row."""
         self.change(db, pid, status="withdrawn", **dict.fromkeys((
             "token_sha256", "label_hash", "seed", "exclude_reason", "consent_utc", "consent_sha256", "ua_family",
             "viewport_w", "viewport_h", "dpr", "tz_offset", "nonce_hash", "screened_utc")))

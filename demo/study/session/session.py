@@ -19,11 +19,11 @@ from demo.study.session.participants import (
     Recruited,
     assign,
     by_code,
-    by_label,
     by_nonce,
     by_token,
     check_room,
     close_when_complete,
+    has_begun,
     token_of,
 )
 from demo.study.session.refusals import TurnedAway
@@ -92,7 +92,7 @@ class StudySession:
         with self.store.write() as db:
             pid = by_nonce(db, nonce)
             if pid is None:
-                if by_label(db, label) is not None:
+                if has_begun(db, label):
                     raise TurnedAway("repeated")
                 check_room(self.store, db, device)
                 if consent_sha256 not in (None, db.execute("SELECT consent_sha256 FROM study").fetchone()[0]):
