@@ -12,7 +12,7 @@ from demo.errors import BadStudy
 from demo.study.design.conditions import conditions
 
 _NEEDED = ("pid", "phase", "condition", "pair_id", "same", "answer")
-_NUMBERS = ("block", "pos", "same", "correct", "confidence", "rt_ms", "model_pred", "switched",
+_NUMBERS = ("block", "pos", "same", "correct", "confidence", "rt_ms", "rt_server_ms", "model_pred", "switched",
             "excluded", "is_preview")
 _LEFT_OUT_PHASES = {"train": "training pairs", "attn": "attention checks"}
 

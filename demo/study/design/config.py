@@ -21,6 +21,9 @@ COUNTERBALANCING = {
 }
 #: Confidence is a choice of 1 to this number.
 CONFIDENCE_LEVELS = 4
+#: By so many milliseconds a page's time may exceed what the server saw from onset to answer, as a message may be slow
+#: on its way.
+CLOCK_TOLERANCE_MS = 500
 _STUDY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
