@@ -77,6 +77,42 @@ def test_a_file_that_is_there_is_replaced_only_when_asked(study, tmp_path, capsy
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.fixture
+def commands(study):
+    """Every command that writes a file, without its name."""
+    _, at = study
+    return [[word, *at] for word in ("backup", "export", "payments", "preregister")]
+
+
+def test_what_lies_beside_the_database_is_never_written_over(study, tmp_path, capsys, commands):
+    store, _ = study
+    key = store.seal.path.read_bytes()
+    older = tmp_path / "s.sqlite3.version3"
+    older.write_bytes(b"the copy before an update")
+    (tmp_path / "link").symlink_to(store.seal.path)
+    other = small_store(tmp_path / "other")
+    other.close()
+    kept = other.seal.path.read_bytes()
+    for name in (store.seal.path, tmp_path / "link", older, other.seal.path):
+        for word, *more in commands:
+            status, said = run(capsys, word, str(name), *more, "--force")
+            assert status == 2 and "choose another file" in said and said.count("\n") == 1, (word, name, said)
+    assert store.seal.path.read_bytes() == key and other.seal.path.read_bytes() == kept
+    assert older.read_bytes() == b"the copy before an update"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are POSIX's")
+def test_a_device_or_pipe_is_never_replaced_by_a_file(study, tmp_path, capsys, commands):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    for name in (pipe, tmp_path / "link"):
+        for word, *more in commands:
+            status, said = run(capsys, word, str(name), *more, "--force")
+            assert status == 2 and "no regular file" in said and said.count("\n") == 1, (word, name, said)
+    assert pipe.is_fifo() and (tmp_path / "link").is_symlink()
+
+
 def test_another_database_in_use_is_not_written_over_even_when_asked(study, tmp_path):
     store, _ = study
     other = small_store(tmp_path / "other")

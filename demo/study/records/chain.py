@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 from demo.errors import BadStudy, NotSaved
 from demo.study.design.config import canonical_json
+from demo.study.records.output import KEY
 
 
 class Sealed(NamedTuple):
@@ -71,7 +72,7 @@ class Seal:
     which on this key seals it."""
 
     def __init__(self, database: Path):
-        self.path = database.with_name(database.name + ".key")
+        self.path = database.with_name(database.name + KEY)
         self._key: bytes | None = None
         self._since = 0
 

@@ -23,7 +23,7 @@ from demo.errors import BadStudy, NotSaved
 from demo.study.design.config import StudyConfig, text_sha256
 from demo.study.records import schema
 from demo.study.records.chain import DESIGN, EVENTS, SEALED, Seal, content
-from demo.study.records.output import new_file
+from demo.study.records.output import OLDER, new_file
 from demo.study.records.soundness import DAMAGE, damage
 from demo.study.records.trouble import damaged, explained, meaning
 from demo.study.stimuli.record import Stimuli
@@ -109,7 +109,7 @@ class Store:
     def _update(self, found: int) -> None:
         """Bring an older database to the present version."""
         self.seal.check_age(found)
-        self.backup(_free(self.path.with_name(f"{self.path.name}.version{found}")))
+        self.backup(_free(self.path.with_name(f"{self.path.name}{OLDER}{found}")))
         had_key = self.seal.path.exists()
         try:
             with self.write() as db:
