@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from demo.errors import BadStudy, NotSaved
+from demo.files import read_regular
 from demo.study.design.config import canonical_json
 from demo.study.records.output import KEY
 
@@ -81,7 +82,7 @@ class Seal:
         """The key; None where its file is not here. BadStudy for a file that holds none."""
         if self._key is None and self.path.is_file():
             try:
-                text, *more = self.path.read_text(encoding="ascii").split()
+                text, *more = read_regular(self.path, 1000).decode("ascii").split()
                 key, since = bytes.fromhex(text), int(more[-1]) if more else _CHAINED
             except (OSError, ValueError):
                 raise BadStudy(f"{self.path} holds no key: put the study's own there.") from None

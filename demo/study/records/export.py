@@ -14,12 +14,14 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import IO, TextIO, cast
 
 from demo.errors import BadStudy, NotSaved
+from demo.files import read_regular
 from demo.study.design.conditions import described
+from demo.study.design.document import LARGEST
 from demo.study.records.chain import head
 from demo.study.records.columns import RESPONSES, TABLES
 from demo.study.records.output import new_file
@@ -110,7 +112,7 @@ def head_in(text: str) -> str:
     given: object = text
     if not _HEAD.fullmatch(text.lower()):
         try:
-            with zipfile.ZipFile(text) as archive, archive.open("study.json") as file:
+            with (zipfile.ZipFile(BytesIO(read_regular(text, LARGEST))) as archive, archive.open("study.json") as file):
                 given = json.loads(file.read(_LONGEST_STUDY)).get("chain_head")
         except (OSError, ValueError, KeyError, AttributeError, RecursionError, RuntimeError, zipfile.BadZipFile,
                 zlib.error, NotImplementedError):
