@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import sqlite3
 import zipfile
@@ -32,7 +33,7 @@ from demo.study.records.checks import verify
 from demo.study.records.export import export, long_rows
 from demo.study.records.payments import forget, payments
 from demo.study.records.store import Store
-from demo.study.records.wide import wide
+from demo.study.records.wide import wide, wide_names
 from demo.study.session.participants import assign, delete, label_digest
 from demo.study.session.refusals import TurnedAway
 from demo.study.session.session import Recruited
@@ -610,8 +611,9 @@ def test_a_preregistration_names_what_is_compared_with_what():
     assert "(reference: CNN correlation)" in other and "told from “CNN correlation”" in other.replace(
         "tell every condition from", "told from") and "Cells: 18." in other
     assert "against the best constant answer, two-sided" in alone and "mixed model" not in alone
-    for text in (plain, other, alone):
-        assert all(f"- {reason}\n" in text for reason in told(StudyConfig().exclusion))
+    for text, rounds in ((plain, 2), (other, 3), (alone, 1)):
+        rule = replace(StudyConfig(), conditions=StudyConfig().conditions[:rounds]).exclusion_rule
+        assert all(f"- {reason}\n" in text for reason in told(rule)) and rule.attention_failed == min(2, rounds)
 
 
 def test_an_early_export_holds_no_measures_and_that_of_a_complete_study_does(store, tmp_path):
@@ -639,3 +641,12 @@ def test_the_wide_table_is_what_the_summary_says():
         assert np.mean([row[f"confidence_{name}"] for row in table]) == pytest.approx(one["confidence"]["value"])
         assert sorted(row[f"rt_ms_{name}"] for row in table) == pytest.approx(sorted(one["rt_ms"]["by_participant"]))
     assert wide([row | {"excluded": 1} for row in given]) == []
+
+
+def test_the_columns_of_the_wide_table_are_names_for_spss():
+    given = [{**row, "status": "completed", "agree": None, "condition": row["condition"] + DECIDED}
+             for row in simulate_rows(2, seed=3)]
+    names = wide_names(given)
+    assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", name) for name in names) and len(set(names)) == len(names)
+    assert "accuracy_emd_flow_decision" in names and all(list(row) != [] and set(row) == set(names)
+                                                         for row in wide(given))

@@ -210,6 +210,17 @@ def test_copies_do_not_go_where_the_answers_are(tmp_path):
     assert not (tmp_path / "s.sqlite3").exists()
 
 
+def test_the_mode_changes_while_people_take_part_only_when_one_is_sure(study, capsys):
+    store, at = study
+    status, told = run(capsys, "open", "--mode", "pilot", *at)
+    assert status == 2 and store.mode == "live" and told.count("\n") == 1
+    assert "live" in told and "1 have begun and 0 of them" in told and "--sure" in told
+    assert run(capsys, "open", *at)[0] == 0  # it is live already
+    walk(Page(store), enrol(Page(store)), until=2)
+    assert "2 have begun and 1 of them" in run(capsys, "open", "--mode", "preview", *at)[1] and store.mode == "live"
+    assert run(capsys, "open", "--mode", "pilot", "--sure", *at)[0] == 0 and store.mode == "pilot"
+
+
 def test_a_copy_of_an_older_version_is_never_written_over(tmp_path):
     store = small_store(tmp_path)
     taken = tmp_path / "study.sqlite3.version1"

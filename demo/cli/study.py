@@ -31,7 +31,7 @@ from demo.study.records.output import check_output, new_file
 from demo.study.records.payments import forget, write_payments
 from demo.study.records.store import MODES, Store
 from demo.study.records.sync import database_of, open_kept, target_of
-from demo.study.session.participants import by_code, delete
+from demo.study.session.participants import UNFINISHED, by_code, delete
 from demo.study.session.simulate import simulate
 from demo.study.stimuli.make import make_study
 from demo.study.stimuli.record import Stimuli, read_study
@@ -70,6 +70,8 @@ def add(commands) -> None:
         action.set_defaults(run=run)
         if word == "open":
             action.add_argument("--mode", default="live", choices=MODES[:-1], help="default live")
+            action.add_argument("--sure", action="store_true",
+                                help="change the mode although people have taken part already")
         elif word in _OUTPUTS:
             action.add_argument("out", type=Path, metavar=_OUTPUTS[word], nargs="?" if word == "payments" else None)
             action.add_argument("--force", action="store_true", help="replace a file that is there")
@@ -151,11 +153,23 @@ def _open(parsed) -> int:
     if problems:
         print("\n".join(problems))
         return 1
+    before, begun, inside = _under_way(store)
+    if before != parsed.mode and begun and not parsed.sure:
+        raise BadStudy(f"The mode is {before}, {begun} have begun and {inside} of them are in the middle, who may "
+                       f"finish: to change it to {parsed.mode} all the same, add --sure.")
     store.set_mode(parsed.mode)
     note = ("The first participant locks configuration and pictures." if parsed.mode == "live"
             else "Answers are kept, but marked and left out of the results.")
     print(f"{config.study_id} is open ({parsed.mode}). {note}")
     return 0
+
+
+def _under_way(store: Store) -> tuple[str, int, int]:
+    """The mode, how many have begun in whatever mode and not withdrawn, and how many of them are in the middle."""
+    with store.read() as db:
+        return (db.execute("SELECT mode FROM study").fetchone()[0], *db.execute(
+            f"SELECT count(*), coalesce(sum(status IN {UNFINISHED!r}), 0) FROM participant WHERE status <> 'withdrawn'"
+            ).fetchone())
 
 
 def _close(parsed) -> None:

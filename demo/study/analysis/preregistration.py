@@ -85,7 +85,7 @@ def _yes(value: bool) -> str:
 
 def _exclusions(config: StudyConfig) -> str:
     return ("Candidates for exclusion, found by the program before results are looked at; the decision and its reason "
-            "are recorded:\n\n" + "\n".join(f"- {line}" for line in told(config.exclusion))
+            "are recorded:\n\n" + "\n".join(f"- {line}" for line in told(config.exclusion_rule))
             + "\n\nLeft out besides: who did not finish, who withdrew, who failed the comprehension check twice, "
             "answers after the time limit.")
 

@@ -36,9 +36,9 @@ class Exclusion:
     """When a participant becomes a candidate for exclusion; the operator decides, the rule is declared.
 
     fast_ms, slow_ms: response times outside are flagged. fast_trials, slow_trials: from so many flagged test trials
-    on. same_answer_run: more equal answers in a row than this. attention_failed: from so many on. guessing_percent: no
-    more right among the practice pairs and checks, which are clear cases, than tossing a coin reaches in so many of 100
-    tries; 0 = not asked.
+    on. same_answer_run: more equal answers in a row than this. attention_failed: from so many on, or from half of the
+    checks on where that is fewer (``StudyConfig.exclusion_rule``). guessing_percent: no more right among the practice
+    pairs and checks, which are clear cases, than tossing a coin reaches in so many of 100 tries; 0 = not asked.
     """
 
     fast_ms: int = 200
@@ -184,6 +184,13 @@ class StudyConfig:
     def set_names(self) -> tuple[str, ...]:
         """"A", "B", ...: one set of test pairs per condition."""
         return tuple(chr(ord("A") + k) for k in range(len(self.conditions)))
+
+    @property
+    def exclusion_rule(self) -> Exclusion:
+        """The rule in force: ``exclusion``, with no more failed checks allowed than half of all that there are, which
+        whoever always gives one answer fails."""
+        half = max(1, self.attention_per_block * len(self.conditions) // 2)
+        return replace(self.exclusion, attention_failed=min(self.exclusion.attention_failed, half))
 
     def check(self) -> None:
         """Raise BadStudy for the first value that is out of range."""

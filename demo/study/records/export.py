@@ -132,8 +132,9 @@ def codebook(study: dict) -> str:
         lines += ["", f"## {table.file}.csv", "", f"Each row is {table.rows}.", "", "| column | meaning |", "|---|---|"]
         lines += [f"| {column.name} | {column.meaning} |" for column in table.columns]
     lines += ["", "## participants_wide.csv", "", "Each row is one complete participant of the live study who is not "
-              "excluded, for JASP, SPSS or a spreadsheet; MEASURE_CONDITION, of the test pairs. Until the planned "
-              "participants are complete it holds their place in the order alone.", "",
+              "excluded, for JASP, SPSS or a spreadsheet; MEASURE_CONDITION, of the test pairs, other signs than "
+              "letters and digits as underscores. Until the planned participants are complete it holds their place in "
+              "the order alone.", "",
               "| column | meaning |", "|---|---|", *(f"| {name}_… | {meaning} |" for name, meaning in MEASURES.items())]
     lines += ["", "## Other files", "", "- figures/*.png: the results drawn, where they are no longer hidden.",
               "- responses_long.json: the same rows as JSON.",

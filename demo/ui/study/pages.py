@@ -148,7 +148,7 @@ def participants(base: str, csrf: str, told: str, config: StudyConfig, everybody
     """Participants with flags and forms to exclude, include or delete, _PER_PAGE at a time; candidates first, then the
     newest."""
     named = [one for one in everybody if one["pid"] in candidates and one["status"] != "excluded"]
-    declared = f"The rule declared in the configuration: {'; '.join(exclusions.told(config.exclusion))}."
+    declared = f"The rule declared in the configuration: {'; '.join(exclusions.told(config.exclusion_rule))}."
     found = (f"<p>{len(named)} to decide about. The decision is yours.</p>" if named
              else "<p>Nobody meets the rule so far.</p>")
     wanted = {one["pid"] for one in named}
