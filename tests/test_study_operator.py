@@ -1,5 +1,5 @@
-"""An operator who has only docs/study.md: the commands of its script, one after the other, from make to preregistration,
-preview, live, the list for paying, and results. What differs is said there."""
+"""An operator who has only docs/study.md: the commands of its script, in turn, from make to preregistration, preview,
+live, the list for paying, and results. What differs is said there."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def _is_id(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and value.isidentifier() and len(value) <= 100
 
 
-def _is_one_of(value: Any, words: Mapping[str, Any]) -> bool:
+def _is_one_of(value: Any, words: Mapping[str, Any]) -> TypeGuard[str]:
     return isinstance(value, str) and value in words
 
 
