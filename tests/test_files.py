@@ -13,7 +13,7 @@ from conftest import ROOT
 
 from demo import places
 from demo.errors import BadSetting, WeightsMissing
-from demo.files import replacing, write_whole
+from demo.files import read_regular, replacing, write_whole
 from demo.settings import Settings
 from demo.study.records.sync import FolderTarget, target_of
 from demo.weights import find
@@ -26,6 +26,20 @@ def test_bytes_and_text_are_written_and_nothing_else_is_left(tmp_path):
     write_whole(file, b"old")
     write_whole(file, "new: ä\n")
     assert file.read_bytes() == "new: ä\n".encode() and list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are POSIX's")
+def test_a_pipe_is_neither_replaced_nor_waited_for(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for act in (lambda: write_whole(pipe, b"new"), lambda: read_regular(pipe, 10), lambda: read_regular(tmp_path, 10)):
+        with pytest.raises(OSError, match=r"no regular file|directory"):
+            act()
+    assert pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]
+    (tmp_path / "file").write_bytes(b"0123456789")
+    assert read_regular(tmp_path / "file", 10) == b"0123456789"
+    with pytest.raises(OSError, match="large"):
+        read_regular(tmp_path / "file", 9)
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):

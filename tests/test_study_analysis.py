@@ -296,6 +296,18 @@ def test_tests_wait_for_the_planned_number(rows):
     assert "**Preliminary**" in text_summary(peeked)
 
 
+def test_people_of_the_preview_never_count_towards_the_planned_number(few):
+    frame = pd.DataFrame(few)
+    people = sorted(frame["pid"].unique())
+    frame["is_preview"] = frame["pid"].isin(people[:5]).astype(float)
+    live = len(people) - 5
+    early = summarise(frame, planned_n=live + 1, include_preview=True)
+    assert early["conditions"] == early["blocks"] == [] and "tests" not in early and "models" not in early
+    assert f"{live} are so far" in early["hidden"] and early["participants"]["analysed"] == len(people)
+    assert summarise(frame, planned_n=live, include_preview=True)["conditions"]
+    assert summarise(frame, planned_n=live + 1, include_preview=True, peek=True)["preliminary"]
+
+
 def test_two_answers_to_a_pair_are_compared(few, summary):
     """In a two-step study the long table says whether the second answer differs."""
     frame = pd.DataFrame(few).assign(switched=lambda table: (table.index % 5 == 0).astype(float))

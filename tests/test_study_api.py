@@ -116,6 +116,14 @@ def test_a_whole_run_ends_with_the_score_and_every_answer_kept(client, study):
     assert verify(study.store, study.stimuli) == []
 
 
+def test_an_answer_without_what_comes_before_it_is_refused_in_a_sentence(client, study):
+    ticket = enrol(client)
+    answer = post(client, "answer", **reply(ticket, {"idx": 0, "step": 1}))
+    assert answer.status_code == 400 and answer.json()["code"] == "refused"
+    assert "comes before this pair" in answer.json()["error"]
+    assert rows(study, "SELECT count(*) FROM response") == [(0,)]
+
+
 def test_nothing_gives_the_answer_away(client, study):
     """Every byte that a page receives before it answers, pictures included: no condition, pair, person or truth."""
     hidden = {*StudyConfig().conditions, "pair_id", "model", "threshold", "score", "set_id", "mask", "glasses",
@@ -404,6 +412,25 @@ def test_every_change_needs_the_forms_token_from_this_site(client, study):
     assert "no mode" in client.post("/operator/mode", data={"mode": "on fire", "csrf": csrf, "sure": "1"}).text
     client.post("/operator/leave", data={"csrf": csrf})
     assert client.get("/operator/setup").status_code == 403
+
+
+def test_every_change_of_the_mode_is_asked_about_first(client, study):
+    """The page says what the mode means; nothing changes before the second form is sent, nor by the answer "no"."""
+    csrf = sign_in(client)
+    ticket = enrol(client)
+    forward(client, ticket, ticket["view"])
+    before = "preview"
+    for mode, means in (("pilot", "rehearsal"), ("live", "locks configuration"), ("closed", "Nobody new can begin"),
+                        ("preview", "watermark")):
+        answer = client.post("/operator/mode", data={"mode": mode, "csrf": csrf})
+        assert answer.status_code == 200 and f"from {before} to {mode}?" in answer.text and means in answer.text
+        assert f"No, keep {before}" in answer.text and study.store.mode == before
+        sent = dict(re.findall(r'name="(csrf|sure|mode)" value="([^"]*)"', answer.text.split("<main>")[1]))
+        assert sent == {"csrf": csrf, "sure": "1", "mode": mode}
+        assert f"now: {mode}" in client.post("/operator/mode", data=sent).text and study.store.mode == mode
+        before = mode
+    assert "1 are in the middle of it (preview)" in client.post(
+        "/operator/mode", data={"mode": "live", "csrf": csrf}).text
 
 
 def wrong(door, address, known="") -> None:

@@ -1,4 +1,4 @@
-"""Damaged and hostile study databases: each is one sentence or an answer, within bounds, and never a traceback.
+"""Damaged and hostile databases and folders of studies: each is one sentence or an answer, within bounds, no traceback.
 
 By hand, with more mutations and another seed: ``PYTHONPATH=. python tests/test_study_fuzz.py 10000 1``.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import random
 import shutil
@@ -25,17 +26,26 @@ from studies import SMALL, enrol, fake_stimuli, small_store, walk
 
 from demo.errors import DemoError
 from demo.study import Stimuli, StudySession
-from demo.study.analysis.report import text_summary
+from demo.study.analysis.preregistration import preregistration
+from demo.study.analysis.report import stimuli_text, text_summary
 from demo.study.analysis.summary import summarise
 from demo.study.analysis.table import select_answers
+from demo.study.design.config import StudyConfig
 from demo.study.records.checks import verify
 from demo.study.records.export import export, long_rows
-from demo.study.records.store import Store
+from demo.study.records.store import Store, open_study
+from demo.study.stimuli.record import read_study
 
 MUTATIONS = int(os.environ.get("DEMO_FUZZ", "500"))
 #: Values that no column of ours holds.
 _STRANGE = (None, -1, 2**62, 1e300, float("inf"), "", "x" * 5000, "\U0001f600", b"\xff\x00", "[" * 3000, "null", "{}",
             "9" * 400, "../../etc/passwd", "NaN", '{"a": ' * 2000, "2026-99-99T99:99:99.000Z", "live", "completed")
+
+
+#: Values that no setting of ours takes.
+_STRANGE_JSON = (None, True, -1, 7, 0.5, 10**400, 1e308, float("inf"), "", "x", "x" * 5000, "\ud800", "\0", "none", [],
+                 ["x"], [1], [[]], {}, {"a": 1}, {"x": ["y"]}, {"id": "x"}, "2026-99-99", "../../etc/passwd", "<b>",
+                 "{text}", "ar")
 
 
 def seed_database(folder: Path) -> Path:
@@ -114,6 +124,92 @@ def use(path: Path, stimuli: Stimuli, thorough: bool) -> str:
     return told
 
 
+def seed_folder(folder: Path) -> dict[str, dict]:
+    """A study's folder with everything that its files may hold; both files as data."""
+    config = StudyConfig.from_json(json.dumps({
+        "questionnaires": ["comprehension", "demographics", "tlx"], "exclusion": {"fast_trials": 2}}), replace(
+            SMALL, pairs_per_set=2, attention_per_block=0, conditions=("none", "cnn_cc")))
+    fake_stimuli(folder, config, files=True).write()
+    (folder / "study.json").write_text(config.to_json(), encoding="utf-8")
+    files = {name: json.loads((folder / name).read_text(encoding="utf-8")) for name in ("study.json", "stimuli.json")}
+    files["stimuli.json"]["provenance"] = {
+        "seed": 0, "wrong": {"cosine": 0.3}, "shortcuts": {"same sex": 0.5}, "position_pattern": {"cnn_cc": None},
+        "weights_sha256": "0" * 64, "gallery": "people"}
+    return files
+
+
+def mutate_data(data: dict, rng: random.Random) -> tuple[dict, str]:
+    """A copy with one value replaced, renamed or left out; where that was."""
+    data = json.loads(json.dumps(data))
+    holder, key, where = {"": data}, "", ""
+    while isinstance(holder[key], dict | list) and holder[key] and (not where or rng.random() < 0.8):
+        holder = holder[key]
+        key = rng.choice(sorted(holder)) if isinstance(holder, dict) else rng.randrange(len(holder))
+        where += f"/{key}"
+    kind = rng.choice(("value", "value", "value", "value", "name", "gone"))
+    if kind == "value" or isinstance(holder, list):
+        holder[key] = rng.choice(_STRANGE_JSON)
+    elif kind == "name":
+        holder[rng.choice(("", "\ud800", "other"))] = holder.pop(key)
+    else:
+        del holder[key]
+    return data, where
+
+
+def use_folder(folder: Path, database: Path, thorough: bool) -> str:
+    """What the commands do with a study's folder: "fine", or the class of the problem."""
+    try:
+        config, stimuli = read_study(folder)
+        stimuli.problems()
+        stimuli_text(stimuli.provenance)
+        store = open_study(database, config, stimuli)
+    except DemoError as error:
+        return _sentence(error)
+    with closing(store):
+        assert verify(store, stimuli, config) == stimuli.problems()
+        session = StudySession(store)
+        json.dumps(session.welcome(), ensure_ascii=False).encode()
+        try:
+            json.dumps(enrol(session).view, ensure_ascii=False).encode()
+            if thorough:
+                preregistration(config, stimuli.provenance, stimuli.sha256, repetitions=2).encode()
+                export(store, database.with_name("out.zip"), force=True)
+        except DemoError as error:
+            return _sentence(error)
+    return "fine"
+
+
+def fuzz_folders(count: int, seed: int) -> Counter:
+    """File and what was told of ``count`` mutations of it. Raises whatever no command should raise."""
+    rng, found = random.Random(seed), Counter()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "study"
+        files = seed_folder(folder)
+        for number in range(count):
+            file = rng.choice(("study.json", "stimuli.json"))
+            for other, data in files.items():
+                (folder / other).write_text(json.dumps(data), encoding="utf-8")
+            data, where = mutate_data(files[file], rng)
+            (folder / file).write_text(json.dumps(data), encoding="utf-8")
+            start = time.perf_counter()
+            try:
+                found[file, use_folder(folder, Path(name) / f"{number}.sqlite3", number % 20 == 0)] += 1
+            except Exception as error:
+                raise AssertionError(f"seed {seed}, number {number}, {file}: {where}: {error!r}") from error
+            assert time.perf_counter() - start < 10, (file, number)
+            for made in Path(name).glob(f"{number}.sqlite3*"):
+                made.unlink()
+    return found
+
+
+@pytest.mark.slow
+def test_damaged_folders_get_one_sentence():
+    found = fuzz_folders(MUTATIONS, 0)
+    assert sum(found.values()) == MUTATIONS, found
+    for file in ("study.json", "stimuli.json"):
+        assert found[file, "BadStudy"] > MUTATIONS / 5 and found[file, "fine"], found
+
+
 def _sentence(error: DemoError) -> str:
     assert "\n" not in str(error) and len(str(error)) < 600, str(error)
     return type(error).__name__
@@ -152,7 +248,7 @@ def test_damaged_databases_get_one_sentence():
 if __name__ == "__main__":
     tracemalloc.start()
     with contextlib.redirect_stderr(io.StringIO()):
-        results = fuzz(int(sys.argv[1]), int(sys.argv[2]))
+        results = fuzz(int(sys.argv[1]), int(sys.argv[2])) + fuzz_folders(int(sys.argv[1]), int(sys.argv[2]))
     for what, number in sorted(results.items()):
         print(*what, number)
     print(f"at most {tracemalloc.get_traced_memory()[1] / 1e6:.0f} MB")

@@ -1,5 +1,5 @@
-"""An operator who has only docs/study.md: its script, line by line, from make to preregistration, preview, live, the
-list for paying, and results."""
+"""An operator who has only docs/study.md: the commands of its script, in turn, from make to preregistration, preview,
+live, the list for paying, and results. What differs is said there."""
 
 from __future__ import annotations
 
@@ -107,5 +107,6 @@ def test_the_documented_way_from_make_to_results(tmp_path, monkeypatch, capsys, 
     assert b"id-3" not in everything
     assert len(wide) == 9 and "accuracy_emd_flow" in wide[0]
     assert {(row["form"], row["item"]) for row in forms} >= {("comprehension", "task"), ("trust", "wary")}
-    assert main(["study", "open", "--study", "my-study"]) == 0  # reopened: full all the same
+    assert main(["study", "open", "--study", "my-study"]) == 2 and "--sure" in capsys.readouterr().err
+    assert main(["study", "open", "--sure", "--study", "my-study"]) == 0  # reopened: full all the same
     assert "is open" in capsys.readouterr().out

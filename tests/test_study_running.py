@@ -3,10 +3,16 @@ decisions, languages, and a chain that shows what was changed."""
 
 from __future__ import annotations
 
+import csv
 import json
+import re
+import shutil
 import sqlite3
+import zipfile
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -15,19 +21,20 @@ from study_tables import simulate_rows
 
 from demo.cli import main
 from demo.errors import BadStudy, StaleTab, UnknownParticipant
-from demo.study import Device, StudyConfig
+from demo.study import Device, StudyConfig, StudySession
 from demo.study.analysis.exclusions import told
 from demo.study.analysis.preregistration import preregistration
 from demo.study.analysis.summary import summarise
 from demo.study.design.conditions import DECIDED, conditions
 from demo.study.design.power import power_for
 from demo.study.design.texts import languages, ready_forms, ready_texts
+from demo.study.records.chain import head
 from demo.study.records.checks import verify
-from demo.study.records.export import long_rows
+from demo.study.records.export import export, long_rows
 from demo.study.records.payments import forget, payments
 from demo.study.records.store import Store
-from demo.study.records.wide import wide
-from demo.study.session.participants import delete
+from demo.study.records.wide import wide, wide_names
+from demo.study.session.participants import assign, delete, label_digest
 from demo.study.session.refusals import TurnedAway
 from demo.study.session.session import Recruited
 
@@ -45,6 +52,12 @@ def store(tmp_path):
 def rows(store, query, *values):
     with store.read() as db:
         return [tuple(row) for row in db.execute(query, values)]
+
+
+class Opened(NamedTuple):
+    """A database that is only a file yet."""
+
+    path: Path
 
 
 def by_force(store, *statements):
@@ -111,6 +124,41 @@ def test_without_keep_ids_only_a_hash_is_kept(tmp_path):
     store = small_store(tmp_path, replace(TINY, keep_ids=False))
     enrol(Page(store), recruited=Recruited("w-1", "mturk"))
     assert payments(store) == [] and b"w-1" not in store.backup(tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("mode", ["preview", "pilot", "live"])
+def test_nobody_begins_twice_with_one_id(tmp_path, mode):
+    """Not after a withdrawal, nor once the ids are forgotten, nor in another mode."""
+    store = small_store(tmp_path, TINY, mode=mode)
+    session = Page(store)
+    session.withdraw(enrol(session, recruited=Recruited("w-1", "prolific")).token)
+    enrol(session, recruited=Recruited("w-2", "prolific"))
+    pid = rows(store, "SELECT pid FROM participant WHERE status <> 'withdrawn'")[0][0]
+    delete(store, pid)
+    forget(store)
+    for later in (mode, "pilot", "live"):
+        store.set_mode(later)
+        for label in ("w-1", " w-2 "):
+            with pytest.raises(TurnedAway) as turned:
+                enrol(session, recruited=Recruited(label, "mturk"))
+            assert turned.value.word == "repeated"
+    enrol(session, recruited=Recruited("w-3", "prolific"))
+    enrol(session)
+    enrol(session)
+    everything = json.dumps([list(map(str, row)) for table in ("participant", "begun", "event")
+                             for row in rows(store, f"SELECT * FROM {table}")])
+    assert "w-1" not in everything and len(rows(store, "SELECT * FROM begun")) == 3 and verify(store) == []
+
+
+def test_who_began_before_an_update_is_known_after_it(store, tmp_path):
+    secret = store.study()["secret"]
+    with store.write() as db:
+        pid = assign(store, db, label=None, device=Device())
+        db.execute("DROP TRIGGER participant_fixed")
+        db.execute("UPDATE participant SET label_hash = ? WHERE pid = ?", (label_digest(secret, "live", "w-1"), pid))
+    again = Store.open(older(store, tmp_path / "old.sqlite3", 3))
+    with pytest.raises(TurnedAway):
+        enrol(Page(again), label="w-1")
 
 
 def test_the_code_of_the_last_page_withdraws_later_and_others_do_not(store):
@@ -237,6 +285,81 @@ def test_forms_come_at_their_time_once_and_are_exported(tmp_path):
     assert verify(store) == []
 
 
+def test_no_script_gets_past_pages_and_forms(tmp_path):
+    """Onset and answer sent at once, without what comes before: nothing is recorded, nobody is complete or paid."""
+    store = with_forms(tmp_path, "comprehension", "demographics", "trust")
+    session = StudySession(store)
+    ticket = enrol(session, recruited=Recruited("worker", "mturk"))
+    where = ticket.token, ticket.epoch
+    forms = {form["id"]: good(form) for form in store.config(store._writer).questionnaires}
+
+    def refused(words, idx=0):
+        for act in (lambda: session.onset(*where, idx, 1, 1.0), lambda: session.answer(
+                *where, reply(ticket, {"idx": idx, "step": 1}))):
+            with pytest.raises(BadStudy, match=words):
+                act()
+
+    refused("comes before")
+    for place in (1, 2, 3):
+        with pytest.raises(BadStudy, match="not up now"):
+            session.fill(*where, place, forms["trust"])
+    assert session.fill(*where, 0, forms["demographics"])["view"]["screen"] == "instructions"
+    refused("comes before")
+    with pytest.raises(BadStudy, match="not up now"):
+        session.fill(*where, 1, forms["comprehension"])
+    session.proceed(*where, 0)
+    refused("comes before")
+    session.fill(*where, 1, forms["comprehension"])
+    view = session.view(*where)
+    while view["screen"] != "form":
+        idx = view.get("idx", view.get("gate"))
+        if "gate" in view:
+            refused("comes before", idx)
+            view = session.proceed(*where, view["gate"])
+        else:
+            session.onset(*where, idx, 1, 1.0)
+            view = session.answer(*where, reply(ticket, view))["view"]
+    assert rows(store, "SELECT status, completed_utc FROM participant") == [("active", None)]
+    assert [one["code"] for one in payments(store)] == [""]
+    assert session.load(ticket.token).view["form"]["id"] == "trust"
+    where = ticket.token, ticket.epoch + 1
+    end = session.fill(*where, view["place"], forms["trust"])["view"]
+    assert end["screen"] == "debrief" and end["code"] == "DONE"
+    assert rows(store, "SELECT status, completed_utc IS NULL FROM participant") == [("completed", 0)]
+    assert session.fill(*where, view["place"], forms["trust"])["view"] == end and verify(store) == []
+
+
+def test_nothing_of_who_was_screened_out_is_taken(tmp_path):
+    store = with_forms(tmp_path, "comprehension")
+    session = StudySession(store)
+    ticket = enrol(session)
+    where = ticket.token, ticket.epoch
+    view = session.proceed(*where, 0)
+    for _ in range(2):
+        session.fill(*where, view["place"], {"task": 0, "computer": 1})
+    for act in (lambda: session.onset(*where, 0, 1, 1.0), lambda: session.confidence(*where, 0, 1, 2),
+                lambda: session.answer(*where, reply(ticket, {"idx": 0, "step": 1}))):
+        with pytest.raises(TurnedAway) as turned:
+            act()
+        assert (turned.value.word, turned.value.code) == ("screened", "OUT")
+    right = {"task": 1, "computer": 0}
+    assert session.fill(*where, view["place"], right)["view"]["screen"] == "screened"
+    assert rows(store, "SELECT count(*) FROM response UNION ALL SELECT count(*) FROM event WHERE type = 'onset'") == [
+        (0,), (0,)]
+    assert rows(store, "SELECT status, completed_utc FROM participant") == [("excluded", None)] and verify(store) == []
+
+
+def test_who_is_away_before_the_last_form_when_the_study_closes_is_out(tmp_path):
+    store = with_forms(tmp_path, "trust")
+    session = Page(store)
+    ticket = enrol(session)
+    assert walk(session, ticket)["screen"] == "form"
+    with store.write() as db:
+        store.change(db, rows(store, "SELECT pid FROM participant")[0][0], status="dropped")
+    store.set_mode("closed")
+    assert session.load(ticket.token).view["screen"] == "closed"
+
+
 def test_who_does_not_understand_twice_is_screened_out(tmp_path):
     store = with_forms(tmp_path, "comprehension")
     session = Page(store)
@@ -289,12 +412,13 @@ def test_consent_lists_what_is_recorded_and_who_does_it():
     config = replace(StudyConfig(), researcher="Dr. X", contact="x@example.org", retention="ten years")
     text = config.consent
     for words in ("Dr. X", "x@example.org", "ten years", "how long each took", "How sure", "size of the page",
-                  "hid the page", "recruiting service gave you, in a list apart"):
+                  "hid the page", "recruiting service gave you, in a list apart", "A number computed from it stays"):
         assert words in text, words
     arabic = StudyConfig.from_json('{"language": "ar"}', config).consent
     assert "\u2068ten years\u2069" in arabic and "\u2068" not in text, "a value keeps its own direction of writing"
     less = replace(config, keep_ids=False, confidence=False).consent
-    assert "How sure" not in less and "is not kept" in less and config.consent_sha256 != replace(
+    assert "is not kept. The number stays, also if you withdraw" in less
+    assert "How sure" not in less and config.consent_sha256 != replace(
         config, keep_ids=False).consent_sha256
 
 
@@ -310,6 +434,22 @@ def test_consent_lists_what_is_recorded_and_who_does_it():
     ("UPDATE chain SET mac = link WHERE seq = 4", "broken"),
     ("UPDATE participant SET status = 'excluded', exclude_reason = 'x'", "without a decision"),
     ("UPDATE participant SET status = 'withdrawn'", "removed"),
+    ("UPDATE participant SET status = 'dropped' WHERE status = 'completed'", "changed"),
+    ("UPDATE participant SET cell_row = cell_row + 1", "changed"),
+    ("UPDATE participant SET is_preview = 1, mode = 'pilot'", "changed"),
+    ("UPDATE render SET model_pred = 1 - model_pred", "design"),
+    ("UPDATE pair SET same = 1 - same WHERE pair_id LIKE 'A%'", "design"),
+    ("UPDATE pair SET occl1 = 'glasses'", "design"),
+    ("UPDATE study SET name = 'another'", "design"),
+    ("UPDATE study SET secret = 'another'", "design"),
+    ("UPDATE study SET locked_utc = '2030-01-01T00:00:00.000Z'", "design"),
+    ("UPDATE study SET mode = 'preview'", "design"),
+    ("UPDATE plan SET flip = 1 - flip WHERE idx = 3", "changed"),
+    ("UPDATE plan SET block = 1 - block", "changed"),
+    ("UPDATE chain_end SET entries = entries - 1", "cut short"),
+    ("DELETE FROM chain_end", "cut short"),
+    ("DELETE FROM chain WHERE seq > 4", "cut short"),
+    ("DELETE FROM chain", "empty"),
 ])
 def test_a_change_shows_even_where_the_guards_were_made_again(store, statement, words):
     session = Page(store)
@@ -319,6 +459,89 @@ def test_a_change_shows_even_where_the_guards_were_made_again(store, statement, 
     more = ["DELETE FROM response WHERE pid = (SELECT min(pid) FROM response)"] if "withdrawn" in statement else []
     by_force(store, statement, *more)
     assert words in " ".join(verify(store)), verify(store)
+
+
+def test_answers_that_were_cut_off_with_the_end_of_the_chain_show(store):
+    """The last person's rows go, their entries too, and whatever counts them is set to fit."""
+    session = Page(store)
+    walk(session, enrol(session))
+    (kept,), = rows(store, "SELECT max(seq) FROM chain")
+    (end,), = rows(store, "SELECT max(ev_id) FROM event")
+    walk(session, enrol(session), until=3)
+    gone = "(SELECT pid FROM participant ORDER BY rowid DESC LIMIT 1)"
+    by_force(store, f"DELETE FROM response WHERE pid = {gone}", f"DELETE FROM plan WHERE pid = {gone}",
+             f"DELETE FROM event WHERE ev_id > {end}", f"DELETE FROM participant WHERE pid = {gone}",
+             f"DELETE FROM chain WHERE seq > {kept}", f"UPDATE chain_end SET entries = {kept}",
+             f"UPDATE sqlite_sequence SET seq = {end} WHERE name = 'event'")
+    assert "cut short" in " ".join(verify(store))
+
+
+def test_an_older_copy_in_the_place_of_the_database_shows_by_a_head(store, tmp_path, capsys):
+    session = Page(store)
+    walk(session, enrol(session))
+    old = store.backup(tmp_path / "old.sqlite3")
+    walk(session, enrol(session))
+    out = export(store, tmp_path / "answers.zip")
+    with store.read() as db:
+        last = head(db)
+    folder = tmp_path / "stimuli"
+    fake_stimuli(folder, TINY, files=True).write()
+    (folder / "study.json").write_text(TINY.to_json())
+
+    def verified(path, *heads):
+        status = main(["study", "verify", "--study", str(folder), "--db", str(path),
+                       *(word for one in heads for word in ("--head", str(one)))])
+        said = capsys.readouterr()
+        return status, said.out + said.err
+
+    assert verified(store.path, out, last.upper()) == verified(store.path)
+    assert verified(store.path)[0] == 0 and last in verified(store.path)[1]
+    shutil.copy(store.seal.path, old.with_name("old.sqlite3.key"))
+    assert verified(old)[0] == 0, "by itself it is sound"
+    for one in (out, last):
+        status, told = verified(old, one)
+        assert status == 1 and "not in the chain any more" in told and told.count("\n") == 1
+    for one in ("0" * 63, tmp_path / "none.zip", folder / "study.json", "x" * 64):
+        status, told = verified(store.path, one)
+        assert status == 2 and "neither a head" in told and told.count("\n") == 1
+    assert verified(tmp_path / "none.sqlite3", last)[0] == 2
+
+
+def test_a_database_that_calls_itself_older_is_not_sealed_anew(store, tmp_path):
+    walk(Page(store), enrol(Page(store)))
+    for version in (2, 3):
+        path = older(store, tmp_path / f"of{version}.sqlite3", version)
+        shutil.copy(store.seal.path, path.with_name(path.name + ".key"))
+        by_force(Opened(path), "UPDATE response SET answer = 'diff', correct = 1 - correct WHERE idx = 2")
+        for _ in range(2):
+            with pytest.raises(BadStudy, match="calls itself version"):
+                Store.open(path)
+
+
+def test_a_database_of_version_3_is_sealed_as_it_is_found_and_only_once(store, tmp_path):
+    session = Page(store)
+    walk(session, enrol(session))
+    session.withdraw(enrol(session).token)
+    path = older(store, tmp_path / "old.sqlite3", 3)
+    text = store.seal.path.read_text().split()
+    path.with_name(path.name + ".key").write_text(text[0] + "\n")  # as version 3 wrote it
+    again = Store.open(path)
+    assert verify(again) == [] and again.seal.path.read_text().split() == text
+    assert len(rows(again, "SELECT 1 FROM begun")) == 0
+    by_force(again, "UPDATE participant SET status = 'dropped' WHERE status = 'completed'")
+    assert "changed" in " ".join(verify(again))
+    again.close()
+    shutil.copy(path.with_name(path.name + ".version3"), path)
+    with pytest.raises(BadStudy, match="calls itself version 3"):
+        Store.open(path)
+
+
+def test_tables_that_are_not_what_the_pictures_came_with_show_without_a_key_too(store, tmp_path):
+    stimuli = fake_stimuli(tmp_path / "stimuli", TINY, files=True)
+    assert verify(store, stimuli) == []
+    by_force(store, "UPDATE render SET model_pred = 0 WHERE model_pred = 1")
+    store.seal.path.unlink()
+    assert any("render is not what stimuli.json says" in one for one in verify(Store.open(store.path), stimuli))
 
 
 def test_rows_from_elsewhere_and_a_missing_key_show(store, tmp_path):
@@ -388,8 +611,21 @@ def test_a_preregistration_names_what_is_compared_with_what():
     assert "(reference: CNN correlation)" in other and "told from “CNN correlation”" in other.replace(
         "tell every condition from", "told from") and "Cells: 18." in other
     assert "against the best constant answer, two-sided" in alone and "mixed model" not in alone
-    for text in (plain, other, alone):
-        assert all(f"- {reason}\n" in text for reason in told(StudyConfig().exclusion))
+    for text, rounds in ((plain, 2), (other, 3), (alone, 1)):
+        rule = replace(StudyConfig(), conditions=StudyConfig().conditions[:rounds]).exclusion_rule
+        assert all(f"- {reason}\n" in text for reason in told(rule)) and rule.attention_failed == min(2, rounds)
+
+
+def test_an_early_export_holds_no_measures_and_that_of_a_complete_study_does(store, tmp_path):
+    session = Page(store)
+    for done in range(1, TINY.planned_n + 1):
+        walk(session, enrol(session))
+        out = export(store, tmp_path / f"{done}.zip", lambda rows: summarise(rows, planned_n=TINY.planned_n))
+        with zipfile.ZipFile(out) as archive:
+            table = list(csv.DictReader(archive.read("participants_wide.csv").decode().splitlines()))
+            hidden = "hidden" in json.loads(archive.read("summary.json"))
+        assert len(table) == done and hidden == (done < TINY.planned_n)
+        assert set(table[0]) == {"pid", "block_none", "block_emd_flow"} if hidden else "accuracy_none" in table[0]
 
 
 def test_the_wide_table_is_what_the_summary_says():
@@ -405,3 +641,12 @@ def test_the_wide_table_is_what_the_summary_says():
         assert np.mean([row[f"confidence_{name}"] for row in table]) == pytest.approx(one["confidence"]["value"])
         assert sorted(row[f"rt_ms_{name}"] for row in table) == pytest.approx(sorted(one["rt_ms"]["by_participant"]))
     assert wide([row | {"excluded": 1} for row in given]) == []
+
+
+def test_the_columns_of_the_wide_table_are_names_for_spss():
+    given = [{**row, "status": "completed", "agree": None, "condition": row["condition"] + DECIDED}
+             for row in simulate_rows(2, seed=3)]
+    names = wide_names(given)
+    assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", name) for name in names) and len(set(names)) == len(names)
+    assert "accuracy_emd_flow_decision" in names and all(list(row) != [] and set(row) == set(names)
+                                                         for row in wide(given))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sqlite3
 import stat
@@ -21,6 +22,7 @@ from demo.study.records.output import new_file
 from demo.study.records.store import Store, _free
 from demo.study.records.sync import FolderTarget, open_kept
 from demo.study.stimuli import make
+from demo.study.stimuli.shortcuts import Traits
 
 
 @pytest.fixture
@@ -77,6 +79,113 @@ def test_a_file_that_is_there_is_replaced_only_when_asked(study, tmp_path, capsy
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.fixture
+def commands(study):
+    """Every command that writes a file, without its name."""
+    _, at = study
+    return [[word, *at] for word in ("backup", "export", "payments", "preregister")]
+
+
+def test_what_lies_beside_the_database_is_never_written_over(study, tmp_path, capsys, commands):
+    store, _ = study
+    key = store.seal.path.read_bytes()
+    older = tmp_path / "s.sqlite3.version3"
+    older.write_bytes(b"the copy before an update")
+    (tmp_path / "link").symlink_to(store.seal.path)
+    other = small_store(tmp_path / "other")
+    other.close()
+    kept = other.seal.path.read_bytes()
+    for name in (store.seal.path, tmp_path / "link", older, other.seal.path):
+        for word, *more in commands:
+            status, said = run(capsys, word, str(name), *more, "--force")
+            assert status == 2 and "choose another file" in said and said.count("\n") == 1, (word, name, said)
+    assert store.seal.path.read_bytes() == key and other.seal.path.read_bytes() == kept
+    assert older.read_bytes() == b"the copy before an update"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are POSIX's")
+def test_a_device_or_pipe_is_never_replaced_by_a_file(study, tmp_path, capsys, commands):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    for name in (pipe, tmp_path / "link"):
+        for word, *more in commands:
+            status, said = run(capsys, word, str(name), *more, "--force")
+            assert status == 2 and "no regular file" in said and said.count("\n") == 1, (word, name, said)
+    assert pipe.is_fifo() and (tmp_path / "link").is_symlink()
+
+
+def put(data, value, *path):
+    """Set a value in JSON data."""
+    *way, last = path
+    for step in way:
+        data = data[step]
+    data[last] = value
+
+
+FORM = {"id": "mine", "when": "end", "title": "Mine", "items": [{"id": "one", "text": "?", "kind": "text"}]}
+
+
+@pytest.mark.parametrize("file,value,path", [
+    ("study.json", [{**FORM, "when": ["end"]}], ["questionnaires"]),
+    ("study.json", [{**FORM, "when": {}}], ["questionnaires"]),
+    ("study.json", [{**FORM, "items": [{"id": "one", "text": "?", "kind": ["x"]}]}], ["questionnaires"]),
+    ("study.json", [{**FORM, "items": [{"id": "one", "text": "?", "kind": "text", "optional": []}]}],
+     ["questionnaires"]),
+    ("study.json", [{**FORM, "items": [{"id": "one", "text": "?", "kind": "scale", "steps": 5, "from": 1}]}],
+     ["questionnaires"]),
+    ("study.json", "\ud800", ["title"]), ("study.json", "\udfff", ["texts", "go_on"]),
+    ("study.json", ["en"], ["language"]), ("study.json", 10**400, ["max_seconds"]),
+    ("study.json", float("nan"), ["idle_minutes"]), ("study.json", [["none"]], ["conditions"]),
+    ("stimuli.json", ["A"], ["pairs", 0, "set_id"]), ("stimuli.json", {}, ["pairs", 0, "pair_id"]),
+    ("stimuli.json", 1, ["pairs", 0, "same"]), ("stimuli.json", None, ["pairs", 1]),
+    ("stimuli.json", "A02", ["pairs", 0, "pair_id"]), ("stimuli.json", {"a": 1}, ["pairs"]),
+    ("stimuli.json", "far", ["renders", 0, "score"]), ("stimuli.json", 2, ["renders", 0, "model_pred"]),
+    ("stimuli.json", "A99", ["renders", 0, "pair_id"]), ("stimuli.json", [], ["renders", 0, "params"]),
+    ("stimuli.json", ["a"], ["neutral"]), ("stimuli.json", "\ud800", ["neutral"]),
+    ("stimuli.json", [1], ["provenance"]), ("stimuli.json", {"wrong": 7}, ["provenance"]),
+    ("stimuli.json", {"wrong": {"emd": "x"}}, ["provenance"]), ("stimuli.json", {"shortcuts": []}, ["provenance"]),
+    ("stimuli.json", {"position_pattern": {"emd": [1]}}, ["provenance"]),
+    ("stimuli.json", {"weights_sha256": 5}, ["provenance"]),
+], ids=str)
+def test_a_folder_of_other_kinds_is_named_in_a_sentence(study, tmp_path, capsys, file, value, path):
+    _, at = study
+    place = tmp_path / "study" / file
+    data = json.loads(place.read_text(encoding="utf-8"))
+    put(data, value, *path)
+    place.write_text(json.dumps(data), encoding="utf-8")
+    for command in (["verify"], ["summary"], ["open"], ["preregister", str(tmp_path / "out.md")]):
+        status, told = run(capsys, *command, *at[:2], "--db", str(tmp_path / "new.sqlite3"))
+        assert status == 2 and told.count("\n") == 1 and len(told) < 600, (command, told)
+        assert file.split(".")[0] in told or "configuration" in told or path[0] in told or "questionnaire" in told
+    assert not (tmp_path / "new.sqlite3").exists() and not (tmp_path / "out.md").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are POSIX's")
+def test_nothing_is_waited_for_that_never_ends(study, tmp_path, capsys):
+    """Pipes in the places of a study's files, and of those that commands are given."""
+    store, at = study
+    folder = tmp_path / "study"
+    os.mkfifo(tmp_path / "pipe")
+    assert run(capsys, "verify", *at, "--head", str(tmp_path / "pipe"))[0] == 2
+    with pytest.raises(BadStudy, match="cannot be read"):
+        Traits.read(tmp_path / "pipe")
+    picture = next((folder / "pictures").iterdir())
+    picture.unlink()
+    os.mkfifo(picture)
+    status, told = run(capsys, "verify", *at)
+    assert status == 1 and f"{picture.name} is not as it was made" in told
+    for name in ("stimuli.json", "study.json"):
+        kept = (folder / name).read_bytes()
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+        for command in (["verify"], ["open"], ["export", str(tmp_path / "x.zip")]):
+            status, told = run(capsys, *command, *at)
+            assert status == 2 and name in told and "cannot be read" in told and told.count("\n") == 1
+        (folder / name).unlink()
+        (folder / name).write_bytes(kept)
+
+
 def test_another_database_in_use_is_not_written_over_even_when_asked(study, tmp_path):
     store, _ = study
     other = small_store(tmp_path / "other")
@@ -99,6 +208,17 @@ def test_copies_do_not_go_where_the_answers_are(tmp_path):
         open_kept(tmp_path / "s.sqlite3", SMALL, fake_stimuli(tmp_path / "x", SMALL),
                   FolderTarget(tmp_path / "x" / ".."))
     assert not (tmp_path / "s.sqlite3").exists()
+
+
+def test_the_mode_changes_while_people_take_part_only_when_one_is_sure(study, capsys):
+    store, at = study
+    status, told = run(capsys, "open", "--mode", "pilot", *at)
+    assert status == 2 and store.mode == "live" and told.count("\n") == 1
+    assert "live" in told and "1 have begun and 0 of them" in told and "--sure" in told
+    assert run(capsys, "open", *at)[0] == 0  # it is live already
+    walk(Page(store), enrol(Page(store)), until=2)
+    assert "2 have begun and 1 of them" in run(capsys, "open", "--mode", "preview", *at)[1] and store.mode == "live"
+    assert run(capsys, "open", "--mode", "pilot", "--sure", *at)[0] == 0 and store.mode == "pilot"
 
 
 def test_a_copy_of_an_older_version_is_never_written_over(tmp_path):

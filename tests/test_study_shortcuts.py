@@ -16,8 +16,10 @@ from demo.errors import BadStudy
 from demo.explain import FaceMaps, Maps
 from demo.settings import ASSETS
 from demo.study import StudyConfig
+from demo.study.analysis.exclusions import exclusion_candidates, told
 from demo.study.analysis.report import stimuli_text
 from demo.study.design.cells import check_assignable
+from demo.study.design.config import Exclusion
 from demo.study.stimuli import make, selection
 from demo.study.stimuli.candidates import Candidate, Look, Photo, Pool, _partners
 from demo.study.stimuli.panels import LIGHT, levelled, neutral
@@ -130,6 +132,24 @@ def test_attention_checks_are_of_every_kind_and_no_one_answer_passes(pool, chose
         assert failed >= StudyConfig().exclusion.attention_failed
     with pytest.raises(BadStudy, match="attention checks"):
         plan_pairs(sets, training, replace(pool, photos=()), StudyConfig(), lambda a, b: 0.0)
+
+
+@pytest.mark.parametrize("conditions", [("none",), ("none", "emd_flow"), ("none", "emd_flow", "cnn_cc")])
+@pytest.mark.parametrize("each", [1, 2, 5])
+@pytest.mark.parametrize("limit", [1, 2, 1000])
+def test_whoever_always_gives_one_answer_fails_in_every_design(conditions, each, limit):
+    config = replace(StudyConfig(), conditions=conditions, attention_per_block=each, exclusion=Exclusion(
+        attention_failed=limit, same_answer_run=1000, guessing_percent=0))
+    checks = [CHECKS[at % len(CHECKS)][1] for at in range(each * len(conditions))]
+    if len(checks) == 1:
+        with pytest.raises(BadStudy, match="One attention check in all"):
+            make.make_study(None, config, "nowhere")
+        return
+    for always in ("same", "diff"):
+        rows = [{"pid": always, "block": 0, "pos": at, "phase": "attn", "condition": "none", "pair_id": f"X{at}",
+                 "same": int(same), "answer": always, "rt_ms": 900.0} for at, same in enumerate(checks)]
+        assert [one["pid"] for one in exclusion_candidates(rows, config.exclusion_rule)] == [always]
+    assert f"{min(limit, len(checks) // 2)} or more failed attention checks" in told(config.exclusion_rule)
 
 
 @pytest.mark.parametrize("values", [{"pairs_per_set": 200}, {"pairs_per_set": 2},

@@ -14,9 +14,13 @@ from studies import SECRET, SMALL, Page, enrol, fake_stimuli, older, reply, smal
 
 from demo.errors import BadStudy, NotSaved, StaleTab, UnknownParticipant
 from demo.study import Device, StudyConfig, StudySession
+from demo.study.analysis.exclusions import exclusion_candidates
+from demo.study.design.config import Exclusion
 from demo.study.records import schema
 from demo.study.records.checks import verify
+from demo.study.records.export import long_rows
 from demo.study.records.store import Store, open_study
+from demo.study.session.overview import people
 from demo.study.session.participants import exclude, include
 from demo.study.session.refusals import TurnedAway
 
@@ -272,6 +276,9 @@ def test_the_same_answer_twice_is_acknowledged_twice_and_kept_once(store, sessio
 
 def test_the_server_decides_which_trial_is_up(session):
     ticket = enrol(session)
+    with pytest.raises(BadStudy, match="comes before this pair"):
+        session.onset(ticket.token, ticket.epoch, 0)
+    session.proceed(ticket.token, ticket.epoch, ticket.view["gate"])
     with pytest.raises(BadStudy, match="not up now"):
         session.answer(ticket.token, ticket.epoch, replace(reply(ticket, {"idx": 9, "step": 1}), idx=9))
     view = walk(session, ticket, until=2)
@@ -326,6 +333,26 @@ def test_who_is_in_the_middle_may_finish_a_closed_study(store, session):
     walk(session, ticket, until=3)
     store.set_mode("closed")
     assert walk(session, session.load(ticket.token))["screen"] == "debrief"
+
+
+def test_a_time_that_the_server_did_not_see_is_flagged_and_does_not_hide_haste(store, session, clock):
+    """Onset and answer in one moment with a claim of 900 ms; then answers whose time passed on the server too."""
+    ticket = enrol(session)
+    view = walk(session, ticket, until=1)  # practice
+    for waits, claims in ((0.0, 900.0), (0.45, 900.0), (0.9, 900.0), (70.0, 61_000.0), (0.9, 100.0), (0.1, 1e7)):
+        while view["screen"] != "trial":
+            view = session.proceed(ticket.token, ticket.epoch, view["gate"])
+        session.onset(ticket.token, ticket.epoch, view["idx"], 1, 1.0)
+        clock.seconds += waits
+        view = session.answer(ticket.token, ticket.epoch, reply(ticket, view, rt_ms=claims))["view"]
+    found = [(row["flag_implausible"], row["flag_fast"], row["flag_slow"], round(row["rt_server_ms"]))
+             for row in long_rows(store)][1:]
+    assert found == [(1, 1, 0, 0), (0, 0, 0, 450), (0, 0, 0, 900), (0, 0, 1, 70_000), (0, 1, 0, 900), (1, 1, 0, 100)]
+    assert [one["implausible"] for one in people(store)] == [3]
+    (found,) = exclusion_candidates(list(long_rows(store)), Exclusion(fast_trials=2, same_answer_run=50))
+    assert found["reasons"] == ["2 answers faster than 200 ms (limit 2)"]  # one was practice
+    with pytest.raises(BadStudy, match="cannot be read"):
+        session.answer(ticket.token, ticket.epoch, reply(ticket, view, rt_ms=None))
 
 
 def test_a_withdrawal_leaves_a_tombstone_and_a_free_place(store, session):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from demo.gallery.arrays import is_regular
+from demo.files import is_regular
 
 #: Bytes of a file; those that are written here take a few million.
 MOST = 1 << 26

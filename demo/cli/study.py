@@ -24,14 +24,14 @@ from demo.study.analysis.report import stimuli_text, text_summary
 from demo.study.analysis.summary import summarise
 from demo.study.design.conditions import conditions, method_of
 from demo.study.design.config import PRESETS, StudyConfig
-from demo.study.records.chain import key_id
+from demo.study.records.chain import head, key_id
 from demo.study.records.checks import verify
-from demo.study.records.export import export, long_rows
+from demo.study.records.export import export, head_in, long_rows
 from demo.study.records.output import check_output, new_file
 from demo.study.records.payments import forget, write_payments
 from demo.study.records.store import MODES, Store
 from demo.study.records.sync import database_of, open_kept, target_of
-from demo.study.session.participants import by_code, delete
+from demo.study.session.participants import UNFINISHED, by_code, delete
 from demo.study.session.simulate import simulate
 from demo.study.stimuli.make import make_study
 from demo.study.stimuli.record import Stimuli, read_study
@@ -70,6 +70,8 @@ def add(commands) -> None:
         action.set_defaults(run=run)
         if word == "open":
             action.add_argument("--mode", default="live", choices=MODES[:-1], help="default live")
+            action.add_argument("--sure", action="store_true",
+                                help="change the mode although people have taken part already")
         elif word in _OUTPUTS:
             action.add_argument("out", type=Path, metavar=_OUTPUTS[word], nargs="?" if word == "payments" else None)
             action.add_argument("--force", action="store_true", help="replace a file that is there")
@@ -78,6 +80,10 @@ def add(commands) -> None:
                                     help="accuracy to compute the power with (default: the published study's)")
             elif word == "payments":
                 action.add_argument("--forget", action="store_true", help="delete the recruiting ids, after payment")
+        elif word == "verify":
+            action.add_argument("--head", action="append", default=[], metavar="HEX|EXPORT.zip",
+                                help="head of the chain as it was told before, or an earlier export: what was recorded "
+                                "up to then has to be there still (may be given several times)")
         elif word == "delete":
             action.add_argument("pid", nargs="?", metavar="PARTICIPANT")
             action.add_argument("--code", help="the participant's withdrawal code, instead of their number")
@@ -147,11 +153,23 @@ def _open(parsed) -> int:
     if problems:
         print("\n".join(problems))
         return 1
+    before, begun, inside = _under_way(store)
+    if before != parsed.mode and begun and not parsed.sure:
+        raise BadStudy(f"The mode is {before}, {begun} have begun and {inside} of them are in the middle, who may "
+                       f"finish: to change it to {parsed.mode} all the same, add --sure.")
     store.set_mode(parsed.mode)
     note = ("The first participant locks configuration and pictures." if parsed.mode == "live"
             else "Answers are kept, but marked and left out of the results.")
     print(f"{config.study_id} is open ({parsed.mode}). {note}")
     return 0
+
+
+def _under_way(store: Store) -> tuple[str, int, int]:
+    """The mode, how many have begun in whatever mode and not withdrawn, and how many of them are in the middle."""
+    with store.read() as db:
+        return (db.execute("SELECT mode FROM study").fetchone()[0], *db.execute(
+            f"SELECT count(*), coalesce(sum(status IN {UNFINISHED!r}), 0) FROM participant WHERE status <> 'withdrawn'"
+            ).fetchone())
 
 
 def _close(parsed) -> None:
@@ -188,9 +206,19 @@ def _planned(store: Store) -> int:
 
 def _verify(parsed) -> int:
     config, stimuli, path = _study(parsed)
-    problems = verify(Store.open(path), stimuli, config) if path.is_file() else stimuli.problems()
-    answers = "" if path.is_file() else "; it has not been opened yet"
-    print("\n".join(problems) or f"The study is sound: every picture and every answer as it was kept{answers}.")
+    heads = [head_in(text) for text in parsed.head]
+    if not path.is_file():
+        if heads:
+            raise BadStudy(f"There is no study database {path}, which should hold what was recorded up to --head.")
+        problems = stimuli.problems()
+        print("\n".join(problems) or "The study is sound: every picture as it was kept; it has not been opened yet.")
+        return 1 if problems else 0
+    store = Store.open(path)
+    problems = verify(store, stimuli, config, heads)
+    print("\n".join(problems) or "The study is sound: every picture and every answer as it was kept.")
+    if not problems:
+        with store.read() as db:
+            print(f"Head of the chain, for a later `study verify --head`: {head(db)}")
     return 1 if problems else 0
 
 
@@ -206,7 +234,7 @@ def _preregister(parsed) -> None:
         with store.read() as db:
             facts = {"locked_utc": db.execute("SELECT locked_utc FROM study").fetchone()[0],
                      "live": db.execute("SELECT count(*) FROM participant WHERE mode = 'live'").fetchone()[0],
-                     "key_id": key_id(store.seal.key) if store.seal.key else ""}
+                     "key_id": key_id(store.seal.key) if store.seal.key else "", "chain_head": head(db)}
     text = preregistration(config, stimuli.provenance, stimuli.sha256, expected=dict(parsed.expect), **facts)
     check_output(parsed.out, path, force=parsed.force)
     try:

@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 from safetensors import SafetensorError
 
 from demo.errors import BadSetting
-from demo.gallery.arrays import is_regular
+from demo.files import is_regular
 
 #: What reading a line that was not written here may end in.
 _BROKEN = (sqlite3.Error, SafetensorError, BadZipFile, zlib.error, EOFError, ValueError, TypeError, LookupError,

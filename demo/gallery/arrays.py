@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import stat
 import struct
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from demo.errors import BadGallery
+from demo.files import is_regular
 
 _DTYPES = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
@@ -35,11 +35,6 @@ class Array:
     @property
     def row_bytes(self) -> int:
         return math.prod(self.shape[1:]) * self.dtype.itemsize
-
-
-def is_regular(found: os.stat_result) -> bool:
-    """Whether it is a file that ends: no folder, pipe or device."""
-    return stat.S_ISREG(found.st_mode)
 
 
 def size_of(path: Path) -> int:

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 
 from demo.errors import BadGallery
-from demo.gallery.arrays import is_regular
+from demo.files import is_regular
 from demo.gallery.part import NUMBERS, Source
 
 log = logging.getLogger("demo")

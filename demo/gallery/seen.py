@@ -10,8 +10,7 @@ from contextlib import closing, suppress
 from os import stat_result
 from pathlib import Path
 
-from demo.files import replacing
-from demo.gallery.arrays import is_regular
+from demo.files import is_regular, replacing
 from demo.gallery.folder import Photo
 
 #: Fewer photos are hashed in no time, and their indexes keep no list.

@@ -9,7 +9,7 @@ from scipy.stats import binom
 
 from demo.study.analysis.table import read_table
 from demo.study.design.cells import longest_run
-from demo.study.design.config import Exclusion
+from demo.study.design.config import CLOCK_TOLERANCE_MS, Exclusion
 
 #: Of fewer practice pairs and checks, guessing cannot be told from bad luck.
 FEWEST_CLEAR = 8
@@ -19,8 +19,8 @@ def exclusion_candidates(rows: pd.DataFrame | Iterable[Mapping], rule: Exclusion
     """Participants who break ``rule`` (None = its defaults), in the order of their pids: {"pid", "excluded" (already so
     by the operator), "reasons": sentences with the count and the limit}. Preview participants are no candidates.
 
-    Speed is judged on test pairs, runs of one answer on test pairs and attention checks in the order answered, guessing
-    on practice pairs and checks.
+    Speed is judged on test pairs, by what the server saw where a page's time is longer than is possible; runs of one
+    answer on test pairs and attention checks in the order answered, guessing on practice pairs and checks.
     """
     rule = rule or Exclusion()
     table = read_table(rows)
@@ -35,7 +35,8 @@ def exclusion_candidates(rows: pd.DataFrame | Iterable[Mapping], rule: Exclusion
 
 def _reasons(own: pd.DataFrame, rule: Exclusion) -> list[str]:
     main, checks = own[own["phase"] == "main"], own[own["phase"] == "attn"]
-    fast, slow = int((main["rt_ms"] < rule.fast_ms).sum()), int((main["rt_ms"] > rule.slow_ms).sum())
+    took = main["rt_ms"].mask(main["rt_ms"] > main["rt_server_ms"] + CLOCK_TOLERANCE_MS, main["rt_server_ms"])
+    fast, slow = int((took < rule.fast_ms).sum()), int((took > rule.slow_ms).sum())
     run = longest_run(own.loc[own["phase"] != "train", "answer"].tolist())
     failed = int(((checks["answer"] == "same") != (checks["same"] == 1)).sum())
     clear = own[own["phase"] != "main"]
@@ -58,7 +59,8 @@ def _reasons(own: pd.DataFrame, rule: Exclusion) -> list[str]:
 
 def told(rule: Exclusion) -> list[str]:
     """The rule in words, a line for each of its reasons."""
-    lines = [f"{rule.fast_trials} or more test answers under {rule.fast_ms} ms",
+    lines = [f"{rule.fast_trials} or more test answers under {rule.fast_ms} ms (as the server saw it, where the "
+             "page's time is longer than is possible)",
              f"{rule.slow_trials} or more over {rule.slow_ms / 1000:g} s",
              f"more than {rule.same_answer_run} equal answers in a row",
              f"{rule.attention_failed} or more failed attention checks"]

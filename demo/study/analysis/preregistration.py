@@ -18,13 +18,13 @@ from demo.study.design.power import assumptions, power_for
 
 
 def preregistration(config: StudyConfig, made: Mapping, stimuli_sha256: str, *, key_id: str = "",
-                    locked_utc: str | None = None, live: int = 0,
+                    chain_head: str = "", locked_utc: str | None = None, live: int = 0,
                     expected: Mapping[str, float] | None = None, repetitions: int = 400) -> str:
     """Markdown: question, hypotheses, design, exclusions, analysis, sample size and hashes.
 
-    made, stimuli_sha256: provenance and hash of the pictures. key_id: of the chain of hashes. locked_utc, live: since
-    when the study is locked and how many live participants have begun; who registers late says so. expected: condition
-    → accuracy (0 to 1) to compute the power with.
+    made, stimuli_sha256: provenance and hash of the pictures. key_id, chain_head: of the chain of hashes. locked_utc,
+    live: since when the study is locked and how many live participants have begun; who registers late says so.
+    expected: condition → accuracy (0 to 1) to compute the power with.
     """
     names = [f"- `{name}`: {described(name).title}" for name in config.conditions]
     parts = [
@@ -37,7 +37,7 @@ def preregistration(config: StudyConfig, made: Mapping, stimuli_sha256: str, *, 
         "## Exclusions\n\n" + _exclusions(config),
         "## Analysis\n\n" + "\n".join(f"{at}. {line}" for at, line in enumerate(_analysis(config), start=1)),
         _size(config, expected, repetitions),
-        "## Fixed by hashes (SHA-256)\n\n" + _hashes(config, made, stimuli_sha256, key_id)]
+        "## Fixed by hashes (SHA-256)\n\n" + _hashes(config, made, stimuli_sha256, key_id, chain_head)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -85,7 +85,7 @@ def _yes(value: bool) -> str:
 
 def _exclusions(config: StudyConfig) -> str:
     return ("Candidates for exclusion, found by the program before results are looked at; the decision and its reason "
-            "are recorded:\n\n" + "\n".join(f"- {line}" for line in told(config.exclusion))
+            "are recorded:\n\n" + "\n".join(f"- {line}" for line in told(config.exclusion_rule))
             + "\n\nLeft out besides: who did not finish, who withdrew, who failed the comprehension check twice, "
             "answers after the time limit.")
 
@@ -125,11 +125,13 @@ def _size(config: StudyConfig, expected: Mapping[str, float] | None, repetitions
                         assumptions(config, expected)])
 
 
-def _hashes(config: StudyConfig, made: Mapping, stimuli_sha256: str, key_id: str) -> str:
+def _hashes(config: StudyConfig, made: Mapping, stimuli_sha256: str, key_id: str, chain_head: str) -> str:
     lines = [f"- configuration: `{config.sha256}`", f"- pictures, pairs and decisions: `{stimuli_sha256}`",
              f"- consent: `{config.consent_sha256}`"]
     if key_id:
         lines.append(f"- key of the chain over all answers: `{key_id}`")
+    if chain_head:
+        lines.append(f"- head of that chain now: `{chain_head}`")
     lines += [f"- {name.removesuffix('_sha256')}: `{value}`" for name, value in made.items()
               if name.endswith("_sha256") and value]
     return "\n".join(lines)

@@ -19,7 +19,8 @@ def summarise(rows: pd.DataFrame | Iterable[Mapping], *, planned_n: int | None =
     planned_n: complete participants that were planned; before they are there, "conditions" and "blocks" are empty,
     "tests" and "models" absent, and "hidden" says so, unless ``peek``, which marks the answer "preliminary" (looking
     early and stopping when a difference pleases finds differences that do not exist). None means that the data are
-    final. seed: of bootstrap and permutations. include_preview: analyse participants of the preview and the pilot too.
+    final. seed: of bootstrap and permutations. include_preview: analyse participants of the preview and the pilot too,
+    who never count towards the planned number.
 
     Returns "participants" and "answers" (analysed, and left out with reasons), "conditions" (see
     ``measures``; rates in percent, times in ms), "blocks" (accuracy by place in the order), "notes",
@@ -29,7 +30,7 @@ def summarise(rows: pd.DataFrame | Iterable[Mapping], *, planned_n: int | None =
     answers = select_answers(rows, include_preview=include_preview)
     people = len(answers.people)
     resamples = Resamples(people, seed)
-    early = planned_n is not None and people < planned_n
+    early = planned_n is not None and answers.counted < planned_n
     hidden = early and not peek
     summary = {
         "participants": {"analysed": people, "planned": planned_n, "left_out": answers.left_out["participants"]},
@@ -41,10 +42,11 @@ def summarise(rows: pd.DataFrame | Iterable[Mapping], *, planned_n: int | None =
         "blocks": [] if hidden else describe_blocks(answers, resamples),
     }
     if include_preview:
-        summary["notes"].append("Participants of the preview and the pilot are included.")
+        summary["notes"].append("Participants of the preview and the pilot are included; they do not count towards the "
+                                "planned number.")
     if hidden:
         summary["hidden"] = (f"Means, tests and p-values stay hidden until the planned {planned_n} participants are "
-                             f"complete; {people} {'is' if people == 1 else 'are'} so far.")
+                             f"complete; {answers.counted} {'is' if answers.counted == 1 else 'are'} so far.")
     elif people:
         summary["tests"] = run_tests(answers, seed)
         summary["models"] = run_models(answers)

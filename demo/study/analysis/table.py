@@ -12,7 +12,7 @@ from demo.errors import BadStudy
 from demo.study.design.conditions import conditions
 
 _NEEDED = ("pid", "phase", "condition", "pair_id", "same", "answer")
-_NUMBERS = ("block", "pos", "same", "correct", "confidence", "rt_ms", "model_pred", "switched",
+_NUMBERS = ("block", "pos", "same", "correct", "confidence", "rt_ms", "rt_server_ms", "model_pred", "switched",
             "excluded", "is_preview")
 _LEFT_OUT_PHASES = {"train": "training pairs", "attn": "attention checks"}
 
@@ -24,12 +24,14 @@ class Answers:
     frame: one row per analysed answer with the columns person (0 to n - 1), condition, pair_id, block (0 is the first),
     same, said_same, correct, follows and model_right (these two NaN where no model decision is known), confidence,
     rt_ms, occlusion, switched and first_same (two-step mode: the second answer differs; the first answer was "same";
-    NaN otherwise). people: pids, where person is the place in the list. conditions: in the order of the papers.
+    NaN otherwise). people: pids, where person is the place in the list. counted: how many of them are of the live
+    study, which alone count towards the planned number. conditions: in the order of the papers.
     left_out: {"participants": {reason: n}, "answers": {reason: n}}.
     """
 
     frame: pd.DataFrame
     people: tuple[str, ...]
+    counted: int
     conditions: tuple[str, ...]
     left_out: dict[str, dict[str, int]]
 
@@ -72,7 +74,9 @@ def select_answers(rows: pd.DataFrame | Iterable[Mapping], *, include_preview: b
     why = np.select([of_others, ~main, ~answered], ["of participants left out", table["phase"], "time ran out"], "")
     left_out = {"participants": _count(reasons.values()),
                 "answers": _count(_LEFT_OUT_PHASES.get(reason, reason) for reason in why if reason)}
-    return Answers(_derive(kept), tuple(sorted(kept["pid"].unique())), _in_order(kept["condition"].unique()), left_out)
+    counted = kept.loc[kept["is_preview"] != 1, "pid"].nunique()
+    return Answers(_derive(kept), tuple(sorted(kept["pid"].unique())), counted, _in_order(kept["condition"].unique()),
+                   left_out)
 
 
 def _why_left_out(table: pd.DataFrame, include_preview: bool) -> dict[str, str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from reprlib import repr as brief
 
 from demo.errors import BadStudy
 from demo.explain import EXPLANATIONS, Condition, Explanation
@@ -56,7 +57,7 @@ def explanation_of(code: str) -> Explanation | None:
     """What a condition explains; None for UNEXPLAINED and DECISION. BadStudy for an unknown code."""
     if code not in conditions():
         plain = [one for one in conditions() if not one.endswith(DECIDED)]
-        raise BadStudy(f"There is no condition {code!r}: choose from {', '.join(plain)}; {DECIDED} behind an "
+        raise BadStudy(f"There is no condition {brief(code)}: choose from {', '.join(plain)}; {DECIDED} behind an "
                        "explanation shows the model's decision with it.")
     plain = code.removesuffix(DECIDED)
     return next((one for one in EXPLANATIONS.values() if one.condition and one.condition.code == plain), None)

@@ -7,9 +7,11 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
+from reprlib import repr as brief
 
 from demo.errors import BadStudy
 from demo.study.design.conditions import PAPER
+from demo.study.design.document import parsed, read_object
 from demo.study.design.forms import check_forms
 from demo.study.design.texts import check_texts, filled, languages, ready_forms, ready_texts
 
@@ -21,6 +23,11 @@ COUNTERBALANCING = {
 }
 #: Confidence is a choice of 1 to this number.
 CONFIDENCE_LEVELS = 4
+#: By so many milliseconds a page's time may exceed what the server saw from onset to answer, as a message may be slow
+#: on its way.
+CLOCK_TOLERANCE_MS = 500
+#: No whole number of ours is larger; the ranges say how large which may be.
+_LARGEST = 10**15
 _STUDY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -29,9 +36,9 @@ class Exclusion:
     """When a participant becomes a candidate for exclusion; the operator decides, the rule is declared.
 
     fast_ms, slow_ms: response times outside are flagged. fast_trials, slow_trials: from so many flagged test trials
-    on. same_answer_run: more equal answers in a row than this. attention_failed: from so many on. guessing_percent: no
-    more right among the practice pairs and checks, which are clear cases, than tossing a coin reaches in so many of 100
-    tries; 0 = not asked.
+    on. same_answer_run: more equal answers in a row than this. attention_failed: from so many on, or from half of the
+    checks on where that is fewer (``StudyConfig.exclusion_rule``). guessing_percent: no more right among the practice
+    pairs and checks, which are clear cases, than tossing a coin reaches in so many of 100 tries; 0 = not asked.
     """
 
     fast_ms: int = 200
@@ -100,7 +107,7 @@ class StudyConfig:
     def preset(cls, name: str) -> StudyConfig:
         """A configuration by its name in PRESETS."""
         if name not in PRESETS:
-            raise BadStudy(f"There is no preset {name!r}: choose from {', '.join(PRESETS)}.")
+            raise BadStudy(f"There is no preset {brief(name)}: choose from {', '.join(PRESETS)}.")
         return replace(cls(), **PRESETS[name])
 
     @classmethod
@@ -108,14 +115,15 @@ class StudyConfig:
         """Read and check what ``to_json`` wrote, or a part of it: what is not given stays as in ``base`` (None = the
         defaults)."""
         try:
-            data = json.loads(text)
-        except ValueError as error:
-            raise BadStudy(f"The study's configuration is not valid JSON: {error}.") from None
-        if not isinstance(data, dict):
-            raise BadStudy("The configuration must be a JSON object.")
-        base = base or cls()
+            data = parsed(text)
+        except BadStudy as error:
+            raise BadStudy(f"The study's configuration cannot be used: {error}.") from None
+        return cls._of(data, base or cls())
+
+    @classmethod
+    def _of(cls, data: dict, base: StudyConfig) -> StudyConfig:
         language = data.get("language", base.language)
-        own = data.pop("texts", {}) if isinstance(data, dict) else {}
+        own = data.pop("texts", {})
         forms = data.pop("questionnaires", None)
         config = _filled(base, data, "")
         if not isinstance(own, dict):
@@ -131,9 +139,12 @@ class StudyConfig:
     def read(cls, path: str | Path, base: StudyConfig | None = None) -> StudyConfig:
         """``from_json`` of a file."""
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"), base)
-        except (OSError, UnicodeDecodeError):
+            data = read_object(path)
+        except OSError:
             raise BadStudy(f"The study's configuration {path} cannot be read: give a JSON file.") from None
+        except BadStudy as error:
+            raise BadStudy(f"The study's configuration {path} cannot be used: {error}.") from None
+        return cls._of(data, base or cls())
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces. Equal configurations give equal text."""
@@ -174,15 +185,22 @@ class StudyConfig:
         """"A", "B", ...: one set of test pairs per condition."""
         return tuple(chr(ord("A") + k) for k in range(len(self.conditions)))
 
+    @property
+    def exclusion_rule(self) -> Exclusion:
+        """The rule in force: ``exclusion``, with no more failed checks allowed than half of all that there are, which
+        whoever always gives one answer fails."""
+        half = max(1, self.attention_per_block * len(self.conditions) // 2)
+        return replace(self.exclusion, attention_failed=min(self.exclusion.attention_failed, half))
+
     def check(self) -> None:
         """Raise BadStudy for the first value that is out of range."""
         if not _STUDY_ID.fullmatch(self.study_id):
-            raise BadStudy(f"study_id must be up to 40 small letters, digits and hyphens; got {self.study_id!r}.")
+            raise BadStudy(f"study_id must be up to 40 small letters, digits and hyphens; got {brief(self.study_id)}.")
         if not 1 <= len(self.conditions) <= 8 or len(set(self.conditions)) != len(self.conditions):
             raise BadStudy("conditions must name one to eight different conditions.")
         if self.counterbalancing not in COUNTERBALANCING:
             raise BadStudy(f"counterbalancing must be one of {', '.join(COUNTERBALANCING)}; got "
-                           f"{self.counterbalancing!r}.")
+                           f"{brief(self.counterbalancing)}.")
         for name, low, high in _RANGES:
             holder, value = (self.exclusion, getattr(self.exclusion, name)) if hasattr(self.exclusion, name) else (
                 self, getattr(self, name))
@@ -198,7 +216,7 @@ class StudyConfig:
             if getattr(self, name) and not getattr(self, name).startswith(("https://", "http://")):
                 raise BadStudy(f"{name} must be a web address that starts with https://.")
         if self.language not in languages() and self.texts.get("lang") != self.language:
-            raise BadStudy(f"language is {self.language!r}, but no texts in it are given.")
+            raise BadStudy(f"language is {brief(self.language)}, but no texts in it are given.")
         check_texts(self.texts)
         check_forms(self.questionnaires)
 
@@ -236,7 +254,7 @@ def _filled(default, data, where: str):
     known = {spec.name for spec in fields(default)}
     for name in data:
         if name not in known:
-            raise BadStudy(f"The configuration has no setting {where}{name!r}: remove it or correct its name.")
+            raise BadStudy(f"The configuration has no setting {where}{brief(name)}: remove it or correct its name.")
     return replace(default, **{name: _typed(getattr(default, name), value, where + name)
                                for name, value in data.items()})
 
@@ -249,7 +267,8 @@ def _forms(given, language: str) -> tuple[dict, ...]:
     found = []
     for one in given:
         if isinstance(one, str) and one not in ready:
-            raise BadStudy(f"There is no questionnaire {one!r}: choose from {', '.join(ready)}, or write your own.")
+            raise BadStudy(f"There is no questionnaire {brief(one)}: choose from {', '.join(ready)}, or write your "
+                           "own.")
         found.append({"id": one, **ready[one]} if isinstance(one, str) else one)
     return tuple(found)
 
@@ -260,10 +279,10 @@ def _typed(default, value, name: str):
     if isinstance(default, tuple):
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)
-        raise BadStudy(f"{name} must be a list of words; got {value!r}.")
+        raise BadStudy(f"{name} must be a list of words; got {brief(value)}.")
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(max(-_LARGEST, min(_LARGEST, value)))
     if type(value) is not type(default):
         kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-        raise BadStudy(f"{name} must be {kinds[type(default)]}; got {value!r}.")
+        raise BadStudy(f"{name} must be {kinds[type(default)]}; got {brief(value)}.")
     return value

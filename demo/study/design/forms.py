@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from reprlib import repr as brief
+from typing import Any, TypeGuard
 
 from demo.errors import BadStudy
 
@@ -27,9 +28,9 @@ def check_forms(forms: Sequence[Any]) -> None:
         raise BadStudy("questionnaires may be at most 20.")
     names = [form.get("id") if isinstance(form, Mapping) else None for form in forms]
     for name, form in zip(names, forms, strict=True):
-        if not isinstance(name, str) or not name.isidentifier() or names.count(name) > 1:
-            raise BadStudy(f"Every questionnaire needs an id of its own, of letters and digits; got {name!r}.")
-        if form.get("when") not in WHEN:
+        if not _is_id(name) or names.count(name) > 1:
+            raise BadStudy(f"Every questionnaire needs an id of its own, of letters and digits; got {brief(name)}.")
+        if not _is_one_of(form.get("when"), WHEN):
             raise BadStudy(f"The questionnaire {name} needs \"when\", one of {', '.join(WHEN)}.")
         if set(form) != {"id", "when", "title", "items"} or not _is_text(form["title"]):
             raise BadStudy(f"The questionnaire {name} needs id, when, title and items, and nothing else.")
@@ -43,16 +44,16 @@ def _check_items(form: str, items: Sequence[Any]) -> None:
     seen: set[str] = set()
     for item in items:
         name = item.get("id") if isinstance(item, Mapping) else None
-        if not isinstance(name, str) or not name.isidentifier() or name in seen:
+        if not _is_id(name) or name in seen:
             raise BadStudy(f"Every item of the questionnaire {form} needs an id of its own, of letters and digits.")
         seen.add(name)
         where, kind = f"The item {name} of the questionnaire {form}", item.get("kind")
-        if kind not in KINDS or not _is_text(item.get("text")):
+        if not _is_one_of(kind, KINDS) or not _is_text(item.get("text")):
             raise BadStudy(f"{where} needs a text and a kind, one of {', '.join(KINDS)}.")
         missing = [key for key in KINDS[kind] if key not in item]
         strange = set(item) - {"id", "text", "kind", *KINDS[kind], *_OPTIONAL}
         if missing or strange:
-            what = f"needs {missing[0]}" if missing else f"has no setting {sorted(strange)[0]!r}"
+            what = f"needs {missing[0]}" if missing else f"has no setting {brief(sorted(strange)[0])}"
             raise BadStudy(f"{where} {what}.")
         choices = item.get("choices", ["", ""])
         if not isinstance(choices, Sequence) or isinstance(choices, str) or not 2 <= len(choices) <= 30 or not all(
@@ -63,9 +64,14 @@ def _check_items(form: str, items: Sequence[Any]) -> None:
         right = item.get("right", 0)
         if "right" in item and not (kind == "choice" and _is_whole(right) and 0 <= right < len(choices)):
             raise BadStudy(f"{where} needs \"right\" to be the number of a choice, from 0.")
+        if not isinstance(item.get("optional", False), bool):
+            raise BadStudy(f"{where} needs true or false as 'optional'.")
+        for key in ("from", "to"):
+            if key in item and not _is_text(item[key]):
+                raise BadStudy(f"{where} needs a text as {brief(key)}.")
         for key in ("low", "high"):
             if key in item and (isinstance(item[key], bool) or not isinstance(item[key], int | float)):
-                raise BadStudy(f"{where} needs a number as {key!r}.")
+                raise BadStudy(f"{where} needs a number as {brief(key)}.")
 
 
 def forms_at(forms: Sequence[Mapping], when: str) -> list[Mapping]:
@@ -111,6 +117,14 @@ def _fits(item: Mapping, value: Any) -> bool:
         return max(item.get("low", -_LARGEST), -_LARGEST) <= value <= min(item.get("high", _LARGEST), _LARGEST)
     first, last = (0, len(item["choices"]) - 1) if kind == "choice" else (1, item["steps"])
     return _is_whole(value) and first <= value <= last
+
+
+def _is_id(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and value.isidentifier() and len(value) <= 100
+
+
+def _is_one_of(value: Any, words: Mapping[str, Any]) -> TypeGuard[str]:
+    return isinstance(value, str) and value in words
 
 
 def _is_text(value: Any) -> bool:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from reprlib import repr as brief
 from typing import Any
 
 from demo.errors import BadStudy
@@ -43,7 +44,7 @@ def ready_forms(language: str) -> dict[str, dict]:
 
 def _of(language: str) -> dict[str, Any]:
     if language not in languages():
-        raise BadStudy(f"No texts in the language {language!r} come with the app: choose from "
+        raise BadStudy(f"No texts in the language {brief(language)} come with the app: choose from "
                        f"{', '.join(languages())}, and give your own as \"texts\".")
     return _read(FOLDER / f"{language}.json")
 
@@ -54,14 +55,14 @@ def check_texts(texts: Mapping[str, str]) -> None:
     known = ready_texts("en")
     for key, text in texts.items():
         if key not in known and not key.startswith("legend."):
-            raise BadStudy(f"The configuration has no text {key!r}: remove it or correct its name.")
+            raise BadStudy(f"The configuration has no text {brief(key)}: remove it or correct its name.")
         if not isinstance(text, str) or not text.strip():
-            raise BadStudy(f"The text {key!r} is empty: participants need it.")
+            raise BadStudy(f"The text {brief(key)} is empty: participants need it.")
         if len(text) > _LONGEST:
-            raise BadStudy(f"The text {key!r} is longer than {_LONGEST} characters: shorten it.")
+            raise BadStudy(f"The text {brief(key)} is longer than {_LONGEST} characters: shorten it.")
         strange = set(_FILLED.findall(text)) - set(_FILLED.findall(known.get(key, "")))
         if strange and key in known:
-            raise BadStudy(f"The text {key!r} names {{{sorted(strange)[0]}}}, which nothing fills in there.")
+            raise BadStudy(f"The text {brief(key)} names {{{sorted(strange)[0]}}}, which nothing fills in there.")
     if texts.get("dir", "ltr") not in ("ltr", "rtl"):
         raise BadStudy("The text 'dir' must be ltr or rtl.")
     if not re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", texts.get("lang", "en")):

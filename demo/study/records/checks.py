@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from demo.errors import DemoError
 from demo.study.design.config import StudyConfig, text_sha256
+from demo.study.records import schema
 from demo.study.records.chain import Seal, broken
-from demo.study.records.store import Store
+from demo.study.records.store import Store, stimuli_rows
 from demo.study.stimuli.record import Stimuli
 
 #: Things that no row may do: sentence → SQL that gives the ids of the rows that do it.
@@ -43,21 +44,18 @@ SELECT p.pid FROM participant p LEFT JOIN (
 WHERE p.status <> 'withdrawn' AND (p.status = 'excluded') <> coalesce(
   e.type = 'screened_out' OR json_extract(e.payload_json, '$.action') = 'exclude', 0)
 """
-_GUARDS = ("chain_never_changes", "chain_is_kept", "confidence_never_changes", "confidence_is_kept",
-           "form_never_changes", "form_is_kept", "response_never_changes", "response_is_kept", "event_never_changes",
-           "event_is_kept", "plan_never_changes", "plan_is_kept", "first_answer_never_changes",
-           "first_answer_is_kept", "study_locked", "participant_is_kept", "participant_fixed", "pair_UPDATE_locked",
-           "render_UPDATE_locked")
 
 
-def verify(store: Store, stimuli: Stimuli | None = None, config: StudyConfig | None = None) -> list[str]:
+def verify(store: Store, stimuli: Stimuli | None = None, config: StudyConfig | None = None,
+           heads: Iterable[str] = ()) -> list[str]:
     """Problems, one sentence each; empty where the study is sound. stimuli: check the pictures on disk too. config: of
-    the study's folder, which must be the one that the study was opened with."""
+    the study's folder, which must be the one that the study was opened with. heads: of the chain, written down earlier
+    (``chain.head``)."""
     try:
         with store.read() as db:
             problems = list(_database(db))
             if not problems:
-                problems += _study(db, store.seal, stimuli, config)
+                problems += _study(db, store.seal, stimuli, config, heads)
     except DemoError as error:
         problems = [str(error)]
     return problems + (stimuli.problems() if stimuli else [])
@@ -70,12 +68,13 @@ def _database(db: sqlite3.Connection) -> Iterator[str]:
     for table, row, parent, _ in db.execute("PRAGMA foreign_key_check"):
         yield f"Row {row} of {table} refers to a row of {parent} that is not there."
     present = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
-    for name in _GUARDS:
+    for name in schema.guards():
         if name not in present:
             yield f"The guard {name} is gone, so rows could have been changed."
 
 
-def _study(db: sqlite3.Connection, seal: Seal, stimuli: Stimuli | None, given: StudyConfig | None) -> Iterator[str]:
+def _study(db: sqlite3.Connection, seal: Seal, stimuli: Stimuli | None, given: StudyConfig | None,
+           heads: Iterable[str]) -> Iterator[str]:
     study = db.execute("SELECT * FROM study").fetchone()
     if text_sha256(study["config_json"]) != study["config_sha256"]:
         yield "The configuration in the database does not match its hash."
@@ -85,7 +84,14 @@ def _study(db: sqlite3.Connection, seal: Seal, stimuli: Stimuli | None, given: S
         yield "The consent text in the database does not match its hash."
     if stimuli is not None and stimuli.sha256 != study["stimuli_sha256"]:
         yield "The stimuli on disk are not those that the study was opened with."
-    yield from broken(db, seal)
+    elif stimuli is not None:
+        for table, rows in stimuli_rows(study["study_id"], stimuli).items():
+            names = tuple(rows[0]) if rows else ("pair_id",)
+            kept = {tuple(row) for row in db.execute(f"SELECT {', '.join(names)} FROM {table}")}
+            strange = kept ^ {tuple(row[name] for name in names) for row in rows}
+            if strange:
+                yield f"The table {table} is not what stimuli.json says: {len(strange)} rows differ."
+    yield from broken(db, seal, heads)
     for (pid,) in db.execute(_DECIDED):
         yield f"Participant {pid} is excluded, or included, without a decision of the operator on record."
     for sentence, rule in _RULES.items():

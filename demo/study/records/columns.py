@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from demo.methods import METHODS
 from demo.study.design.conditions import DECIDED, DECISION
+from demo.study.design.config import CLOCK_TOLERANCE_MS
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,16 @@ RESPONSES = Table(
                     correct="1 = the answer is right; empty without an answer."),
         Column("confidence", "coalesce(c.value, r.confidence)", "1 (guessing) to 4 (certain); empty where not given."),
         *_as_stored("r", rt_ms="Milliseconds from the last onset (all pictures decoded and shown) to the choice.",
-                    rt_server_ms="The same as the server saw it, network included; only a check.",
+                    rt_server_ms="The same as the server saw it, network included; only a check."),
+        Column("flag_implausible", f"r.rt_ms > r.rt_server_ms + {CLOCK_TOLERANCE_MS}",
+               f"1 = rt_ms is over {CLOCK_TOLERANCE_MS} ms longer than the server saw: the page or its network told no "
+               "true time, and rt_server_ms counts for fast and slow."),
+        *_as_stored("r", 
                     visible_ms="Part of rt_ms during which the page was visible.",
                     hidden_count="How often the page was hidden during the trial.",
                     n_onsets="How often the trial came on the screen (more than 1 after a refresh).",
-                    input="key, mouse or touch.", flag_fast="1 = faster than the configuration's fast_ms.",
+                    input="key, mouse or touch.", flag_fast="1 = faster than the configuration's fast_ms (rt_ms, or "
+                    "rt_server_ms where that is implausible).",
                     flag_slow="1 = slower than the configuration's slow_ms.",
                     flag_resumed="1 = answered after the page had been opened again."),
         *_MODEL, Column("agree", _AGREE, "1 = participant and method say the same."),
@@ -118,7 +124,8 @@ PARTICIPANTS = Table(
         Column("page_loads", "p.session_epoch", "How often the page was opened."),
         *_as_stored("p", consent_utc="When consent was given.",
                     consent_sha256="SHA-256 of the consent text that was shown.",
-                    completed_utc="When the last trial was answered.", last_seen_utc="Last sign of life.",
+                    completed_utc="When the last trial, and whatever was asked after it, was answered.",
+                    last_seen_utc="Last sign of life.",
                     ua_family="Family of the browser.", viewport_w="Width of the page in CSS pixels.",
                     viewport_h="Height of the page in CSS pixels.", dpr="Device pixels per CSS pixel.",
                     tz_offset="Minutes from local time to UTC."),

@@ -9,15 +9,19 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import IO, TextIO, cast
 
-from demo.errors import NotSaved
+from demo.errors import BadStudy, NotSaved
+from demo.files import read_regular
 from demo.study.design.conditions import described
+from demo.study.design.document import LARGEST
 from demo.study.records.chain import head
 from demo.study.records.columns import RESPONSES, TABLES
 from demo.study.records.output import new_file
@@ -30,6 +34,9 @@ Summary = Callable[[Iterable[dict]], dict]
 #: Results → PNG files by name, as ``demo.study.analysis.plots.drawn``.
 Draw = Callable[[dict], dict[str, bytes]]
 
+_HEAD = re.compile(r"[0-9a-f]{64}")
+#: Bytes of an export's study.json that are read; ours hold a tenth.
+_LONGEST_STUDY = 10_000_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 R_SNIPPET = """\
@@ -79,7 +86,8 @@ def export(store: Store, out: str | Path, summary: Summary | None = None, *, dra
             study["chain_head"] = head(db)
             with bundle.file("participants_wide.csv") as file:
                 rows = list(RESPONSES.read(db))
-                _write_csv(file, wide_names(rows), wide(rows))
+                people = wide(rows)
+                _write_csv(file, wide_names(rows, hidden=len(people) < store.config(db).planned_n), people)
             texts = {"study.json": _pretty(study), "codebook.md": codebook(study), "analysis.R": R_SNIPPET}
             if summary is not None:
                 found = summary(RESPONSES.read(db))
@@ -98,6 +106,22 @@ def export(store: Store, out: str | Path, summary: Summary | None = None, *, dra
     return out
 
 
+def head_in(text: str) -> str:
+    """A head of the chain, given as it was told or by the name of an export that holds it. BadStudy for anything
+    else."""
+    given: object = text
+    if not _HEAD.fullmatch(text.lower()):
+        try:
+            with (zipfile.ZipFile(BytesIO(read_regular(text, LARGEST))) as archive, archive.open("study.json") as file):
+                given = json.loads(file.read(_LONGEST_STUDY)).get("chain_head")
+        except (OSError, ValueError, KeyError, AttributeError, RecursionError, RuntimeError, zipfile.BadZipFile,
+                zlib.error, NotImplementedError):
+            given = None
+    if not isinstance(given, str) or not _HEAD.fullmatch(given.lower()):
+        raise BadStudy(f"{text} is neither a head of a chain (64 letters and digits) nor an export that holds one.")
+    return given.lower()
+
+
 def codebook(study: dict) -> str:
     """What every file, column and condition means, as Markdown. study: as in study.json."""
     lines = [f"# Codebook of {study['study_id']}", "", f"{study['name']} Program version {study['code_version']}; "
@@ -108,7 +132,9 @@ def codebook(study: dict) -> str:
         lines += ["", f"## {table.file}.csv", "", f"Each row is {table.rows}.", "", "| column | meaning |", "|---|---|"]
         lines += [f"| {column.name} | {column.meaning} |" for column in table.columns]
     lines += ["", "## participants_wide.csv", "", "Each row is one complete participant of the live study who is not "
-              "excluded, for JASP, SPSS or a spreadsheet; MEASURE_CONDITION, of the test pairs.", "",
+              "excluded, for JASP, SPSS or a spreadsheet; MEASURE_CONDITION, of the test pairs, other signs than "
+              "letters and digits as underscores. Until the planned participants are complete it holds their place in "
+              "the order alone.", "",
               "| column | meaning |", "|---|---|", *(f"| {name}_… | {meaning} |" for name, meaning in MEASURES.items())]
     lines += ["", "## Other files", "", "- figures/*.png: the results drawn, where they are no longer hidden.",
               "- responses_long.json: the same rows as JSON.",

@@ -7,6 +7,8 @@ new one is added to STEPS.
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
+from functools import cache
 
 _TABLES = """
 CREATE TABLE study(
@@ -122,6 +124,18 @@ CREATE TRIGGER chain_is_kept BEFORE DELETE ON chain
 BEGIN SELECT RAISE(ABORT, 'chain is append-only'); END;
 """
 
+_FOURTH = """
+CREATE TABLE chain_end(one INTEGER PRIMARY KEY CHECK(one = 1), entries INTEGER NOT NULL, mac TEXT NOT NULL);
+CREATE TRIGGER chain_end_is_kept BEFORE DELETE ON chain_end
+BEGIN SELECT RAISE(ABORT, 'the end of the chain is kept'); END;
+CREATE TABLE begun(label_hash TEXT PRIMARY KEY) WITHOUT ROWID;
+INSERT INTO begun SELECT label_hash FROM participant WHERE label_hash IS NOT NULL;
+CREATE TRIGGER begun_never_changes BEFORE UPDATE ON begun
+BEGIN SELECT RAISE(ABORT, 'begun is append-only'); END;
+CREATE TRIGGER begun_is_kept BEFORE DELETE ON begun
+BEGIN SELECT RAISE(ABORT, 'begun is append-only'); END;
+"""
+
 #: Statements that lead from version n to n + 1.
 STEPS = (
     _TABLES + _GUARDS + "".join(_KEPT.format(table=table) for table in ("plan", "response", "event"))
@@ -131,6 +145,8 @@ STEPS = (
     _FIRST_ANSWER + _KEPT.format(table="first_answer"),
     # 3: attention checks of several kinds, confidence after the choice, forms, recruiting ids, the chain of hashes.
     _THIRD + _KEPT.format(table="confidence") + _KEPT.format(table="form"),
+    # 4: the end of the chain, and who has begun (keyed hashes that belong to nobody's row and outlast a withdrawal).
+    _FOURTH,
 )
 VERSION = len(STEPS)
 
@@ -146,6 +162,15 @@ def migrate(db: sqlite3.Connection, goal: int = VERSION) -> None:
         for statement in _statements(STEPS[number]):
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {number + 1}")
+
+
+@cache
+def guards() -> tuple[str, ...]:
+    """Names of the triggers that a database of the present version has."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        migrate(db)
+        return tuple(name for (name,) in db.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY name"))
 
 
 def _statements(script: str) -> list[str]:

@@ -22,14 +22,12 @@ import demo
 from demo.errors import BadStudy, NotSaved
 from demo.study.design.config import StudyConfig, text_sha256
 from demo.study.records import schema
-from demo.study.records.chain import EVENTS, SEALED, Seal
-from demo.study.records.output import new_file
+from demo.study.records.chain import DESIGN, EVENTS, SEALED, Seal, content
+from demo.study.records.output import OLDER, new_file
 from demo.study.records.soundness import DAMAGE, damage
 from demo.study.records.trouble import damaged, explained, meaning
 from demo.study.stimuli.record import Stimuli
 
-#: The version of a database from which on everything is sealed (``records.chain``).
-SEALED_SINCE = 3
 MODES = ("preview", "pilot", "live", "closed")
 #: How long a writer waits for another process, in seconds.
 _PATIENCE = 30.0
@@ -70,6 +68,7 @@ class Store:
             db.execute(_insert("study", row), row)
             _put_stimuli(db, config.study_id, stimuli)
             store.log(db, None, "admin", {"action": "created"})
+            store.seal.append(db, DESIGN)
         return store
 
     @classmethod
@@ -92,11 +91,8 @@ class Store:
                 raise BadStudy(f"{path} has version {found}, and this program knows 1 to {schema.VERSION}: "
                                f"{'update the program' if found else 'it is no study database'}.")
             if found < schema.VERSION:
-                store.backup(_free(path.with_name(f"{path.name}.version{found}")))
-                with store.write() as db:
-                    schema.migrate(db)
-                    if found < SEALED_SINCE:
-                        store.seal.adopt(db)
+                store._update(found)
+            store.seal.note_age()
             for problem in damage(store._writer):
                 raise damaged(problem, path)
             text, digest = store._writer.execute("SELECT config_json, config_sha256 FROM study").fetchone()
@@ -108,6 +104,22 @@ class Store:
             store.close()
             if isinstance(error, DAMAGE):
                 raise explained(error, path) from error
+            raise
+
+    def _update(self, found: int) -> None:
+        """Bring an older database to the present version."""
+        self.seal.check_age(found)
+        self.backup(_free(self.path.with_name(f"{self.path.name}{OLDER}{found}")))
+        had_key = self.seal.path.exists()
+        try:
+            with self.write() as db:
+                found = schema.version(db)
+                if found < schema.VERSION:  # no other process has done it meanwhile
+                    schema.migrate(db)
+                    self.seal.adopt(db, found)
+        except BaseException:
+            if not had_key:  # it has sealed nothing
+                self.seal.path.unlink(missing_ok=True)
             raise
 
     # --- connections
@@ -189,7 +201,16 @@ class Store:
     def add(self, db: sqlite3.Connection, table: str, row: dict) -> None:
         """Add a row of a participant to a table of ``chain.SEALED``, inside the caller's transaction."""
         added = db.execute(_insert(table, row), row)
-        self.seal.append(db, table, row["idx"] if SEALED[table][2] == "idx" else added.lastrowid or 0, row["pid"])
+        self.seal.append(db, table, row["idx"] if SEALED[table].name == "idx" else added.lastrowid, row["pid"])
+
+    def change(self, db: sqlite3.Connection, pid: str, **values: object) -> None:
+        """Set columns of a participant's row, inside the caller's transaction; what counts for the results is sealed
+        anew."""
+        before = content(db, "participant", None, pid)
+        db.execute(f"UPDATE participant SET {', '.join(f'{name} = :{name}' for name in values)} WHERE pid = :pid",
+                   {**values, "pid": pid})
+        if content(db, "participant", None, pid) != before:
+            self.seal.append(db, "participant", None, pid)
 
     # --- the study
 
@@ -224,6 +245,7 @@ class Store:
         if before != mode:
             db.execute("UPDATE study SET mode = ?", (mode,))
             self.log(db, None, "admin", {"action": "mode", "from": before, "to": mode} | ({"why": why} if why else {}))
+            self.seal.append(db, DESIGN)
 
     def note_peek(self, where: str) -> None:
         """Keep that somebody looked at the results before the planned participants were complete."""
@@ -241,6 +263,7 @@ class Store:
         if db.execute("SELECT locked_utc FROM study").fetchone()[0] is None:
             db.execute("UPDATE study SET locked_utc = ?", (self.now(),))
             self.log(db, None, "lock", dict(db.execute("SELECT config_sha256, stimuli_sha256 FROM study").fetchone()))
+            self.seal.append(db, DESIGN)
 
     def adopt(self, config: StudyConfig, stimuli: Stimuli) -> bool:
         """Take over a changed configuration or changed stimuli; True where something had changed.
@@ -271,14 +294,15 @@ class Store:
             _put_stimuli(db, config.study_id, stimuli)
             self.log(db, None, "admin", {"action": "adopted", "config_sha256": new["config_sha256"],
                                          "stimuli_sha256": new["stimuli_sha256"]})
+            self.seal.append(db, DESIGN)
             return True
 
     def erase(self, db: sqlite3.Connection, pid: str, why: str) -> None:
-        """Withdraw a participant: every row goes but a tombstone, and the place in the cell is free again."""
-        db.execute("""UPDATE participant SET status = 'withdrawn', token_sha256 = NULL, label_hash = NULL, seed = NULL,
-                      exclude_reason = NULL, consent_utc = NULL, consent_sha256 = NULL, ua_family = NULL,
-                      viewport_w = NULL, viewport_h = NULL, dpr = NULL, tz_offset = NULL, nonce_hash = NULL,
-                      screened_utc = NULL WHERE pid = ?""", (pid,))
+        """Withdraw a participant: every row goes but a tombstone, and the place in the cell is free again. That
+        somebody with the recruiting id has begun stays known (``begun``), in nobody's row."""
+        self.change(db, pid, status="withdrawn", **dict.fromkeys((
+            "token_sha256", "label_hash", "seed", "exclude_reason", "consent_utc", "consent_sha256", "ua_family",
+            "viewport_w", "viewport_h", "dpr", "tz_offset", "nonce_hash", "screened_utc")))
         for table in ("recruit", "form", "confidence", "first_answer", "response", "event", "plan"):
             db.execute(f"DELETE FROM {table} WHERE pid = ?", (pid,))
         self.log(db, pid, "withdraw", {"reason": why})
@@ -360,14 +384,21 @@ def _described(config: StudyConfig, stimuli: Stimuli) -> dict:
             "consent_sha256": config.consent_sha256, "neutral": stimuli.neutral}
 
 
-def _put_stimuli(db: sqlite3.Connection, study_id: str, stimuli: Stimuli) -> None:
-    for pair in stimuli.pairs:
-        row = {"study_id": study_id, **asdict(pair), "same": int(pair.same)}
-        db.execute(_insert("pair", row), row)
+def stimuli_rows(study_id: str, stimuli: Stimuli) -> dict[str, list[dict]]:
+    """The rows of ``pair`` and ``render`` that stimuli make."""
+    renders = []
     for render in stimuli.renders:
         row = asdict(render)
         row["params_json"] = json.dumps(row.pop("params"), sort_keys=True)
-        db.execute(_insert("render", row), row)
+        renders.append(row)
+    return {"pair": [{"study_id": study_id, **asdict(pair), "same": int(pair.same)} for pair in stimuli.pairs],
+            "render": renders}
+
+
+def _put_stimuli(db: sqlite3.Connection, study_id: str, stimuli: Stimuli) -> None:
+    for table, rows in stimuli_rows(study_id, stimuli).items():
+        for row in rows:
+            db.execute(_insert(table, row), row)
 
 
 def _insert(table: str, row: dict) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from statistics import NormalDist, fmean, median
 
@@ -19,9 +20,19 @@ MEASURES = {
 }
 
 
-def wide_names(rows: Iterable[Mapping]) -> list[str]:
-    """The columns for rows of the long table."""
-    return ["pid", *(f"{measure}_{name}" for measure in MEASURES for name in _conditions(rows))]
+#: Of these, what tells nothing of the results.
+_DESIGN = ("block",)
+
+
+def wide_names(rows: Iterable[Mapping], *, hidden: bool = False) -> list[str]:
+    """The columns for rows of the long table. hidden: those alone that tell nothing of the results."""
+    return ["pid", *(column(measure, name) for measure in (_DESIGN if hidden else MEASURES)
+                     for name in _conditions(rows))]
+
+
+def column(measure: str, condition: str) -> str:
+    """A name that SPSS takes: letters, digits and underscores."""
+    return re.sub("[^A-Za-z0-9_]", "_", f"{measure}_{condition}")
 
 
 def wide(rows: Iterable[Mapping]) -> list[dict]:
@@ -32,7 +43,7 @@ def wide(rows: Iterable[Mapping]) -> list[dict]:
         if row["status"] == "completed" and not row["excluded"] and not row["is_preview"]:
             people.setdefault(row["pid"], []).append(row)
     names = _conditions(rows)
-    return [{"pid": pid, **{f"{measure}_{name}": value for name in names for measure, value in _measured(
+    return [{"pid": pid, **{column(measure, name): value for name in names for measure, value in _measured(
         [row for row in own if row["condition"] == name]).items()}} for pid, own in people.items()]
 
 

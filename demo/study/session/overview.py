@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from demo.study.design.cells import Cell, blocks, cells
+from demo.study.design.config import CLOCK_TOLERANCE_MS
 from demo.study.records.store import Store
 from demo.study.session.participants import drop_idle
 
@@ -13,12 +14,14 @@ STATUSES = ("consented", "active", "completed", "dropped", "excluded", "withdraw
 _ANSWERS = """SELECT t.condition, count(*) AS answers, count(DISTINCT r.pid) AS people FROM response r
               JOIN plan t USING(pid, idx) JOIN participant p USING(pid) WHERE p.mode = ? AND t.phase = 'main'
               GROUP BY t.condition"""
-_PEOPLE = """
+_PEOPLE = f"""
 SELECT p.pid, p.mode, p.status, p.exclude_reason, p.cell_row, p.cell_rot, p.ua_family, p.viewport_w, p.viewport_h,
   p.created_utc, p.last_seen_utc, p.session_epoch AS page_loads,
   (SELECT count(*) FROM plan t WHERE t.pid = p.pid) AS planned, count(r.resp_id) AS answered,
   coalesce(sum(r.flag_fast), 0) AS fast, coalesce(sum(r.flag_slow), 0) AS slow,
-  coalesce(sum(r.flag_resumed), 0) AS resumed, coalesce(sum(r.hidden_count > 0), 0) AS hidden,
+  coalesce(sum(r.flag_resumed), 0) AS resumed,
+  coalesce(sum(r.rt_ms > r.rt_server_ms + {CLOCK_TOLERANCE_MS}), 0) AS implausible,
+  coalesce(sum(r.hidden_count > 0), 0) AS hidden,
   coalesce(sum(t.phase = 'attn'), 0) AS checks, coalesce(sum(t.phase = 'attn' AND r.correct = 0), 0) AS failed
 FROM participant p LEFT JOIN response r USING(pid) LEFT JOIN plan t ON t.pid = r.pid AND t.idx = r.idx
 GROUP BY p.pid ORDER BY p.created_utc DESC, p.pid

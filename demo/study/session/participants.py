@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from demo.errors import BadStudy, UnknownParticipant
 from demo.study.design.cells import Cell, cells, participant_plan, participant_seed
-from demo.study.records.store import Store
+from demo.study.records.store import MODES, Store
 from demo.study.session.refusals import TurnedAway
 
 #: Participants of these take a place in their cell.
@@ -89,15 +89,17 @@ def assign(store: Store, db: sqlite3.Connection, *, label: str | None, device: D
     for row in stimuli:
         sets.setdefault(row["set_id"], []).append(row["pair_id"])
     db.execute(
-        """INSERT INTO participant(pid, token_sha256, label_hash, study_id, mode, cell_row, cell_rot, seed, status,
+        """INSERT INTO participant(pid, token_sha256, study_id, mode, cell_row, cell_rot, seed, status,
            consent_utc, consent_sha256, is_preview, ua_family, viewport_w, viewport_h, dpr, tz_offset, created_utc,
            last_seen_utc, nonce_hash, swapped)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'consented', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-        (pid, token_digest(token_of(study["secret"], pid)), label_digest(study["secret"], mode, label),
-         study["study_id"], mode, cell.row, cell.rotation, seed, now, study["consent_sha256"], int(mode != "live"),
+           VALUES (?, ?, ?, ?, ?, ?, ?, 'consented', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (pid, token_digest(token_of(study["secret"], pid)), study["study_id"], mode, cell.row, cell.rotation, seed,
+         now, study["consent_sha256"], int(mode != "live"),
          "".join(filter(str.isalpha, device.ua_family))[:20], device.viewport_w, device.viewport_h, device.dpr,
          device.tz_offset, now, now, nonce_digest(study["secret"], nonce),
          int(config.swap_keys and int(seed[12:14], 16) % 2)))
+    if (digest := label_digest(study["secret"], mode, label)) is not None:
+        db.execute("INSERT INTO begun(label_hash) VALUES (?)", (digest,))
     if recruited is not None and recruited.label and config.keep_ids:
         db.execute("INSERT INTO recruit(pid, service, label, study_ref, session_ref, utc) VALUES (?, ?, ?, ?, ?, ?)",
                    (pid, recruited.service, recruited.label, recruited.study_ref, recruited.session_ref, now))
@@ -105,6 +107,8 @@ def assign(store: Store, db: sqlite3.Connection, *, label: str | None, device: D
     db.executemany("INSERT INTO plan(pid, idx, phase, block, pos, condition, pair_id, flip) VALUES (?,?,?,?,?,?,?,?)",
                    [(pid, row.idx, row.phase, row.block, row.pos, row.condition, row.pair_id, int(row.flip))
                     for row in plan])
+    for kind in ("participant", "plan"):
+        store.seal.append(db, kind, None, pid)
     store.log(db, pid, "consent", {"consent_sha256": study["consent_sha256"], "mode": mode})
     return pid
 
@@ -125,7 +129,7 @@ def drop_idle(store: Store, db: sqlite3.Connection) -> int:
     silent = db.execute(f"SELECT pid FROM participant WHERE status IN {UNFINISHED!r} AND last_seen_utc < ?",
                         (limit,)).fetchall()
     for (pid,) in silent:
-        db.execute("UPDATE participant SET status = 'dropped' WHERE pid = ?", (pid,))
+        store.change(db, pid, status="dropped")
         store.log(db, pid, "drop", {"idle_minutes": store.config(db).idle_minutes})
     return len(silent)
 
@@ -138,12 +142,12 @@ def by_token(db: sqlite3.Connection, token: str) -> sqlite3.Row:
     return row
 
 
-def by_label(db: sqlite3.Connection, label: str | None) -> str | None:
-    """pid of the participant of the present mode who came with this label, if any."""
-    study = db.execute("SELECT secret, mode FROM study").fetchone()
-    digest = label_digest(study["secret"], study["mode"], label)
-    row = digest and db.execute("SELECT pid FROM participant WHERE label_hash = ?", (digest,)).fetchone()
-    return row["pid"] if row else None
+def has_begun(db: sqlite3.Connection, label: str | None) -> bool:
+    """Whether somebody with a recruiting service's id has begun already, in whatever mode, withdrawn or not."""
+    secret = db.execute("SELECT secret FROM study").fetchone()[0]
+    digests = [digest for mode in MODES if (digest := label_digest(secret, mode, label))]
+    return bool(digests) and db.execute(f"SELECT 1 FROM begun WHERE label_hash IN ({', '.join('?' * len(digests))})",
+                                        digests).fetchone() is not None
 
 
 def by_nonce(db: sqlite3.Connection, nonce: str | None) -> str | None:
@@ -187,7 +191,8 @@ def token_digest(token: str) -> str:
 
 
 def label_digest(secret: str, mode: str, label: str | None) -> str | None:
-    """What is stored of a recruiting service's id: an HMAC under the study's secret; None without one."""
+    """What stays of a recruiting service's id, apart from everybody's row: an HMAC under the study's secret; None
+    without one."""
     label = (label or "").strip()[:200]
     return hmac.new(secret.encode(), f"label:{mode}:{label}".encode(), hashlib.sha256).hexdigest() if label else None
 
@@ -199,7 +204,7 @@ def exclude(store: Store, pid: str, reason: str) -> None:
         raise BadStudy("Give a reason for the exclusion: it is exported with the data.")
     with store.write() as db:
         status = _known(db, pid)["status"]
-        db.execute("UPDATE participant SET status = 'excluded', exclude_reason = ? WHERE pid = ?", (reason[:500], pid))
+        store.change(db, pid, status="excluded", exclude_reason=reason[:500])
         store.log(db, pid, "admin", {"action": "exclude", "reason": reason[:500], "from": status})
 
 
@@ -210,7 +215,7 @@ def include(store: Store, pid: str) -> None:
         if row["status"] != "excluded":
             raise BadStudy(f"Participant {pid} is not excluded.")
         status = "completed" if row["completed_utc"] else "dropped"
-        db.execute("UPDATE participant SET status = ?, exclude_reason = NULL WHERE pid = ?", (status, pid))
+        store.change(db, pid, status=status, exclude_reason=None)
         store.log(db, pid, "admin", {"action": "include", "to": status})
 
 

@@ -53,16 +53,16 @@ def tries(db: sqlite3.Connection, pid: str, place: int) -> int:
                       (pid, place)).fetchone()[0]
 
 
-def record(store: Store, db: sqlite3.Connection, person: sqlite3.Row, place: int, answers: Mapping) -> bool:
-    """Keep the answers to a form; whether a comprehension check was passed (True for any other form). After the last
-    try the participant is screened out. Nothing happens where the form is done already. BadStudy for answers that do
-    not fit."""
+def record(store: Store, db: sqlite3.Connection, person: sqlite3.Row, one: Due | None, place: int,
+           answers: Mapping) -> bool:
+    """Keep the answers to ``one``, the form that is up; whether a comprehension check was passed (True for any other
+    form). After the last try the participant is screened out. Nothing happens where the form of ``place`` is done
+    already. BadStudy for any other place, and for answers that do not fit."""
     config, pid = store.config(db), person["pid"]
-    one = next((one for one in way(db, config, pid) if one.place == place), None)
-    if one is None:
-        raise BadStudy("That questionnaire is not up now: reload the page to go on where you are.")
     if place in _done(db, config, pid) or person["screened_utc"]:
         return True
+    if one is None or one.place != place:
+        raise BadStudy("That questionnaire is not up now: reload the page to go on where you are.")
     read = read_answers(one.form, answers)
     attempt, now = tries(db, pid, place) + 1, store.now()
     for item, value in read.items():
@@ -70,8 +70,7 @@ def record(store: Store, db: sqlite3.Connection, person: sqlite3.Row, place: int
                                "block": one.block, "item": item, "value": value, "recv_utc": now})
     right = passed(one.form, read)
     if not right and attempt >= TRIES:
-        db.execute("""UPDATE participant SET screened_utc = ?, status = 'excluded',
-                      exclude_reason = 'screened out: comprehension check' WHERE pid = ?""", (now, pid))
+        store.change(db, pid, screened_utc=now, status="excluded", exclude_reason="screened out: comprehension check")
         store.log(db, pid, "screened_out", {"form": one.form["id"]})
     return right
 

@@ -19,10 +19,11 @@ from demo.study.session.participants import (
     Recruited,
     assign,
     by_code,
-    by_label,
     by_nonce,
     by_token,
     check_room,
+    close_when_complete,
+    has_begun,
     token_of,
 )
 from demo.study.session.refusals import TurnedAway
@@ -91,7 +92,7 @@ class StudySession:
         with self.store.write() as db:
             pid = by_nonce(db, nonce)
             if pid is None:
-                if by_label(db, label) is not None:
+                if has_begun(db, label):
                     raise TurnedAway("repeated")
                 check_room(self.store, db, device)
                 if consent_sha256 not in (None, db.execute("SELECT consent_sha256 FROM study").fetchone()[0]):
@@ -125,11 +126,14 @@ class StudySession:
         """All pictures of trial ``idx`` are decoded and on the screen. Returns how often that has happened by now (more
         than once after a refresh). perf_ms: the page's own clock. BadStudy where another trial is up."""
         with self._acting(token, epoch) as (db, person):
+            views.check_trial(db, self.store.config(db), person)
             return trials.onset(self.store, db, person, idx, step, perf_ms)
 
     def answer(self, token: str, epoch: int, answer: Answer) -> dict:
         """Record an answer. Returns {"saved": True, "idx", "step", "feedback": None or {"correct", "same"} (practice
         only), "view": what comes next}.
+
+        BadStudy where another trial is up, or a page or questionnaire comes first; TurnedAway for who was screened out.
 
         The first answer to a trial counts. The same answer sent again (same nonce, even from a stale page), or another
         one from the current page, gets the same acknowledgement and changes nothing.
@@ -145,7 +149,9 @@ class StudySession:
                 self.store.log(db, person["pid"], "dup_submit", {"step": answer.step}, answer.idx)
             else:
                 person = self._seen(db, person)
+                views.check_trial(db, self.store.config(db), person)
                 trials.record(self.store, db, person, answer)
+                self._finish(db, person)
             if not stale:
                 return {"saved": True, "idx": answer.idx, "step": answer.step,
                         "feedback": trials.feedback(db, person["pid"], answer.idx), "view": self._now(db, person)}
@@ -161,14 +167,17 @@ class StudySession:
     def confidence(self, token: str, epoch: int, idx: int, step: int, value: int | None) -> dict:
         """How sure an answer was that is recorded already; None = skipped. The first one counts. Returns {"view"}."""
         with self._acting(token, epoch) as (db, person):
+            views.check_in(self.store.config(db), person)
             trials.record_confidence(self.store, db, person, idx, step, value)
             return {"view": self._now(db, person)}
 
     def fill(self, token: str, epoch: int, place: int, answers: dict) -> dict:
         """Answer the form that is up. Returns {"passed", "view"}: passed is False where a comprehension check was not
-        right. Sent again, or for another place, it changes nothing."""
+        right. Sent again, it changes nothing. BadStudy for a form that is not up."""
         with self._acting(token, epoch) as (db, person):
-            right = questions.record(self.store, db, person, place, answers)
+            due = views.place(db, self.store.config(db), person).form
+            right = questions.record(self.store, db, person, due, place, answers)
+            self._finish(db, person)
             return {"passed": right, "view": self._now(db, person)}
 
     def withdraw(self, token: str) -> None:
@@ -217,9 +226,16 @@ class StudySession:
             self.store.log(db, pid, "resume")
         if status == "dropped" or (status == "consented" and begins):
             status = "active"
-        db.execute("UPDATE participant SET last_seen_utc = ?, status = ? WHERE pid = ?",
-                   (self.store.now(), status, pid))
+        self.store.change(db, pid, last_seen_utc=self.store.now(), status=status)
         return db.execute("SELECT * FROM participant WHERE pid = ?", (pid,)).fetchone()
+
+    def _finish(self, db: sqlite3.Connection, person: sqlite3.Row) -> None:
+        """"completed" is who has answered every trial and every form; whoever was excluded meanwhile stays so."""
+        here = views.place(db, self.store.config(db), person)
+        if here.up is None and here.form is None and not person["completed_utc"]:
+            self.store.change(db, person["pid"], completed_utc=self.store.now(),
+                              status="excluded" if person["status"] == "excluded" else "completed")
+            close_when_complete(self.store, db)
 
     def _now(self, db: sqlite3.Connection, person: sqlite3.Row) -> dict:
         person = db.execute("SELECT * FROM participant WHERE pid = ?", (person["pid"],)).fetchone()

@@ -9,9 +9,8 @@ from datetime import datetime
 
 from demo.errors import BadStudy
 from demo.study.design.conditions import UNEXPLAINED
-from demo.study.design.config import CONFIDENCE_LEVELS, StudyConfig
+from demo.study.design.config import CLOCK_TOLERANCE_MS, CONFIDENCE_LEVELS, StudyConfig
 from demo.study.records.store import Store
-from demo.study.session.participants import close_when_complete
 
 CHOICES = ("same", "diff")
 INPUTS = ("key", "mouse", "touch")
@@ -28,8 +27,8 @@ class Answer:
 
     nonce: 8 to 64 characters drawn by the page for this answer; sent again with every retry. step: as in the view.
     confidence: 1 to 4, where it is known with the answer (a page sends it afterwards). rt_ms: from the last onset to
-    the choice; onset_perf_ms, submit_perf_ms: on the page's performance.now() clock. visible_ms: part of rt_ms during
-    which the page was visible. hidden_count: how often it was hidden. input: "key", "mouse" or "touch".
+    the choice, never missing; onset_perf_ms, submit_perf_ms: on the page's performance.now() clock. visible_ms: part of
+    rt_ms during which the page was visible. hidden_count: how often it was hidden. input: "key", "mouse" or "touch".
     """
 
     idx: int
@@ -53,6 +52,7 @@ class Answer:
             (self.choice in CHOICES or (self.choice is None and config.max_seconds > 0))
             and isinstance(self.nonce, str) and 8 <= len(self.nonce) <= 64
             and (self.confidence is None or (_whole(self.confidence) and self.confidence in levels))
+            and self.rt_ms is not None
             and all(time is None or (isinstance(time, (int, float)) and 0 <= time <= longest)
                     for time, longest in times)
             and _whole(self.hidden_count) and self.hidden_count >= 0 and self.input in (None, *INPUTS)
@@ -101,7 +101,7 @@ def onset(store: Store, db: sqlite3.Connection, person: sqlite3.Row, idx: int, s
 
 
 def record(store: Store, db: sqlite3.Connection, person: sqlite3.Row, answer: Answer) -> None:
-    """Add an answer to the trial that is up; the participant is "completed" with the last one."""
+    """Add an answer to the trial that is up."""
     config, pid = store.config(db), person["pid"]
     answer.check(config)
     row = _up(store, db, person, answer.idx, answer.step)
@@ -118,21 +118,16 @@ def record(store: Store, db: sqlite3.Connection, person: sqlite3.Row, answer: An
     if answer.step < steps(config, row["condition"]):
         store.add(db, "first_answer", shown)
         return
-    took, rule = answer.rt_ms, config.exclusion
+    told, seen, rule = answer.rt_ms, _between(onsets[-1], shown["recv_utc"]), config.exclusion
+    assert told is not None, "checked"
+    took = told if told <= seen + CLOCK_TOLERANCE_MS else seen
     store.add(db, "response", {
         **shown, "condition": row["condition"], "pair_id": row["pair_id"],
         "correct": None if answer.choice is None else int((answer.choice == "same") == bool(row["same"])),
-        "rt_server_ms": _between(onsets[-1], shown["recv_utc"]),
-        "onset_perf_ms": answer.onset_perf_ms, "submit_perf_ms": answer.submit_perf_ms,
+        "rt_server_ms": seen, "onset_perf_ms": answer.onset_perf_ms, "submit_perf_ms": answer.submit_perf_ms,
         "visible_ms": answer.visible_ms, "hidden_count": answer.hidden_count, "n_onsets": len(onsets),
-        "input": answer.input, "flag_fast": int(took is not None and took < rule.fast_ms),
-        "flag_slow": int(took is not None and took > rule.slow_ms), "flag_resumed": int(len(onsets) > 1),
-        "is_preview": person["is_preview"]})
-    if answer.idx + 1 == db.execute("SELECT count(*) FROM plan WHERE pid = ?", (pid,)).fetchone()[0]:
-        db.execute("""UPDATE participant SET completed_utc = ?,
-                      status = CASE status WHEN 'excluded' THEN status ELSE 'completed' END WHERE pid = ?""",
-                   (shown["recv_utc"], pid))
-        close_when_complete(store, db)
+        "input": answer.input, "flag_fast": int(took < rule.fast_ms), "flag_slow": int(took > rule.slow_ms),
+        "flag_resumed": int(len(onsets) > 1), "is_preview": person["is_preview"]})
 
 
 def record_confidence(store: Store, db: sqlite3.Connection, person: sqlite3.Row, idx: int, step: int,

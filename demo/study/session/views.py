@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import NamedTuple
 
+from demo.errors import BadStudy
 from demo.study.design.conditions import shows_decision
 from demo.study.design.config import CONFIDENCE_LEVELS, StudyConfig
 from demo.study.design.forms import shown
@@ -11,7 +13,40 @@ from demo.study.design.texts import filled
 from demo.study.records.store import Store
 from demo.study.session import questions, trials
 from demo.study.session.participants import withdrawal_code
-from demo.study.session.refusals import codes
+from demo.study.session.refusals import TurnedAway, codes
+
+_FIRST = "A page or a questionnaire comes before this pair: reload the page to go on where you are."
+
+
+class Place(NamedTuple):
+    """Where somebody is. up: the first trial without an answer, None beyond the last. gate_open: a page without a pair
+    stands before it still. form: to be answered first, if any."""
+
+    up: sqlite3.Row | None
+    gate_open: bool
+    form: questions.Due | None
+
+
+def place(db: sqlite3.Connection, config: StudyConfig, person: sqlite3.Row) -> Place:
+    """Where a participant is."""
+    number = trials.next_index(db, person["pid"])
+    gate_open = open_gate(db, config, person) is not None
+    return Place(trials.trial(db, person["pid"], number), gate_open,
+                 questions.due(db, config, person, number, gate_open))
+
+
+def check_trial(db: sqlite3.Connection, config: StudyConfig, person: sqlite3.Row) -> None:
+    """Raise BadStudy where something else than a pair is up, and TurnedAway for who was screened out."""
+    check_in(config, person)
+    here = place(db, config, person)
+    if here.up is not None and (here.gate_open or here.form is not None):
+        raise BadStudy(_FIRST)
+
+
+def check_in(config: StudyConfig, person: sqlite3.Row) -> None:
+    """Raise TurnedAway for who was screened out."""
+    if person["screened_utc"]:
+        raise TurnedAway("screened", config)
 
 
 def consent(db: sqlite3.Connection, config: StudyConfig) -> dict:
@@ -37,12 +72,9 @@ def current(store: Store, db: sqlite3.Connection, person: sqlite3.Row) -> dict:
     if person["screened_utc"]:
         code, url = codes(config, "screened_out")
         return {"screen": "screened", "text": config.texts["screened"], "code": code, "url": url, **preview}
-    number = trials.next_index(db, pid)
-    up = trials.trial(db, pid, number)
-    if up is not None and shut_out(db, person):
+    up, gate_open, form = place(db, config, person)
+    if (up is not None or form is not None) and shut_out(db, person):
         return closed(config)
-    gate_open = open_gate(db, config, person) is not None
-    form = questions.due(db, config, person, number, gate_open)
     if form is not None:
         return {"screen": "form", "form": shown(form.form), "place": form.place,
                 "again": questions.tries(db, pid, form.place) > 0, **preview}

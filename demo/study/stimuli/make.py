@@ -42,6 +42,9 @@ def make_study(identifier: Identifier, config: StudyConfig, out: str | Path, *, 
     """
     config.check()
     check_assignable(config, [same for _, same in CHECKS])
+    if config.attention_per_block * len(config.conditions) == 1:
+        raise BadStudy("One attention check in all is passed by whoever always gives its answer: take at least two, or "
+                       "none (attention_per_block).")
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadStudy(f"{out} is there already, and answers may belong to it: choose a new folder, or delete it.")

@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import cache, cached_property
 from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from demo.errors import BadStudy
 from demo.study.design.cells import check_sets
 from demo.study.design.config import StudyConfig, canonical_json, text_sha256
+from demo.study.design.document import read_object
 from demo.weights import sha256
 
 CONFIG, FACTS, PICTURES = "study.json", "stimuli.json", "pictures"
+#: Longest text in a row, and longest provenance as JSON.
+_LONGEST, _LONGEST_MADE = 2000, 500_000
+#: What is told of the provenance as numbers by names.
+_TOLD = ("wrong", "shortcuts", "position_pattern")
+_Row = TypeVar("_Row", "Pair", "Render")
 _NAME = re.compile(r"[0-9a-f]{24}\.webp")
 
 
@@ -84,13 +92,19 @@ class Stimuli:
         """The stimuli of a folder; BadStudy where there are none or they cannot be read."""
         folder = Path(folder)
         try:
-            data = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-            return cls(folder, tuple(Pair(**row) for row in data["pairs"]),
-                       tuple(Render(**row) for row in data["renders"]), data["neutral"], data["provenance"])
+            data = read_object(folder / FACTS)
+            pairs, renders = _rows(Pair, data, "pairs"), _rows(Render, data, "renders")
+            _check_rows(pairs, renders)
+            _check_made(data.get("provenance"))
+            if not _is(data.get("neutral"), str):
+                raise BadStudy("neutral is not the name of a picture")
         except FileNotFoundError:
             raise BadStudy(f"{folder} holds no study: make one with `python -m demo study make`.") from None
-        except (OSError, ValueError, KeyError, TypeError):
-            raise BadStudy(f"{folder / FACTS} is damaged: make the stimuli again.") from None
+        except OSError as error:
+            raise BadStudy(f"{folder / FACTS} cannot be read ({error.strerror}): make the stimuli again.") from None
+        except BadStudy as error:
+            raise BadStudy(f"{folder / FACTS} is damaged ({error}): make the stimuli again.") from None
+        return cls(folder, pairs, renders, data["neutral"], data["provenance"])
 
     def write(self) -> None:
         """Write ``stimuli.json``, whole or not at all."""
@@ -149,9 +163,71 @@ class Stimuli:
         present = {file.name for file in place.iterdir()} if place.is_dir() else set()
         found = [f"The picture {name} is missing." for name in sorted(set(hashes) - present)]
         found += [f"The picture {name} is not as it was made." for name in sorted(present & set(hashes))
-                  if sha256(place / name) != hashes[name]]
+                  if not (place / name).is_file() or sha256(place / name) != hashes[name]]
         found += [f"The file {name} does not belong among the pictures." for name in sorted(present - set(hashes))]
         return found
+
+
+def _rows(kind: type[_Row], data: dict, name: str) -> tuple[_Row, ...]:
+    """The rows in a list of JSON objects. BadStudy, with a part of a sentence, where one is not of its kind."""
+    found = data.get(name)
+    if not isinstance(found, list):
+        raise BadStudy(f"{name} is not a list")
+    return tuple(_row(kind, row, f"{name}, number {at}") for at, row in enumerate(found, start=1))
+
+
+def _row(kind: type[_Row], data: Any, where: str) -> _Row:
+    hints = _hints(kind)
+    if not isinstance(data, dict):
+        raise BadStudy(f"{where} is not an object")
+    needed = {one.name for one in fields(kind) if one.default is MISSING and one.default_factory is MISSING}
+    wrong = [*sorted(needed - set(data)), *sorted(set(data) - set(hints)),
+             *(name for name in hints if name in data and not _is(data[name], hints[name]))]
+    if wrong:
+        raise BadStudy(f"{wrong[0]} of {where} is not what it should be")
+    return kind(**data)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _is(value: Any, hint: Any) -> bool:
+    """Whether a value of JSON is of a kind; whole numbers are numbers, and no text is longer than a name."""
+    kinds = get_args(hint) or (hint,)
+    if isinstance(value, str):
+        return str in kinds and len(value) <= _LONGEST
+    return type(value) in kinds or (type(value) is int and float in kinds and abs(value) <= 2**53)
+
+
+def _check_rows(pairs: Sequence[Pair], renders: Sequence[Render]) -> None:
+    """Raise BadStudy, with a part of a sentence, for rows that no table can hold together."""
+    known = {pair.pair_id for pair in pairs}
+    if len(known) != len(pairs):
+        raise BadStudy("two pairs have one pair_id")
+    if len({(one.pair_id, one.condition) for one in renders}) != len(renders):
+        raise BadStudy("two renders are of one pair and condition")
+    for one in renders:
+        if one.pair_id not in known:
+            raise BadStudy(f"a render is of the pair {one.pair_id!r}, which there is not")
+        if not {one.model_pred, one.model_correct} <= {0, 1, None}:
+            raise BadStudy(f"the decision about the pair {one.pair_id!r} is neither 0 nor 1")
+
+
+def _check_made(made: Any) -> None:
+    """Raise BadStudy, with a part of a sentence, for a provenance that cannot be told."""
+    if not isinstance(made, dict) or len(canonical_json(made)) > _LONGEST_MADE:
+        raise BadStudy("provenance is not an object, or is too long")
+    for name in _TOLD:
+        one = made.get(name, {})
+        if not isinstance(one, dict) or not all(_is(value, float | None) for value in one.values()):
+            raise BadStudy(f"{name} of provenance does not hold numbers by their names")
+        if name != "position_pattern" and None in one.values():
+            raise BadStudy(f"{name} of provenance lacks a number")
+    for name, value in made.items():
+        if name.endswith("_sha256") and not _is(value, str | None):
+            raise BadStudy(f"{name} of provenance is no text")
 
 
 def _told(pair: Pair) -> dict:

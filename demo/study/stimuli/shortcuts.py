@@ -9,12 +9,15 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from demo.errors import BadStudy
+from demo.files import read_regular
+from demo.study.design.document import LARGEST
 
 #: A file of a gallery's folder with a row for every photo.
 METADATA = "metadata.csv"
@@ -42,8 +45,7 @@ class Traits:
         """From a CSV file with the columns ``identity`` and ``photo`` (the file's name). BadStudy where it cannot be
         read."""
         try:
-            with open(file, encoding="utf-8", newline="") as opened:
-                rows = list(csv.DictReader(opened))
+            rows = list(csv.DictReader(StringIO(read_regular(file, LARGEST).decode("utf-8"), newline="")))
         except (OSError, UnicodeDecodeError, csv.Error):
             raise BadStudy(f"The metadata {file} cannot be read: give a CSV file.") from None
         if not rows or not {"identity", "photo"} <= set(rows[0]) or any(None in row or None in row.values()

@@ -19,7 +19,9 @@ from pydantic import BaseModel, Field
 from starlette.routing import BaseRoute
 
 from demo.errors import DemoError, UnknownParticipant
+from demo.files import read_regular
 from demo.study import Answer, Device, Ticket
+from demo.study.design.document import LARGEST
 from demo.study.design.texts import filled
 from demo.study.session.session import Recruited
 from demo.ui.study.desk import OpenStudy, StudyDesk, log
@@ -141,7 +143,7 @@ def study_routes(desk: StudyDesk) -> list[BaseRoute]:
     @router.get("/study/pictures/{name}", response_class=Response)
     def picture(name: str) -> Response:
         try:
-            data = desk.study().stimuli.picture(name).read_bytes()
+            data = read_regular(desk.study().stimuli.picture(name), LARGEST)
         except (DemoError, OSError):
             return Response("There is no such picture in this study.", 404, media_type="text/plain")
         # Neither a date nor a size on disk: the order in which pictures were made says which belong together.

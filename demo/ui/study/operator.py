@@ -144,7 +144,7 @@ def operator_routes(desk: StudyDesk, settings: Settings) -> list[BaseRoute]:
         everybody = people(study.store)
         found = study.once(("candidates",), lambda: {
             one["pid"]: one["reasons"] for one in exclusion_candidates(list(long_rows(study.store)),
-                                                                       study.config.exclusion)})
+                                                                       study.config.exclusion_rule)})
         return pages.participants(_base(request), visit.csrf, told(visit), study.config, everybody, found, page)
 
     @router.post("/exclude", response_class=Response)

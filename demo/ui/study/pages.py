@@ -148,7 +148,7 @@ def participants(base: str, csrf: str, told: str, config: StudyConfig, everybody
     """Participants with flags and forms to exclude, include or delete, _PER_PAGE at a time; candidates first, then the
     newest."""
     named = [one for one in everybody if one["pid"] in candidates and one["status"] != "excluded"]
-    declared = f"The rule declared in the configuration: {'; '.join(exclusions.told(config.exclusion))}."
+    declared = f"The rule declared in the configuration: {'; '.join(exclusions.told(config.exclusion_rule))}."
     found = (f"<p>{len(named)} to decide about. The decision is yours.</p>" if named
              else "<p>Nobody meets the rule so far.</p>")
     wanted = {one["pid"] for one in named}
@@ -169,7 +169,8 @@ def participants(base: str, csrf: str, told: str, config: StudyConfig, everybody
 <section aria-labelledby="all"><h2 id="all">Everybody ({len(everybody)})</h2>
 {_table("All participants", columns, rows, head=True, raw=True)}{_turns(base, number, last)}
 <p class="hint">Flags count answers: fast and slow by the limits above; resumed = answered after the page was opened
-again; away = the page was hidden meanwhile.</p></section>
+again; away = the page was hidden meanwhile; implausible = the page told a longer time than the server saw.</p>
+</section>
 <section aria-labelledby="code-title"><h2 id="code-title">Somebody withdraws by their code</h2>
 <form method="post" action="{base}/delete" class="row">{_csrf(csrf)}<label for="code">Code</label>
 <input id="code" name="code" required maxlength="64" autocomplete="off"><button>Find and delete …</button></form>
@@ -289,7 +290,8 @@ def _status(one: dict) -> str:
 
 
 def _flags(one: dict) -> str:
-    names = {"fast": "fast", "slow": "slow", "resumed": "resumed", "hidden": "away"}
+    names = {"fast": "fast", "slow": "slow", "resumed": "resumed", "hidden": "away",
+             "implausible": "implausible"}
     parts = [f"{one[key]} {name}" for key, name in names.items() if one[key]]
     if one["checks"]:
         parts.append(f"checks {one['checks'] - one['failed']} of {one['checks']} right")
