@@ -82,7 +82,10 @@ def photos_below(person: Path) -> list[Photo]:
 def spelled_as_there(file: Path, folder: Path) -> Path:
     """A file or folder below a folder, by the name that it has on the disk where that is another spelling of its
     accents; as it is where there is none."""
-    if file.exists() or file.as_posix().isascii():
+    try:
+        if file.as_posix().isascii() or file.exists():
+            return file
+    except OSError:  # a name that no system takes
         return file
     there = folder
     for part in file.relative_to(folder).parts:
