@@ -43,7 +43,8 @@ def answer_on(path: Path, out: int, state: tuple[str, str] | None) -> None:
             attempt = ""
             session.onset(ticket.token, ticket.epoch, view["idx"], 1, 1.0)
             say("try", view["idx"], nonce)
-            view_after = session.answer(ticket.token, ticket.epoch, Answer(view["idx"], "same", nonce))["view"]
+            answer = Answer(view["idx"], "same", nonce, rt_ms=900.0)
+            view_after = session.answer(ticket.token, ticket.epoch, answer)["view"]
             say("ack", ticket.token, view["idx"], nonce)
             view = view_after
         say("done")
