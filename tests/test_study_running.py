@@ -312,12 +312,11 @@ def test_no_script_gets_past_pages_and_forms(tmp_path):
     session.fill(*where, 1, forms["comprehension"])
     view = session.view(*where)
     while view["screen"] != "form":
-        idx = view.get("idx", view.get("gate"))
         if "gate" in view:
-            refused("comes before", idx)
+            refused("comes before", view["gate"])
             view = session.proceed(*where, view["gate"])
         else:
-            session.onset(*where, idx, 1, 1.0)
+            session.onset(*where, view["idx"], 1, 1.0)
             view = session.answer(*where, reply(ticket, view))["view"]
     assert rows(store, "SELECT status, completed_utc FROM participant") == [("active", None)]
     assert [one["code"] for one in payments(store)] == [""]
