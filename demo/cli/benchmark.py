@@ -22,5 +22,8 @@ def add(commands) -> None:
 
 
 def _benchmark(parsed) -> None:
+    own = argparse.ArgumentParser(prog=f"benchmark {parsed.what}", add_help=False, allow_abbrev=False)
+    own.add_argument("--repeats", type=positive)  # behind the benchmark's name it is the benchmark's own
+    own.parse_known_args(parsed.more)
     benchmark = import_module(f"demo.benchmarks.{parsed.what}")
     benchmark.main(["--repeats", str(parsed.repeats), *(["--json"] if parsed.json else []), *parsed.more])
