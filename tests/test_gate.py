@@ -526,7 +526,7 @@ def test_the_folder_of_uploads_is_this_users_and_processs_alone():
 def test_launch_options_keep_the_gate_shut():
     options = launch_options(Settings())
     assert options["num_workers"] == 0 and options["show_error"] is False and "allowed_paths" not in options
-    assert [one.cls.__name__ for one in options["app_kwargs"]["middleware"]] == ["Watch", "Gate", "Heads"]
+    assert [one.cls.__name__ for one in options["app_kwargs"]["middleware"]] == ["Watch", "Door", "Gate", "Heads"]
 
 
 @pytest.mark.parametrize("https", [False, True])

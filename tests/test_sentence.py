@@ -145,14 +145,19 @@ def test_effects_find_an_additive_score_and_sum_to_it():
     assert np.corrcoef(found, worth)[0, 1] > 0.95
 
 
-def test_a_version_that_counts_twice_is_as_good_as_two_of_it():
-    """Weights against repetition, and against the normal equations, solved another way."""
+def test_effects_solve_the_weighted_ridge():
+    """Against its normal equations over the patches, where ours has them over the versions."""
     rng = np.random.default_rng(5)
     kept, weights, scores = rng.random((30, 12)) < 0.5, rng.integers(1, 4, 30), rng.normal(size=30)
-    found = effects(scores, 0.7, kept, (4, 3), weights)
-    twice = np.repeat(np.arange(30), weights)
-    again = effects(scores[twice], 0.7, kept[twice], (4, 3))
-    assert found == pytest.approx(again, abs=1e-9) and found.sum() == pytest.approx(0.7)
+    shares = weights / weights.sum()
+    places = np.array([(x + 0.5, y + 0.5) for y in range(4) for x in range(3)])
+    alike = np.exp(-((places[:, None] - places) ** 2).sum(2) / 2)
+    centred = kept - kept.mean(1, keepdims=True)
+    centred = centred - shares @ centred
+    noise = 0.3 * np.trace(centred @ alike @ centred.T) / 30
+    ridge = np.linalg.solve((30 * shares * centred.T) @ centred + noise * np.linalg.inv(alike),
+                            (30 * shares * centred.T) @ (scores - shares @ scores))
+    assert effects(scores, 0.7, kept, (4, 3), weights) == pytest.approx(ridge - ridge.mean() + 0.7 / 12, abs=1e-7)
     assert effects(scores, 0.7, kept, (4, 3), np.full(30, 9.0)) == pytest.approx(effects(scores, 0.7, kept, (4, 3)))
 
 

@@ -71,7 +71,7 @@ def test_the_order_of_the_photos_does_not_matter(identifier, bundled, same_perso
 
 def test_json_has_the_documented_shape(same_person):
     data = json.loads(json.dumps(same_person.as_json()))
-    assert set(data) == {"first", "second", "methods", "sentence", "settings", "timings_ms"}
+    assert set(data) == {"first", "second", "methods", "notes", "sentence", "settings", "timings_ms"}
     assert data["first"]["occlusion"] == "mask" and data["second"]["occlusion"] is None
     assert list(data["methods"]) == ["cosine", "emd", "h2l"]
     for answer in data["methods"].values():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from demo.errors import DemoError
 from demo.explain.pair import Pair
 from demo.explain.regions import PLURAL, REGIONS, regions
 from demo.explain.registry import explain, explains
@@ -67,9 +68,10 @@ def facts_of(pair: Pair) -> Facts:
 def _moved(pair: Pair) -> Moved | None:
     """The mass that the ranking's distance of the pair moves."""
     ranks = METHODS.get(pair.matching.method)
-    if ranks is None or not ranks.has_evidence:
+    try:
+        return ranks.moved(pair.evidence(ranks.word)) if ranks and ranks.has_evidence else None
+    except DemoError:  # two photos are compared where that method is not ready
         return None
-    return ranks.moved(pair.evidence(ranks.word))
 
 
 def _spoken(pair: Pair) -> list[str]:
