@@ -61,6 +61,7 @@ def crowd(app, app_url, engine, monkeypatch):
     made.leave()
 
 
+@pytest.mark.slow
 def test_visitors_are_served_in_order_and_told_their_place(crowd, engine):
     jobs = engine.settings.jobs
     crowd.come(jobs + 3)
@@ -71,6 +72,7 @@ def test_visitors_are_served_in_order_and_told_their_place(crowd, engine):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_page_says_how_many_come_before(visit, crowd, engine):
     page = visit("/")
     page.locator("#board .sentence").wait_for()
