@@ -14,15 +14,17 @@ from demo.explain import (
     Maps,
     Matrices,
     Numbers,
+    Pair,
     Signed,
     available,
     explain,
     explains,
     face_maps,
 )
+from demo.explain.base import PATTERN
 from demo.figures import crops_of, match_figure, pair_of, pictured_by
 from demo.matching import emd
-from demo.methods import METHODS, STAGE1, ready
+from demo.methods import METHODS, STAGE1, Matching, ready
 
 pytestmark = pytest.mark.slow
 
@@ -175,3 +177,19 @@ def test_a_match_is_a_figure_whatever_ranked_it(identifier, stage2):
     assert (pictured_by(found) is not None) == (stage2 == "emd")
     for match in (found.ranking[0], found.ranking[5]):  # re-ranked, and beyond the first k
         assert match_figure(found, identifier, match, crops_of(identifier)).get_size_inches()[0] > 4
+
+
+def test_maps_that_are_much_the_same_for_any_two_faces_say_so(shown):
+    """Over 24 people in pairs who have nothing in common: how alike the maps of a kind are."""
+    gallery, people = shown.gallery, {}
+    for row, entry in enumerate(shown.gallery.entries):
+        people.setdefault(entry.identity, row)
+    rows = list(people.values())[:48:2]
+    pairs = [Pair((gallery.crop(one, shown.backbone), gallery.crop(other, shown.backbone)),
+                  (gallery.features([one]), gallery.features([other])), shown.method, Matching(method="emd"))
+             for one, other in zip(rows[::2], rows[1::2], strict=True)]
+    for word in ("weights", "correlation", "attention", "h2l-correlation"):
+        maps = np.corrcoef([EXPLANATIONS[word].importances(pair)[0].values for pair in pairs])
+        alike = maps[np.triu_indices(len(maps), 1)].mean()
+        assert (alike > 0.4) == (PATTERN in EXPLANATIONS[word].told(pairs[0])), (word, alike)
+        assert alike > 0.4 or alike < 0.3

@@ -14,6 +14,9 @@ from demo.explain.pair import Pair
 from demo.explain.results import Result, face_maps
 from demo.methods import METHODS
 
+#: Said of explanations whose maps of unrelated people correlate by 0.4 to 0.7 on average.
+PATTERN = " Part of the pattern is where a patch lies and not who is shown: it is much the same for any two faces."
+
 
 @dataclass(frozen=True)
 class Importance:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from demo.crossimage import cross_correlation
 from demo.drawing import FaceMaps
-from demo.explain.base import Condition, Explanation, Importance
+from demo.explain.base import PATTERN, Condition, Explanation, Importance
 from demo.explain.pair import Pair
 from demo.explain.results import Maps
 from demo.methods.cosine import Cosine
@@ -23,7 +23,7 @@ class CorrelationExplanation(Explanation):
     word = "correlation"
     title = "CNN correlation"
     note = NOTE
-    hint = HINT
+    hint = HINT + PATTERN
     method = Cosine.word
     view = "correlation"
     overview = True

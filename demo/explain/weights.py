@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from demo.drawing import FaceMaps
-from demo.explain.base import Condition, Explanation, Importance
+from demo.explain.base import PATTERN, Condition, Explanation, Importance
 from demo.explain.pair import Pair
 from demo.explain.results import Maps
 from demo.matching import WEIGHTINGS, Weighting, emd
@@ -37,7 +37,7 @@ class WeightsExplanation(Explanation):
     def told(self, pair: Pair) -> str:
         weighting = _weighting(pair)
         shared = " One colour scale serves all candidates shown." if pair.scale else ""
-        return f"{weighting.title}: {weighting.explanation}{shared}"
+        return f"{weighting.title}: {weighting.explanation}{shared}{PATTERN}"
 
     def importances(self, pair: Pair) -> list[Importance]:
         found = []
