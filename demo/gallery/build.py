@@ -4,7 +4,7 @@ index is large."""
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -111,10 +111,16 @@ def _is_of(old: Store, name: str, folder: Path, limits: Limits, grids: Sequence[
            digests: Sequence[str]) -> bool:
     """Whether an index is just of these photos, as they are, under this name and these limits."""
     made = old.manifest
-    if (made.name, made.photos, made.limits, tuple(made.grids)) != (name, folder.resolve(), limits, tuple(grids)):
-        return False
-    there = {entry.path: (entry.identity, entry.sha256) for entry in old.entries}
-    failed = {failure.path: failure.sha256 for failure in made.failures}
+    asked = name, folder.resolve(), limits, tuple(grids)
+    return (made.name, made.photos, made.limits, tuple(made.grids)) == asked and holds_just(
+        old.entries, made.failures, photos, digests)
+
+
+def holds_just(entries: Sequence[Entry], failures: Sequence[Failure], photos: Sequence[Photo],
+               digests: Iterable[str]) -> bool:
+    """Whether an index is of just these photos, as they are now. digests: SHA-256 of each."""
+    there = {entry.path: (entry.identity, entry.sha256) for entry in entries}
+    failed = {failure.path: failure.sha256 for failure in failures}
     return len(there) + len(failed) == len(photos) and all(
         there.get(photo.path) == (photo.identity, digest) or failed.get(photo.path) == digest
         for photo, digest in zip(photos, digests, strict=True))

@@ -18,7 +18,7 @@ from demo.errors import BadGallery
 from demo.faces import DEFAULT_DETECTOR, Face, Limits, align, load_photo
 from demo.gallery.address import Address
 from demo.gallery.arrays import AGAIN
-from demo.gallery.build import build_index
+from demo.gallery.build import build_index, holds_just
 from demo.gallery.compute import Progress
 from demo.gallery.entries import Entry
 from demo.gallery.folder import Photo, list_photos, spelled_as_there
@@ -279,10 +279,7 @@ class Gallery:
 
     def holds(self, photos: Sequence[Photo]) -> bool:
         """Whether the index is of just these photos, as they are now."""
-        kept = {entry.path: (entry.sha256, entry.identity) for entry in self.entries}
-        kept |= {failure.path: (failure.sha256, None) for failure in self.manifest.failures}
-        return len(kept) == len(photos) and all(
-            kept.get(photo.path) in ((photo.sha256, photo.identity), (photo.sha256, None)) for photo in photos)
+        return holds_just(self.entries, self.manifest.failures, photos, (photo.sha256 for photo in photos))
 
 
 def nearest(distances: Tensor, k: int | None = None) -> tuple[Tensor, Tensor]:
