@@ -9,7 +9,7 @@ from typing import Any
 from demo.errors import BadSetting
 from demo.methods import METHODS, Matching
 from demo.methods.emd import PAPER_ALPHA, Emd, EmdOptions
-from demo.query import Preparation
+from demo.query import CROP, FOUND, KEPT, Preparation
 from demo.settings import Settings
 
 RECOMMENDED, PUBLISHED = "recommended", "published"
@@ -19,29 +19,36 @@ _PAPER_K = 100
 
 @dataclass(frozen=True)
 class Preset:
-    """title: for people. note: what it is, in a sentence. matching: its settings of the ranking. everything: whether it
-    names the backbone and the detector too, the host's."""
+    """title: for people. note: what it is, in a sentence. matching: its settings of the ranking. framing: what becomes
+    of a crop. everything: whether it names the backbone and the detector too, the host's."""
 
     title: str
     note: str
     matching: Matching
+    framing: str
     everything: bool = False
+
+    def prepared(self, preparation: Preparation) -> Preparation:
+        """What is asked of a photo, with what this preset says of it."""
+        return replace(preparation, framing=self.framing)
 
     def holds(self, matching: Matching, preparation: Preparation, backbone: str, settings: Settings) -> bool:
         """Whether these settings are its own, in all that plays a part."""
         own = (backbone, preparation.detector) == (settings.backbone, Preparation().detector)
-        return (own or not self.everything) and _played(matching) == _played(self.matching)
+        framed = preparation.alteration != CROP or preparation.framing == self.framing
+        return (own or not self.everything) and framed and _played(matching) == _played(self.matching)
 
 
 #: Word → preset, the first is what everybody starts with.
 PRESETS = {
-    RECOMMENDED: Preset("Recommended", "What finds most people here, masked or not.", Matching(), everything=True),
+    RECOMMENDED: Preset("Recommended", "What finds most people here, masked or not.", Matching(), FOUND,
+                        everything=True),
     PUBLISHED: Preset(
         "As published", f"As in the papers: {Emd.short}, APC weights, the backbone's finest grid, "
-                        f"α = {PAPER_ALPHA:g}, k = {_PAPER_K}.",
+                        f"α = {PAPER_ALPHA:g}, k = {_PAPER_K}; a crop is compared as it lies.",
         replace(Matching(method=Emd.word, alpha=PAPER_ALPHA, k=_PAPER_K), options=tuple(
             EmdOptions(weighting="apc", adaptive=False, share=1.0) if isinstance(one, EmdOptions) else one
-            for one in Matching().options))),
+            for one in Matching().options)), KEPT),
 }
 
 

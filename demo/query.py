@@ -41,6 +41,11 @@ from demo.words import rounded
 
 #: Every way to alter the query: word → what menus show. Those of ``demo.attack`` are made against the backbone.
 ALTERATIONS = {**DRAWN, **ATTACKS}
+CROP = "crop"
+#: What becomes of a crop: the face is found and aligned again, or its window is compared as it lies.
+FOUND, KEPT = "found", "kept"
+#: The alteration, to those who ask what was measured for it, of a crop as it lies: nothing was.
+KEPT_CROP = "crop as it lies"
 #: Raise it when ``prepare_query`` makes other features of the same photo and settings by what it does itself; the rooms
 #: that it goes through have versions of their own.
 VERSION = 1
@@ -52,7 +57,8 @@ class Preparation:
 
     alteration: how it is altered first, if at all, a word of ALTERATIONS. style: of the alteration, None = drawn by
     the seed. detector: which face detector. face: which face of the photo, 0 = the most prominent. aligned: the photo
-    is an aligned crop already, so no face is looked for. seed: of what an alteration draws by chance.
+    is an aligned crop already, so no face is looked for. seed: of what an alteration draws by chance. framing: FOUND
+    or KEPT, what becomes of a crop.
     """
 
     alteration: str | None = option(
@@ -72,6 +78,17 @@ class Preparation:
                            help="Photos are aligned crops: look for no face.")
     seed: int = option(0, title="Seed of the alteration", help="What is drawn by chance depends on it.", low=0,
                        of="alteration")
+    framing: str = option(
+        FOUND, title="A crop", called="what becomes of a crop",
+        help="In a crop the face is found again, as in a photo that was cropped before it was uploaded; or the window "
+             "is compared as it lies, as in the papers.",
+        choices={FOUND: "Find the face in it again", KEPT: "Compare it as it lies, as in the papers"},
+        unset=f"{FOUND}; {KEPT} with the published preset and with metrics as in the papers")
+
+    @property
+    def keeps_window(self) -> bool:
+        """Whether a crop is compared as it lies."""
+        return self.alteration == CROP and self.framing == KEPT
 
     def check(self) -> None:
         """Raise BadSetting, in one sentence, for the first setting that is out of range or unknown."""
@@ -94,7 +111,7 @@ class Query:
     """The query on its way from photo to features.
 
     photo: as decoded, uint8 (H, W, 3). faces: all that were found in it, most prominent first; face: the chosen one.
-    alteration: what was done to it, if anything, with the face as found in a perturbed photo.
+    alteration: what was done to it, if anything, with the face as found in a perturbed or cropped photo.
     crop: the aligned (altered) face, uint8 (h, w, 3). cover: (h, w) share of each crop pixel that the
     alteration covers. features: batch of one. preparation: what was asked for. seen: what is seen to cover the face,
     drawn or worn; None where that is not known, as for the backbone, or after an alteration that can look like a cover.
@@ -118,7 +135,7 @@ class Query:
     @property
     def measured_as(self) -> str | None:
         """The alteration whose strangers and thresholds fit this face: the one that was made, else what is worn."""
-        return self.preparation.alteration or self.worn
+        return KEPT_CROP if self.preparation.keeps_window else self.preparation.alteration or self.worn
 
     @property
     def told(self) -> str:
@@ -162,6 +179,7 @@ class Query:
             "face": asked.face, "box": [rounded(float(x), 1) for x in self.face.box],
             "aligned": asked.aligned, "occlusion": asked.alteration,
             "style": None if self.alteration is None else self.alteration.style, "seed": asked.seed,
+            "framing": asked.framing if asked.alteration == CROP else None,
             "note": "" if self.alteration is None else self.alteration.note,
             "seen": self.seen.as_json() if self.seen else None,
         }
@@ -208,7 +226,8 @@ def prepare_query(photo, backbone: Backbone, preparation: Preparation, clock: Cl
     if preparation.alteration:
         with clock.step("alter"):
             alteration = altered_photo(photo, face, backbone, preparation, gallery)
-            alteration = alteration.relocated(preparation.detector, folder=backbone.info.folder)
+            if not preparation.keeps_window:
+                alteration = alteration.relocated(preparation.detector, folder=backbone.info.folder)
     with clock.step("align"):
         if alteration is not None:
             crop, cover = alteration.aligned(backbone)

@@ -65,5 +65,6 @@ def _uncompared(unfit: Unfit | None) -> Verdict:
         told = "Not compared with strangers: how near they come was not measured for these settings."
         return Verdict(None, told, unfit.reason if unfit else told)
     told = "Not compared with strangers: how near they come was not measured for photos altered like this."
-    return Verdict(None, ALTERATIONS[unfit.asked].note or told,
+    known = ALTERATIONS.get(unfit.asked)
+    return Verdict(None, known.note if known and known.note else told,
                    f"{told} Their distances under other alterations would mislead.")

@@ -127,8 +127,9 @@ def agreement(found: Verification) -> str:
     if len(said) < len(found.judgements):
         unmeasured = next((judged.line.asked for judged in found.judgements if isinstance(judged.line, Unfit)), None)
         if unmeasured:
-            return (f"Distances only: no thresholds are measured for photos altered like this "
-                    f"({ALTERATIONS[unmeasured].title.lower()}), and those of other photos would mislead.")
+            told = ALTERATIONS[unmeasured].title.lower() if unmeasured in ALTERATIONS else unmeasured
+            return (f"Distances only: no thresholds are measured for photos altered like this ({told}), and those of "
+                    "other photos would mislead.")
         return "Distances only: " + next(judged.line.reason for judged in found.judgements
                                          if isinstance(judged.line, Unfit))
     if len(set(said)) == 1:

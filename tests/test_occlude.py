@@ -259,6 +259,38 @@ def test_crop_is_the_same_part_for_every_template_and_for_the_eye(located):
     assert np.abs(again.astype(int) - altered.aligned("dlib")[0]).mean() < 3
 
 
+@pytest.mark.parametrize("number", range(len(NAMES)))
+def test_the_face_in_a_crop_is_found_again_where_it_is(located, number):
+    """The points found in the crop, taken back to the photo by the window's own map, are those of the photo."""
+    photo, face = located[number]
+    made = alter(photo, face, "crop", seed=number)
+    found = made.relocated()
+    assert found.window is None and found.whole is made.photo is found.photo and not found.note
+    side = made.photo.shape[0] / 150
+    there = geometry.compose(geometry.rescale(side), crop_matrix(face, "dlib", made.window))
+    back = geometry.apply(geometry.invert(there), found.face.five)
+    apart = np.linalg.norm(back - face.five, axis=1) / np.linalg.norm(face.five[1] - face.five[0])
+    inside = geometry.apply(there, face.five)
+    seen = ((inside > 0) & (inside < made.photo.shape[0])).all(1)
+    assert seen.sum() >= 3 and np.median(apart[seen]) < 0.2
+    again, cover = found.aligned("arcface")
+    assert again.shape == cover.shape + (3,) and not cover.any()
+    plain = align(photo, face, "arcface").astype(int)
+    shown = again.sum(2) > 0
+    kept = np.abs(made.aligned("arcface")[0] - plain)[shown].mean()
+    assert np.abs(again - plain)[shown].mean() < 0.6 * kept  # as the whole face lies, and not shifted and enlarged
+    assert found.relocated() is found
+
+
+def test_a_crop_without_a_face_is_left_as_it_lies(located, monkeypatch):
+    photo, face = located[0]
+    made = alter(photo, face, "crop", seed=3)
+    monkeypatch.setattr("demo.faces.occlude.detect_faces", lambda *_, **__: [])
+    left = made.relocated()
+    assert "as it lies" in left.note and left.window == made.window
+    assert np.array_equal(left.aligned("dlib")[0], made.aligned("dlib")[0])
+
+
 def test_crop_resolution_follows_the_photo(located):
     photo, face = located[0]
     sizes = []

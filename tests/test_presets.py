@@ -77,6 +77,26 @@ def test_what_is_given_goes_before_the_preset(capsys, words, expected):
     assert {key: settings[key] for key in expected} == expected
 
 
+@pytest.mark.parametrize(("words", "framing"), [
+    ([], "found"), (["--preset", "published"], "kept"), (["--preset", "published", "--framing", "found"], "found"),
+    (["--framing", "kept"], "kept")])
+def test_a_preset_says_what_becomes_of_a_crop(capsys, words, framing):
+    assert main(["identify", str(PHOTO), "--json", "--top", "1", "--occlude", "crop", *words]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["query"]["framing"] == framing
+    assert (answer["verdict"]["says"] is None) == (framing == "kept")  # its distances were not measured as it lies
+
+
+def test_a_form_with_the_papers_settings_keeps_the_window(engine):
+    choices = IdentifyHandlers(engine).choices
+    start = standard(choices) | {"occlude": "crop"}
+    papers = preset_values(choices, PUBLISHED, start, standard(choices))
+    assert (start["framing"], papers["framing"]) == ("found", "kept")
+    assert preset_on(choices, papers, engine.settings) == PUBLISHED
+    assert preset_on(choices, papers | {"framing": "found"}, engine.settings) is None
+    assert preset_on(choices, papers | {"framing": "found", "occlude": "mask"}, engine.settings) == PUBLISHED
+
+
 def test_programs_give_a_preset_in_place_of_the_ranking(app_url):
     client = Client(app_url, verbose=False)
     answer, _ = client.predict(photo=handle_file(PHOTO), k=20, weighting="uniform", preset="published",

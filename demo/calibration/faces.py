@@ -86,9 +86,9 @@ class AlteredFaces:
         photo, face = self.gallery.photo(row), self.gallery.face(row)
         if kind == PLAIN:
             return align(softened(photo, face), face, self.backbone)
-        altered = alter(photo, face, kind, seed=row)
+        altered = alter(photo, face, kind, seed=row).relocated(self.gallery.manifest.detector)
         if self.soft:
-            altered = replace(altered, whole=softened(altered.whole, face))
+            altered = replace(altered, whole=softened(altered.whole, altered.face))
         return altered.aligned(self.backbone)[0]
 
 

@@ -22,7 +22,7 @@ from demo.places import ASSETS
 log = logging.getLogger("demo")
 
 #: Raise it when what is measured changes; older files are not read.
-VERSION = 1
+VERSION = 2
 #: So many nearest strangers are kept each by itself; of the others as many ranks, further and further apart.
 _EACH = 10
 #: Points that a distribution of nearest strangers is told by.

@@ -28,7 +28,7 @@ from demo.methods import STAGE1, Matching, Method
 
 FILE = "calibration.safetensors"
 #: Section → version.
-VERSIONS = {STRANGERS: 1, PAIRS: 1}
+VERSIONS = {STRANGERS: 2, PAIRS: 2}
 #: What the last word of a key of PAIRS says: whose photos they are.
 _SIDES = ("genuine", "strangers")
 #: Files that are remembered as they were read, of a megabyte or two.

@@ -19,7 +19,7 @@ from demo.fields import LARGEST, changed, fields_of
 from demo.gallery import Gallery, Photo, open_or_build
 from demo.identify import Identifier
 from demo.methods import METHODS, NONE, Matching, usual
-from demo.presets import PRESETS, RECOMMENDED, preset
+from demo.presets import PRESETS, PUBLISHED, RECOMMENDED, preset
 from demo.query import Preparation
 from demo.settings import settings
 
@@ -73,8 +73,10 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 def add_preparation(parser: argparse.ArgumentParser, several: bool = False, *, alter: bool = True) -> None:
     """What happens to a photo. several: of many photos, of which the most prominent face is taken. alter: whether it
     may be altered. The detector goes with the backbone, since a gallery is built with it too."""
-    out = {"detector"} | ({"face"} if several else set()) | (set() if alter else {"alteration", "style"})
-    add_fields(parser, [one for one in fields_of(Preparation) if one.name not in out])
+    out = {"detector"} | ({"face"} if several else set()) | (set() if alter else {"alteration", "style", "framing"})
+    for one in fields_of(Preparation):
+        if one.name not in out:
+            add_fields(parser, [one], explicit=one.name == "framing")  # else a preset has its own
 
 
 def add_second(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +112,8 @@ def preparation_of(parsed: argparse.Namespace, suffix: str = "") -> Preparation:
     if suffix:  # what is not shared and not given is the default
         values |= {one.name: one.default for one in fields_of(Preparation)
                    if one.each and one.name not in given(parsed, Preparation, suffix=suffix)}
-    preparation = changed(Preparation(), values)
+    published = getattr(parsed, "preset", RECOMMENDED) == PUBLISHED or getattr(parsed, "metrics", None) == "paper"
+    preparation = changed(PRESETS[PUBLISHED if published else RECOMMENDED].prepared(Preparation()), values)
     preparation.check()
     return preparation
 

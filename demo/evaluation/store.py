@@ -20,7 +20,7 @@ from demo.evaluation.journal import Journal
 from demo.evaluation.versions import features_versions
 from demo.faces import Limits
 from demo.gallery import Gallery
-from demo.query import Clock, Preparation, prepare_query
+from demo.query import CROP, KEPT, Clock, Preparation, prepare_query
 from demo.weights import sha256
 
 FILE = "features.sqlite"
@@ -105,6 +105,8 @@ class FeatureStore:
         asked = asdict(preparation)
         if preparation.alteration is None:
             del asked["seed"], asked["style"]  # nothing is drawn
+        if preparation.alteration != CROP or preparation.framing == KEPT:
+            del asked["framing"]  # it plays no part, or the window is taken as it is
         attacked = preparation.alteration in ATTACKS
         parts = [sha256(file), self.backbone.name, self.backbone.weights_sha256, self.backbone.device.type, asked,
                  self.limits and asdict(self.limits), features_versions(attacked=attacked)]
@@ -115,7 +117,7 @@ class FeatureStore:
 
 def as_indexed(asked: Preparation, gallery: Gallery) -> bool:
     """Whether a photo of an index would be prepared as it was for the index, so that its features are there."""
-    return asked == Preparation(detector=gallery.manifest.detector, seed=asked.seed)
+    return asked == Preparation(detector=gallery.manifest.detector, seed=asked.seed, framing=asked.framing)
 
 
 def _pack(features: Features) -> bytes:

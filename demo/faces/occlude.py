@@ -11,7 +11,7 @@ import numpy as np
 from demo.errors import BadSetting, FaceLost
 from demo.faces import blur, dark, glasses, jpeg, masks, rotate
 from demo.faces.align import Window, align, crop_matrix, landmarks_in, resolve_template, warp
-from demo.faces.crop import draw_crop
+from demo.faces.crop import FRAME, draw_crop
 from demo.faces.detect import DEFAULT_DETECTOR, aligned_face, detect_faces
 from demo.faces.face import Face
 from demo.faces.overlay import Drawing
@@ -62,10 +62,11 @@ class Alteration:
     """An altered face. Equal photo, face, kind, style and seed give an equal alteration.
 
     photo: the picture to show, uint8 (H, W, 3). alpha: float32 (H, W), the share of each of its pixels that is
-    covered. kind, style, seed: what was drawn (style None where the kind has none). window: of a crop, else None.
-    face: the face as located before; of a perturbed photo moved as its pixels were, until ``relocated``. whole: the
-    picture that aligned crops are cut from: ``photo``, or for a crop the photo before it. perturbed: the whole photo
-    was altered, so that whoever meets it has to find the face in it. note: what else to say wherever it is shown.
+    covered. kind, style, seed: what was drawn (style None where the kind has none). window: of a crop, until
+    ``relocated``, else None. face: the face as located before; of a perturbed photo moved as its pixels were, until
+    ``relocated``. whole: the picture that aligned crops are cut from: ``photo``, or with a window the photo before it.
+    perturbed: the whole photo was altered, so that whoever meets it has to find the face in it. note: what else to say
+    wherever it is shown.
     """
 
     photo: np.ndarray
@@ -80,29 +81,41 @@ class Alteration:
     note: str = ""
 
     def relocated(self, detector: str = DEFAULT_DETECTOR, *, folder: Path | None = None) -> Alteration:
-        """The alteration with its face as a matcher finds it: of a perturbed photo, detected again in that photo.
+        """The alteration with its face as a matcher finds it: of a perturbed photo, or of a crop, detected again in
+        that picture.
 
-        Of several faces it is the one where this one must be. An occlusion is drawn on a face that was located, as in
-        the papers, and stays as it is; a photo declared as an aligned crop stays one. folder: where weights are looked
-        for first. Raises FaceLost where no face is found there any more.
+        Of several faces it is the one where this one must be. Mask and sunglasses are drawn on a face that was located,
+        as in the papers, and stay as they are; a photo declared as an aligned crop stays one, until it is cropped.
+        A crop in which no face is found is left as it lies, its window kept. folder: where weights are looked for
+        first. Raises FaceLost where no face is found in a perturbed photo any more.
         """
-        if not self.perturbed:
-            return self
-        if self.face.aligned:
+        if self.perturbed and self.face.aligned:
             return replace(self, face=aligned_face(self.photo, folder=folder))
-        middle = self.face.landmarks.mean(0)
+        if not self.perturbed and self.window is None:
+            return self
+        middle = self._middle
         found = [face for face in detect_faces(self.photo, detector, folder=folder)
                  if (np.reshape(face.box, (2, 2)) - middle).prod(0).max() < 0]  # corners on either side of it
         if not found:
+            if self.window is not None:
+                return replace(self, note="No face was found in the crop, so it is compared as it lies.")
             raise FaceLost("No face was found any more in the altered photo: choose a weaker style, or another "
                            "detector.", self.photo)
-        return replace(self, face=min(found, key=lambda face: np.linalg.norm(face.landmarks.mean(0) - middle)))
+        face = min(found, key=lambda face: np.linalg.norm(face.landmarks.mean(0) - middle))
+        return replace(self, face=face, window=None, whole=self.photo)
+
+    @property
+    def _middle(self) -> np.ndarray:
+        """Where the middle of the face is in the picture, x and y in pixels."""
+        if self.window is None:
+            return self.face.landmarks.mean(0)
+        return landmarks_in(self.face, FRAME, window=self.window).mean(0) * self.photo.shape[1::-1] - 0.5
 
     def aligned(self, template) -> tuple[np.ndarray, np.ndarray]:
         """Aligned altered crop uint8 (h, w, 3) and its cover float32 (h, w), for any template (see ``align``).
 
         By the landmarks of ``face``: of an occlusion those of the unaltered face, as the papers alter a face that has
-        been located already. Of a crop, the same window is cut from this template's frame; nothing in it is covered.
+        been located already. With a window, the same one is cut from this template's frame; nothing in it is covered.
         """
         crop = align(self.whole, self.face, template, window=self.window)
         if self.window is not None:

@@ -275,6 +275,7 @@ def preset_values(choices: Choices, word: str, values: Mapping, start: Mapping) 
     chosen, found = preset(word), dict(values)
     if chosen.everything:
         found |= {name: start[name] for name in ("backbone", "detector")}
+    found["framing"] = chosen.framing
     holders = {type(one): one for one in (chosen.matching, *chosen.matching.options)}
     for name, choice in choices.items():
         if choice.option and choice.holder in holders:

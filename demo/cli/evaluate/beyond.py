@@ -20,7 +20,7 @@ def add(actions) -> None:
     add_folders(action)
     action.add_argument("--occlude", nargs="+", choices=["none", *ALTERATIONS], default=DEFAULT, metavar="KIND",
                         help=f"alterations of the queries (default {' '.join(DEFAULT)})")
-    add_options(action, Preparation, "seed")
+    add_options(action, Preparation, "seed", "framing")
     add_options(action, Matching, "k")
     action.add_argument("--json", action="store_true")
     action.set_defaults(run=_beyond)

@@ -23,7 +23,7 @@ def add(actions) -> None:
     action = actions.add_parser("faithfulness", help="deletion and insertion curves of every explanation")
     add_folders(action)
     action.add_argument("--limit", type=positive, metavar="N", help="at most N queries, evenly spread (default: all)")
-    add_options(action, Preparation, "alteration", "seed")
+    add_options(action, Preparation, "alteration", "seed", "framing")
     add_source_photo(action)
     action.add_argument("--removal", choices=REMOVALS, default=usual.removal,
                         help=f"what replaces a pixel (default {usual.removal})")

@@ -25,6 +25,7 @@ from demo.evaluation.report import (
     read_results,
     write_report,
 )
+from demo.evaluation.report.source import FOUND_CROP
 from demo.faces import DETECTORS
 from demo.gallery import find_index, list_photos
 from demo.identify import Identifier
@@ -48,12 +49,12 @@ AGAINST = {"talfw": "lfw", "mlfw": "lfw"}
 LFW = {
     "lfw-1680": {"identification": [None], "weighting": [None], "alpha": [None], "k": [None], "bound": [None],
                  "one-stage": [None]},
-    "lfw": {"identification": ["mask", "sunglasses", "crop"], "weighting": ["crop"], "bound": ["crop"],
+    "lfw": {"identification": ["mask", "sunglasses", "crop", FOUND_CROP], "weighting": ["crop"], "bound": ["crop"],
             "verification": [None]},
 }
 #: The same queries where the photo that each was made from is not in the gallery, as it is in the papers.
-APART, APART_NAME = {"identification": ["mask", "sunglasses", "crop"], "alpha": ["mask", "sunglasses", "crop"]}, (
-    "{}, photo itself left out")
+APART, APART_NAME = {"identification": ["mask", "sunglasses", "crop", FOUND_CROP],
+                     "alpha": ["mask", "sunglasses", "crop"]}, "{}, photo itself left out"
 
 
 def add(actions) -> None:

@@ -26,7 +26,7 @@ def add(actions) -> None:
     action.add_argument("--methods", nargs="+", choices=METHODS, metavar="METHOD",
                         help="default: all that judge pairs and are ready")
     add_source_photo(action)
-    add_options(action, Preparation, "seed")
+    add_options(action, Preparation, "seed", "framing")
     action.add_argument("--json", action="store_true")
     action.set_defaults(run=_verdicts)
 

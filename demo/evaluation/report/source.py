@@ -17,8 +17,10 @@ from demo.evaluation.store import FeatureStore
 from demo.gallery import Gallery, Photo
 from demo.identify import Identifier
 from demo.methods import Matching
-from demo.query import Preparation
+from demo.query import CROP, FOUND, KEPT, Preparation
 
+#: Among the alterations of a section: a crop whose face is found again.
+FOUND_CROP = "crop, found again"
 #: Wraps the work of one section to show progress: (items, what they are).
 Progress = Callable[[Sequence, str], Iterable]
 
@@ -71,8 +73,11 @@ class Source:
         return self.identify(self.backbone)
 
     def preparation(self, kind: str | None) -> Preparation:
-        """Of the queries: altered so, found by the detector that the gallery was made with."""
-        return Preparation(alteration=kind, detector=self.identifier.gallery.manifest.detector)
+        """Of the queries: altered so, found by the detector that the gallery was made with. A crop is compared as it
+        lies, as in the papers, FOUND_CROP is one whose face is found again."""
+        again = kind == FOUND_CROP
+        return Preparation(alteration=CROP if again else kind, detector=self.identifier.gallery.manifest.detector,
+                           framing=FOUND if again else KEPT)
 
     @property
     def reading(self) -> str:
