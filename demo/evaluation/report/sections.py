@@ -53,8 +53,8 @@ def _titled(prefix: str):
 
 _ROWS = (
     Section("identification", "Identification under the papers' occlusions",
-            "Stage 1 against re-ranking by EMD (APC, finest grid, α = 0.7) and by H2L (its own α). A crop is compared as "
-            "it lies, as in the papers, and once more with its face found again, as in a photo that is uploaded."
+            "Stage 1 against re-ranking by EMD (APC, finest grid, α = 0.7) and by H2L (its own α). A crop is compared "
+            "as it lies, as in the papers, and once more with its face found again, as in a photo that is uploaded."
             + _TRAINED, (*PAPER_KINDS, FOUND_CROP), "evaluate --queries assets/queries --occlude mask",
             measures.identification),
     Section("perturbations", "Identification under other perturbations",
