@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -285,7 +286,7 @@ def test_the_face_in_a_crop_is_found_again_where_it_is(located, number):
 def test_a_crop_without_a_face_is_left_as_it_lies(located, monkeypatch):
     photo, face = located[0]
     made = alter(photo, face, "crop", seed=3)
-    monkeypatch.setattr("demo.faces.occlude.detect_faces", lambda *_, **__: [])
+    monkeypatch.setattr(sys.modules["demo.faces.occlude"], "detect_faces", lambda *_, **__: [])
     left = made.relocated()
     assert "as it lies" in left.note and left.window == made.window
     assert np.array_equal(left.aligned("dlib")[0], made.aligned("dlib")[0])

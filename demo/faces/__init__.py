@@ -47,4 +47,4 @@ __all__ = [
 ]
 
 #: What caches hold was made by this version. Raise it when the same photo is aligned or altered otherwise.
-VERSION = 2
+VERSION = 3

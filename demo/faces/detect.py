@@ -14,13 +14,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import dlib as _dlib
 import numpy as np
 
 from demo.errors import BadSetting, NoFace, WeightsMissing
 from demo.faces import centerface, geometry, marks, mtcnn
 from demo.faces.face import Face
-from demo.faces.looks import Box, Detection, Find, Look, best_of, look, look_in_tiles, look_turned, resize
+from demo.faces.looks import Box, Detection, Find, Look, best_of, look, look_in_tiles, look_turned, resize, same
+from demo.faces.templates import TEMPLATES
 from demo.weights import dlib_model
 from demo.weights import find as find_weights
 
@@ -35,6 +37,9 @@ POINTS_FRAME_SIDE, POINTS_FRAME_UP = 2.2, 0.06
 #: Last try: longest side and border, as a share of it. A tight crop has no room for a detector's box, and its face
 #: is large in it.
 TIGHT_SIDE, PADDING = 640, 0.3
+#: A face is cut off where so much of its aligned square lies beyond the photo. Of the papers' crops 97 of 100 are, of
+#: tight photos in which the whole face is seen 6.
+CUT_OFF = 0.28
 #: Weight of the squared distance from the middle beside a face's area; FaceNet's alignment has the same.
 OFF_CENTRE = 2.0
 #: By how much a face must score better in the turned photo than one that is upright as it is.
@@ -153,13 +158,15 @@ def detect_faces(photo: np.ndarray, detector: str = DEFAULT_DETECTOR, *, folder:
     twice that size, and again where the detector can, the photo with a border, for tight crops, the photo as a
     tight crop, where the detector has such a way, the photo turned by quarters, and a large photo in tiles. Where the
     most prominent face lies, or the detector is not sure of it, the photo is turned too, and the better finds are
-    taken. every: all sizes are tried and put together, for small faces beside large ones. Coordinates are always
+    taken. Faces that the photo's edge cuts off are looked at again with a border, which halves the error of their
+    points. every: all sizes are tried and put together, for small faces beside large ones. Coordinates are always
     those of the photo. Raises BadSetting for an unknown detector, WeightsMissing without the landmark models.
     """
     if detector not in DETECTORS:
         raise BadSetting(f"There is no detector {detector!r}; choose one of {', '.join(DETECTORS)}.")
     chosen = DETECTORS[detector]
     faces = [face for one in _looks(photo, chosen, folder, every) for face in _faces(one, chosen, folder)]
+    faces = _given_room(photo, faces, chosen, folder)
     return sorted(faces, key=lambda face: -prominence(face, photo.shape[:2]))
 
 
@@ -204,6 +211,25 @@ def _best_score(one: Look) -> float:
 def _faces(where: Look, chosen: Detector, folder: Path | None) -> list[Face]:
     found = chosen.refine(where.picture, where.found, folder) if chosen.refine else where.found
     return [fit_landmarks(where.picture, one, folder, where.back) for one in found]
+
+
+def _given_room(photo: np.ndarray, faces: list[Face], chosen: Detector, folder: Path | None) -> list[Face]:
+    """The faces, those that are cut off as they are found in the photo with a border, where they are."""
+    if not any(_beyond(face, photo.shape[:2]) > CUT_OFF for face in faces):
+        return faces
+    again = _faces(look(photo, min(chosen.side[0], max(photo.shape[:2])), PADDING, chosen.find, folder), chosen, folder)
+    return [next((other for other in again if same(face.box, other.box)), face)
+            if _beyond(face, photo.shape[:2]) > CUT_OFF else face for face in faces]
+
+
+def _beyond(face: Face, size: tuple[int, int]) -> float:
+    """Share of the aligned square of a face that lies beyond a photo of this size (height, width)."""
+    template, (height, width) = TEMPLATES["arcface"], size
+    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
+    square = geometry.apply(geometry.invert(template.matrix(face)), corners * template.size - 0.5).astype(np.float32)
+    picture = (corners * (width, height) - 0.5).astype(np.float32)
+    shared, _ = cv2.intersectConvexConvex(square, picture)
+    return 1 - shared / max(cv2.contourArea(square), 1e-9)
 
 
 def prominence(face: Face, size: tuple[int, int]) -> float:
