@@ -28,9 +28,10 @@ from demo.ui.views.commands import reproduce
 from demo.ui.widgets import changes, control
 
 IDENTIFY = ["photo", "occlude", "style", "seed", "gallery", "backbone", "stage2", "weighting", "grid", "alpha",
-            "adaptive", "share", "k", "solver", "detector", "aligned", "colours", "face", "top", "preset", "faces"]
+            "adaptive", "share", "k", "solver", "detector", "aligned", "colours", "face", "top", "preset", "faces",
+            "framing"]
 COMPARE = ["first", "occlude", "style", "second", "occlude_second", "gallery", "backbone", "detector", "aligned",
-           "seed", "style_second", "face", "face_second"]
+           "seed", "style_second", "face", "face_second", "framing"]
 
 
 @pytest.mark.parametrize(("handlers", "order"), [(IdentifyHandlers, IDENTIFY), (CompareHandlers, COMPARE)])
@@ -100,7 +101,7 @@ def test_a_new_option_has_a_control_among_the_method_settings(engine, further):
     assert len(form.triggers) >= len(form.controls)
     order = settings_order(identify_choices(engine))
     assert order == ["weighting", "grid", "alpha", "adaptive", "share", "k", "solver", *CHOSEN, "detector", "aligned",
-                     "seed", "colours"]
+                     "seed", "framing", "colours"]
 
 
 def test_a_new_option_is_in_the_command(identifier, further):
@@ -115,7 +116,7 @@ def test_either_photo_has_what_is_its_own(engine):
     choices = compare_choices(engine)
     own = [one.word for one in fields_of(Preparation) if one.each and one.word != "face"]
     assert set(choices) == {*own, *(f"{word}_second" for word in own), "gallery", "backbone", "detector", "aligned",
-                            "seed"}
+                            "seed", "framing"}
     values = standard(choices) | {"occlude": "mask", "style": "ffp2", "occlude_second": "blur", "seed": 4}
     assert preparation_of(choices, values) == Preparation("mask", "ffp2", seed=4)
     assert preparation_of(choices, values, 1, "_second") == Preparation("blur", seed=4, face=1)

@@ -62,7 +62,7 @@ _FACES = [face_field(f"face{suffix}", title) for suffix, title in zip(PHOTOS.val
                                                                        strict=True)]
 #: The places of the endpoint's parameters.
 _ORDER = ("first", "occlude", "style", "second", "occlude_second", "gallery", "backbone", "detector", "aligned", "seed",
-          "style_second", "face", "face_second")
+          "style_second", "face", "face_second", "framing")
 #: What the event of the verdicts carries besides the face: which photo.
 _WHICH = Field("which", int, 0, "Photo", "0 = the first.", low=0, high=1)
 #: Style of either photo → what it is a style of.

@@ -78,7 +78,7 @@ _PRESET = preset_field()
 ONE, ALL = "one", "all"
 _FACES = Field("faces", str, ONE, "Faces", "Which faces of the photo.",
                known={ONE: "The one of the number given", ALL: "Every one, each with an answer of its own"})
-_ORDER = ("photo", *KNOWN, "face", "top", _PRESET.word, _FACES.word)
+_ORDER = ("photo", *KNOWN, "face", "top", _PRESET.word, _FACES.word, "framing")
 #: What the events of the page's own components carry.
 FACE, _ROW = (Field(word, int, 0, word, "A number from 0.", low=0) for word in ("index", "row"))
 _PICKED = Field("name", str, FIRST, "Example", "An example.", known=lambda: {name: name for name in EXAMPLES})
