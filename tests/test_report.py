@@ -270,11 +270,13 @@ def test_a_data_set_of_the_papers_stands_beside_their_numbers(identifier, people
 
 @pytest.fixture
 def visitors(workshop):
-    """Words of the command: the gallery of the workshop, and photos of its people, one copied from it and one wall."""
+    """Words of the command: the gallery of the workshop, and photos of its people, one a wall and one a copy of the
+    only photo of its person there, which is left out where source photos are."""
     folder = workshop / "visitors"
     shutil.copytree(workshop / "queries", folder)
     people = workshop / "galleries" / "synthetic-people"
     (folder / "person-004").mkdir()
+    (people / "person-004" / "02.jpg").unlink()
     shutil.copy(people / "person-004" / "01.jpg", folder / "person-004" / "01.jpg")
     cv2.imwrite(str(folder / "person-001" / "wall.png"), np.full((200, 200, 3), 128, np.uint8))
     return SimpleNamespace(people=people, folder=folder, out=workshop / "out", words=[
@@ -362,6 +364,13 @@ def test_verdicts_that_are_all_refused_are_no_zero_of_mistakes(visitors, monkeyp
     (["--data", "M=A", "--query-photos", "M=B", "--query-photos", "M=C"], "A data set is given query photos twice")])
 def test_query_photos_belong_to_one_data_set(words, told, capsys):
     assert cli.main(["evaluate", "report", *words]) == 2 and told in capsys.readouterr().err
+
+
+def test_a_set_that_is_measured_with_two_backbones_has_two_names(people):
+    parsed = cli._parser("").parse_args(["evaluate", "report", "--data", f"Mine={people}", "--beside", "dlib=hog"])
+    other = SimpleNamespace(**{**vars(parsed), "backbone": "dlib", "detector": "hog"})
+    names = [source.name for one in (parsed, other) for source in command._measured(one, dict(parsed.data))]
+    assert names == ["Mine", "Mine, dlib"]
 
 
 def test_the_board_of_explanations_is_in_the_report_and_on_the_page(page, tmp_path, monkeypatch):

@@ -32,7 +32,7 @@ def judged(source: Source, kinds: Kinds) -> Finding:
     judgements = sum(len(count.wrong) for mistakes in counts.values() for count in mistakes.values())
     if refused == judgements:
         raise BadSetting("Every verdict was refused: nothing that was measured fits this gallery and these photos, so "
-                         "calibrate it with 'gallery build' first.")
+                         "index it with 'gallery build', or its index again with 'gallery calibrate', first.")
     wrong = {name: [_wrong(count) for count in mistakes.values()] for name, mistakes in counts.items()}
     note = (f"Percent of the verdicts. {found.queries} queries under each alteration against {found.gallery} photos; "
             f"{len(found.skipped)} skipped; {refused} of {judgements} verdicts refused.")
