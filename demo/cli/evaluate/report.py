@@ -104,6 +104,7 @@ def _report(parsed) -> None:
     if len(given) < len(parsed.data) or given.keys() & {BUNDLED, UNSEEN_NAME}:
         raise BadSetting("Two data sets have the same name: give each --data its own.")
     _check_query_photos(parsed, given)
+    old = read_results(parsed.out) if parsed.keep else None  # what is not there is told before anything is measured
     people, photos = settings().galleries / "synthetic-people", list_photos(QUERIES)
     names = {f"person-{number:03}" for number in UNSEEN.get(parsed.backbone, ())}
     unseen = [photo for photo in photos if photo.identity in names]
@@ -119,8 +120,8 @@ def _report(parsed) -> None:
         sources += _measured(other, given)
     results = make_report(sources, parsed.only, settings().cache / "report", _command(parsed), _tell)
     results |= _presets(sources)
-    if parsed.keep:
-        results = kept_beside(read_results(parsed.out), results)
+    if old is not None:
+        results = kept_beside(old, results)
     write_report(results, parsed.out)
     print(f"{parsed.out / 'report.html'}, report.md, results.json and plots are written.")
 
