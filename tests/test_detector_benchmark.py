@@ -10,25 +10,26 @@ import pytest
 from conftest import BUNDLED
 
 from demo.benchmarks import detectors as benchmark
+from demo.evaluation.detectors import ANY, at_place, shift
 from demo.faces import DETECTORS, Detection, Detector, Face, detect_faces, load_photo
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def face_in(box, shift=(0, 0)) -> Face:
+def face_in(box, moved=(0, 0)) -> Face:
     points = np.random.default_rng(0).uniform(10, 20, (68, 2))
-    five = np.array([[10, 10], [20, 10], [15, 15], [11, 20], [19, 20]], float) + shift
+    five = np.array([[10, 10], [20, 10], [15, 15], [11, 20], [19, 20]], float) + moved
     return Face(box, points, five_points=five)
 
 
 def test_found_is_a_box_round_the_place():
     near, far, elsewhere = face_in((0, 0, 30, 30)), face_in((0, 0, 90, 90)), face_in((40, 40, 60, 60))
-    assert benchmark.at_place([far, near, elsewhere], np.array([14, 15])) is near
-    assert benchmark.at_place([elsewhere], np.array([14, 15])) is None and benchmark.at_place([], np.zeros(2)) is None
+    assert at_place([far, near, elsewhere], np.array([14, 15])) is near
+    assert at_place([elsewhere], np.array([14, 15])) is None and at_place([], np.zeros(2)) is None
 
 
 def test_shift_is_in_eye_distances():
-    assert benchmark.shift(face_in((0, 0, 30, 30)), face_in((0, 0, 30, 30), (3, 4))) == pytest.approx(0.5)
+    assert shift(face_in((0, 0, 30, 30)), face_in((0, 0, 30, 30), (3, 4))) == pytest.approx(0.5)
 
 
 def test_pictures_without_people():
@@ -45,8 +46,8 @@ def test_pictures_without_people():
 
 
 def test_every_style_of_a_perturbation_or_one_per_photo():
-    assert ("blur", None) in benchmark.alterations(False)
-    every = benchmark.alterations(True)
+    assert ("blur", None) in benchmark.columns_of(False)
+    every = benchmark.columns_of(True)
     assert ("blur", "motion-strong") in every and ("mask", None) in every and ("blur", None) not in every
 
 
@@ -72,12 +73,12 @@ def test_the_table_end_to_end(tmp_path, capsys, monkeypatch):
     rows = {(row["detector"], row["alteration"]): row for row in result["found"]}
     assert rows["hog", "unaltered"]["found %"] == 100 and rows["all", "dark"]["found %"] == 100
     assert rows["wide", "unaltered"]["found %"] == 0 and rows["wide", "unaltered"]["photos"] == 1
-    assert rows[benchmark.ANY, "unaltered"]["found %"] == 100
-    assert rows[benchmark.ANY, "dark"]["points moved %"] is None
+    assert rows[ANY, "unaltered"]["found %"] == 100
+    assert rows[ANY, "dark"]["points moved %"] is None
     assert rows["all", "mask"]["points moved %"] < 60 and rows["hog", "crop"]["points moved %"] is None
     false = {row["detector"]: row for row in result["false"]}
     assert false["all"]["false faces"] == 6 and false["hog"]["false faces"] == false["wide"]["false faces"] == 0
     assert false["all"]["of 3 textures"] == 3 and [row["detector"] for row in result["speed"]] == ["hog", "all", "wide"]
     benchmark.main(["--photos", str(tmp_path / "photos"), "--sample", "1", "--detectors", "all", "--parts", "false"])
     told = capsys.readouterr().out
-    assert "of 3 textures" in told and not any(one in told for one in (benchmark.ANY, "points moved %", "ms at"))
+    assert "of 3 textures" in told and not any(one in told for one in (ANY, "points moved %", "ms at"))

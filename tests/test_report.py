@@ -9,14 +9,18 @@ import subprocess
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
+import cv2
+import numpy as np
 import pytest
 from conftest import QUERIES, ROOT
 
 from demo import cli
+from demo.calibration import Calibration, Strangers, Threshold, Unfit
 from demo.cli.evaluate import report as command
 from demo.errors import BadSetting
 from demo.evaluation import leave_one_out, spread
@@ -30,12 +34,15 @@ from demo.evaluation.report.paper import PUBLISHED
 from demo.evaluation.report.plots import svg
 from demo.evaluation.report.run import section_key
 from demo.evaluation.store import FeatureStore
+from demo.evaluation.verdicts import MISTAKES
 from demo.gallery import Gallery
 from demo.identify import Identifier
+from demo.methods import METHODS
 from demo.settings import settings
 from demo.ui.pages.results import SHIPPED, ResultHandlers
 
 pytestmark = pytest.mark.slow
+badges = import_module("demo.explain.badge")  # the package has a function of this name
 
 #: Every table and figure with results in chapter 5 of the dissertation (docs/method.md).
 TABLES = {"5.1", "5.2", "5.3", "5.4", "5.5", "5.7", "5.8", "5.9", "5.10", "5.11", "5.12", "5.14"}
@@ -170,7 +177,8 @@ from demo.query import Preparation
 backbone = SimpleNamespace(name="dlib", weights_sha256="0", device=torch.device("cpu"),
                            info=SimpleNamespace(folder=None))
 identifier = SimpleNamespace(backbone=backbone, gallery=SimpleNamespace(sha256="1"), ready=dict)
-source = SimpleNamespace(identifier=identifier, photos=None, scale=Scale(), dataset=None, chosen=lambda kinds: ["2"],
+source = SimpleNamespace(identifier=identifier, photos=None, other=False, scale=Scale(),
+                         dataset=None, chosen=lambda kinds: ["2"],
                          kinds=lambda name, every: every)
 keys = (FeatureStore(None, backbone).key(Path(photo), Preparation(alteration="mask")),
         section_key(SECTIONS[name], source))
@@ -260,10 +268,156 @@ def test_a_data_set_of_the_papers_stands_beside_their_numbers(identifier, people
     assert f"| 98.71 | {measured[1][0]:.2f} ({measured[1][1]:.1f} to {measured[1][2]:.1f}) |" in text
 
 
+@pytest.fixture
+def visitors(workshop):
+    """Words of the command: the gallery of the workshop, and photos of its people, one a wall and one a copy of the
+    only photo of its person there, which is left out where source photos are."""
+    folder = workshop / "visitors"
+    shutil.copytree(workshop / "queries", folder)
+    people = workshop / "galleries" / "synthetic-people"
+    (folder / "person-004").mkdir()
+    (people / "person-004" / "02.jpg").unlink()
+    shutil.copy(people / "person-004" / "01.jpg", folder / "person-004" / "01.jpg")
+    cv2.imwrite(str(folder / "person-001" / "wall.png"), np.full((200, 200, 3), 128, np.uint8))
+    return SimpleNamespace(people=people, folder=folder, out=workshop / "out", words=[
+        "evaluate", "report", "--out", str(workshop / "out"), "--quick", "--device", "cpu", "--data",
+        f"Real masks={people}", "--query-photos", f"Real masks={folder}"])
+
+
+def answer(words, capsys) -> dict:
+    capsys.readouterr()
+    assert cli.main(words) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def found_of(results: dict, section: str, data: str) -> dict:
+    return next(found for one in results["sections"] if one["name"] == section for found in one["findings"]
+                if found["data"] == data)
+
+
+def test_photos_of_their_own_are_measured_as_they_are_beside_what_is_kept(visitors, capsys):
+    before = json.loads((SHIPPED / "results.json").read_text(encoding="utf-8"))
+    shutil.copytree(SHIPPED, visitors.out)
+    assert cli.main([*visitors.words, "--keep", "--only", "identification", "detectors", "explanations"]) == 0
+    after = json.loads((visitors.out / "results.json").read_text(encoding="utf-8"))
+    for section in before["sections"]:  # all that was there, and in its place
+        mine = next(one for one in after["sections"] if one["name"] == section["name"])
+        if section["name"] != "explanations":
+            known = {found["data"]: found for found in mine["findings"]}
+            assert all(known[found["data"]] == found for found in section["findings"])
+    assert [one["name"] for one in after["data"]] == [*(one["name"] for one in before["data"]), "Real masks"]
+    assert after["data"][-1]["queries"] == 5 and "--query-photos 'Real masks=FOLDER'" in after["command"]
+
+    direct = answer(["evaluate", "--gallery", str(visitors.people), "--queries", str(visitors.folder), "--json",
+                     "--no-exclude-source-photo", "--stage2", "emd", "--device", "cpu"], capsys)
+    assert direct["queries"] == 4 and direct["left_out"] == 0 and len(direct["skipped"]) == 1
+    found = found_of(after, "identification", "Real masks")
+    assert {score["alteration"] for score in found["scores"]} == {"unaltered"}
+    table = found["tables"][0]
+    rows = {row[1].split()[0]: row for row in table["rows"]}
+    for name, one in (("Stage", direct["stage1"]), ("EMD", direct["settings"][0])):
+        ends = [[one["intervals"][metric][end] for end in ("mean", "low", "high")] for metric in ("P@1", "RP", "MAP@R")]
+        assert rows[name][2:5] == [pytest.approx(end, abs=1e-4) for end in ends]
+        assert rows[name][-1][0] == pytest.approx(one["P@1"] * 4 / 5)
+    assert "4 unaltered (1 skipped), 1 of people in the gallery lost" in table["note"]
+
+    shares = found_of(after, "detectors", "Real masks")["tables"]
+    assert len(shares) == 1 and shares[0]["columns"] == ["detector", "unaltered"]  # nothing is drawn over a mask
+    assert dict(shares[0]["rows"])["centerface"][0] == dict(shares[0]["rows"])["any of them"][0] == 80
+    assert "5 unaltered, of 4 people" in shares[0]["note"]
+    text = (visitors.out / "report.md").read_text(encoding="utf-8")
+    assert "Finding faces" in text and "The faithfulness board" in text and str(visitors.folder) not in text
+
+
+def test_verdicts_in_the_report_are_those_of_the_command(visitors, capsys, monkeypatch):
+    line = Threshold(0, 0.3, 0.5, 0, 1, 1, "Set.")
+    monkeypatch.setattr(Calibration, "threshold", lambda *_, **__: line)
+    monkeypatch.setattr(Calibration, "strangers", lambda *_, **__: Strangers(np.linspace(0.2, 0.6, 60), "Drawn."))
+    assert cli.main([*visitors.words, "--only", "verdicts"]) == 0
+    found = found_of(json.loads((visitors.out / "results.json").read_text(encoding="utf-8")), "verdicts", "Real masks")
+    direct = answer(["evaluate", "verdicts", "--gallery", str(visitors.people), "--queries", str(visitors.folder),
+                     "--no-exclude-source-photo", "--occlude", "none", "--json", "--device", "cpu"], capsys)
+    wrong, right = ({(row[0], row[1]): dict(zip(table["columns"], row, strict=True)) for row in table["rows"]}
+                    for table in found["tables"])
+    assert direct["verdicts"] and any(one["right"] > 0 for one in direct["verdicts"])
+    for one in direct["verdicts"]:
+        row, title = ("unaltered", METHODS[one["method"]].short), MISTAKES[one["mistake"]]
+        ends = [100 * one["error"][end] for end in ("mean", "low", "high")]
+        assert wrong[row][title] == pytest.approx(ends, abs=1e-3)
+        assert right[row][title] == pytest.approx(100 * one["right"], abs=1e-3)
+    assert len(wrong) * len(MISTAKES) == len(direct["verdicts"])
+    assert "5 queries" in found["tables"][0]["note"] and "1 skipped; 0 of" in found["tables"][0]["note"]
+    assert "Set. Drawn." in found["tables"][1]["note"]
+
+
+def test_verdicts_that_are_all_refused_are_no_zero_of_mistakes(visitors, monkeypatch):
+    for what in ("threshold", "strangers"):
+        monkeypatch.setattr(Calibration, what, lambda *_, **__: Unfit("Not calibrated."))
+    assert cli.main([*visitors.words, "--only", "verdicts"]) == 0
+    assert "Not measured here. Every verdict was refused" in (visitors.out / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    (["--query-photos", "Masks=FOLDER"],
+     "There is no data set 'Masks' for --query-photos: give --data Masks=FOLDER too."),
+    (["--data", "lfw=FOLDER", "--query-photos", "lfw=FOLDER"], "The queries of lfw are those of its protocol"),
+    (["--data", "M=A", "--query-photos", "M=B", "--query-photos", "M=C"], "A data set is given query photos twice")])
+def test_query_photos_belong_to_one_data_set(words, told, capsys):
+    assert cli.main(["evaluate", "report", *words]) == 2 and told in capsys.readouterr().err
+
+
+def test_a_set_that_is_measured_with_two_backbones_has_two_names(people):
+    parsed = cli._parser("").parse_args(["evaluate", "report", "--data", f"Mine={people}", "--beside", "dlib=hog"])
+    other = SimpleNamespace(**{**vars(parsed), "backbone": "dlib", "detector": "hog"})
+    names = [source.name for one in (parsed, other) for source in command._measured(one, dict(parsed.data))]
+    assert names == ["Mine", "Mine, dlib"]
+
+
+def test_the_board_of_explanations_is_in_the_report_and_on_the_page(page, tmp_path, monkeypatch):
+    board = json.loads(badges.FILE.read_text(encoding="utf-8"))
+    source = Source("none", lambda name: page.engine.identifier("synthetic-people", name), FeatureStore, "dlib")
+    results = make_report([source], ["explanations"], tmp_path, "command")
+    assert results["data"] == [] and [one["name"] for one in results["sections"]] == ["explanations"]
+    findings = {found["data"]: found for found in results["sections"][0]["findings"]}
+    shown = re.sub("<[^>]+>", "", page.show("explanations"))
+    assert findings.keys() == {f"{name}, {backbone}" for backbone, sets in board.items() for name in sets}
+    for backbone, sets in board.items():
+        for name, one in sets.items():
+            found = findings[f"{name}, {backbone}"]
+            for row, kept in zip(found["tables"][0]["rows"], one["rows"], strict=True):
+                assert row[0] == METHODS[kept["method"]].short
+                for cell, key, times in ((2, "deletion", 1), (3, "insertion", 1), (5, "possible", 100)):
+                    ends = [times * kept[key][end] for end in ("mean", "low", "high")]
+                    assert row[cell] == pytest.approx(ends, abs=1e-3)
+                assert row[8] in ("-", "yes" if kept["passes"] else "no")
+            parsed = cli._parser("").parse_args(shlex.split(found["command"].removeprefix("python -m demo ")))
+            assert (parsed.set, parsed.backbone, parsed.removal) == (name, backbone, one["removal"])
+            assert parsed.limit == one["probes"] + len(one["skipped"]) and found["command"] in shown
+
+    file, (backbone, sets) = tmp_path / "faithfulness.json", next(iter(board.items()))
+    name, one = next(iter(sets.items()))
+    one["rows"][0]["deletion"] = {"mean": 77.25, "low": 76.0, "high": 78.5}
+    badges.keep(file, backbone, name, one)
+    monkeypatch.setattr(badges, "FILE", file)  # the page shows what badges say now, not what the report held
+    assert "77.25 (76.0 to 78.5)" in ResultHandlers(page.engine).show("explanations")
+    monkeypatch.setattr(badges, "FILE", tmp_path / "none.json")
+    assert make_report([source], ["explanations"], tmp_path, "command")["sections"] == []
+
+
+def test_verdicts_are_measured_again_when_a_gallery_is_calibrated(people, backbone, tmp_path):
+    small = Identifier(backbone, Gallery.build(people, backbone, tmp_path / "index"))
+    source = Source("people", lambda name: small, lambda one: FeatureStore(None, backbone), "dlib")
+    before = {name: section_key(SECTIONS[name], source) for name in ("bound", "verdicts")}
+    Calibration(small.gallery).write({"strangers/cosine": np.zeros(1, np.float32)})
+    assert section_key(SECTIONS["bound"], source) == before["bound"]
+    assert section_key(SECTIONS["verdicts"], source) != before["verdicts"]
+
+
 def test_an_earlier_report_is_kept_where_nothing_is_measured_anew():
     def report(data, command, *sections):
         return {"command": command, "environment": command, "data": [{"name": one} for one in data],
-                "items": [{"paper": "Tab", "what": "w", "of": f"of {command}", "ours": {data[0]: command}}],
+                "items": [{"paper": "Tab", "what": "w", "of": f"of {command}", "ours": {data[0]: command},
+                           "missing": sorted({"lfw", "calfw"} - {*data})}],
                 "sections": [{"name": name, "title": command, "paper": [dict.fromkeys(
                     ("item", "data", "alteration", "backbone", "method"), "x") | {"ours": {command: name}}],
                     "findings": [{"data": one, "by": command}
@@ -276,6 +430,10 @@ def test_an_earlier_report_is_kept_where_nothing_is_measured_anew():
     assert both["sections"][0]["paper"][0]["ours"] == {"old": "weighting", "new": "weighting"}
     assert both["command"] == "old\nnew" and [one["name"] for one in both["data"]] == ["S", "lfw"]
     assert both["items"][0]["ours"] == {"S": "old", "lfw": "new"} and both["items"][0]["of"] == "of new"
+    again = kept_beside(both, report(["S"], "third", "k"))
+    assert again["items"][0]["missing"] == ["calfw"] and again["environment"] == "third"  # lfw was at hand before
+    read = kept_beside(both, report(["S"], "third") | {"data": []})
+    assert read["environment"] == "new" and read["data"] == both["data"]  # nothing was measured
 
 
 def test_what_cannot_be_measured_says_why_and_is_tried_again(tmp_path, identifier, monkeypatch):

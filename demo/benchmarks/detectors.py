@@ -16,107 +16,40 @@ import cv2
 import numpy as np
 
 from demo.benchmarks.timing import Timing, machine, tell, time_in_turn
-from demo.errors import DemoError, WeightsMissing
-from demo.faces import DETECTORS, DRAWN, Face, alter, detect_faces, load_photo
-from demo.gallery.folder import list_photos
+from demo.evaluation import spread
+from demo.evaluation.detectors import PLAIN, Column, faces_found, ready
+from demo.faces import DETECTORS, DRAWN, PERTURBATIONS, detect_faces, load_photo
+from demo.gallery import Photo, list_photos
 from demo.places import ASSETS
 
 PHOTOS = ASSETS / "queries"
-#: Detectors whose find on the unaltered photo says where its face is, the first one that finds any.
-JUDGES = ("centerface", "mtcnn", "hog")
 #: Pictures without people, and the sides of one.
 EMPTY, EMPTY_SIDE = 200, 400
 #: Photos whose parts are shuffled are cut into so many blocks a side: a block holds an eye at most.
 BLOCKS = 10
 #: What is measured.
 PARTS = ("found", "false", "speed")
-#: A row of faces that at least one of the detectors finds: what no cascade of them can exceed.
-ANY = "any of them"
 #: Sizes that are timed: (width, height).
 TIMED = {"640 px": (640, 480), "12 MP": (4000, 3000)}
 
 
-def ready() -> list[str]:
-    """Detectors whose weights are on this machine."""
-    names = []
-    for name in DETECTORS:
-        try:
-            detect_faces(np.zeros((64, 64, 3), np.uint8), name)
-            names.append(name)
-        except WeightsMissing:
-            pass
-    return names
+def columns_of(strengths: bool) -> list[Column]:
+    """The photo as it is, and every kind with a style drawn by the seed, or of the perturbations every style."""
+    return [PLAIN, *((kind, style) for kind, entry in DRAWN.items()
+                     for style in (entry.styles if strengths and kind in PERTURBATIONS else [None]))]
 
 
-def sample(folder: Path, count: int) -> list[Path]:
-    """``count`` photos of a folder, evenly spread over its people; all where there are no more."""
-    photos = list_photos(folder)
-    step = max(1.0, len(photos) / count)
-    return [folder / photos[int(at * step)].path for at in range(min(count, len(photos)))]
-
-
-def located(photo: np.ndarray, detectors: Sequence[str]) -> Face | None:
-    """The most prominent face, by the first of the judges that finds one."""
-    for name in JUDGES:
-        if name in detectors and (faces := detect_faces(photo, name)):
-            return faces[0]
-    return None
-
-
-def alterations(strengths: bool) -> list[tuple[str, str | None]]:
-    """(kind, style): every kind with a style drawn by the seed, or of the perturbations every style."""
-    return [(kind, style) for kind, entry in DRAWN.items()
-            for style in (entry.styles if strengths and kind in ("rotate", "blur", "dark", "jpeg") else [None])]
-
-
-def at_place(faces: Sequence[Face], middle: np.ndarray) -> Face | None:
-    """The face whose box holds a point (x, y); of several the one whose middle is nearest."""
-    holding = [face for face in faces if (np.reshape(face.box, (2, 2)) - middle).prod(0).max() < 0]
-    return min(holding, key=lambda face: np.linalg.norm(np.reshape(face.box, (2, 2)).mean(0) - middle), default=None)
-
-
-def shift(bare: Face, covered: Face) -> float:
-    """Mean distance of the five points of one face in two photos of it, in distances between its eyes."""
-    return float(np.linalg.norm(bare.five - covered.five, axis=1).mean() / np.linalg.norm(bare.five[1] - bare.five[0]))
-
-
-def found(files: Sequence[Path], detectors: Sequence[str], strengths: bool) -> list[dict]:
+def found(photos: Sequence[Photo], detectors: Sequence[str], strengths: bool) -> list[dict]:
     """A row for each detector and alteration: photos, share found in percent, and for masks the shift of the points;
     where there are several detectors, also what any of them finds."""
-    columns = [("unaltered", None), *alterations(strengths)]
-    hits: dict[tuple, list[bool]] = {(name, column): [] for column in columns for name in detectors}
-    shifts: dict[tuple, list[float]] = {key: [] for key in hits}
-    for seed, file in enumerate(files):
-        photo = load_photo(file)
-        truth = located(photo, detectors)
-        bare = {name: detect_faces(photo, name) for name in detectors}
-        for name in detectors:
-            hits[name, columns[0]].append(truth is not None and at_place(bare[name], _middle(truth)) is not None)
-        if truth is None:
-            continue
-        for column in columns[1:]:
-            try:
-                altered = alter(photo, truth, column[0], style=column[1], seed=seed)
-            except DemoError:
-                continue  # landmarks too implausible to draw on, for every detector alike
-            middle = None if altered.window else _middle(altered.face)
-            for name in detectors:
-                faces = detect_faces(altered.photo, name)
-                face = (faces or [None])[0] if middle is None else at_place(faces, middle)
-                hits[name, column].append(face is not None)
-                before = at_place(bare[name], _middle(truth))
-                if column[0] in ("mask", "sunglasses") and face is not None and before is not None:
-                    shifts[name, column].append(shift(before, face))
-    for column in columns if len(detectors) > 1 else ():
-        hits[ANY, column] = [any(one) for one in zip(*(hits[name, column] for name in detectors), strict=True)]
-    return [{"detector": name, "alteration": " ".join(filter(None, column)), "photos": len(seen),
-             "found %": round(100 * float(np.mean(seen)), 1) if seen else None,
-             "points moved %": round(100 * float(np.mean(moves)), 1) if (moves := shifts.get((name, column))) else None}
-            for (name, column), seen in hits.items()]
+    finds, _ = faces_found(photos, detectors, columns_of(strengths))
+    return [{"detector": one.detector, "alteration": " ".join(filter(None, one.column)) or "unaltered",
+             "photos": len(one.found), "found %": _percent(one.share and one.share.mean),
+             "points moved %": _percent(one.shift)} for one in finds]
 
 
-def _middle(face: Face) -> np.ndarray:
-    return face.landmarks.mean(0)
+def _percent(share: float | None) -> float | None:
+    return None if share is None else round(100 * share, 1)
 
 
 def textures(count: int, seed: int = 0) -> list[np.ndarray]:
@@ -193,8 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true")
     parsed = parser.parse_args(arguments)
     detectors = parsed.detectors or ready()
-    files = sample(parsed.photos, parsed.sample)
-    measure = {"found": lambda: found(files, detectors, parsed.strengths),
+    photos = spread(list_photos(parsed.photos), parsed.sample)
+    files = [photo.file for photo in photos]
+    measure = {"found": lambda: found(photos, detectors, parsed.strengths),
                "false": lambda: false_faces(files, detectors),
                "speed": lambda: speed(files[0], detectors, parsed.repeats)}
     parts = {name: measure[name]() for name in PARTS if name in parsed.parts}

@@ -22,6 +22,10 @@ class Interval:
     def as_json(self) -> dict[str, float]:
         return {"mean": self.mean, "low": self.low, "high": self.high}
 
+    def times(self, factor: float) -> Interval:
+        """Of something so many times as large: 100 for percent."""
+        return Interval(factor * self.mean, factor * self.low, factor * self.high)
+
     def text(self, digits: int = 3, sign: bool = False) -> str:
         """"0.123 (0.100 to 0.140)"."""
         mean, low, high = (f"{value:{'+' if sign else ''}.{digits}f}" for value in (self.mean, self.low, self.high))

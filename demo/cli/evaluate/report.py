@@ -50,7 +50,7 @@ LFW = {
     "lfw-1680": {"identification": [None], "weighting": [None], "alpha": [None], "k": [None], "bound": [None],
                  "one-stage": [None]},
     "lfw": {"identification": ["mask", "sunglasses", "crop", FOUND_CROP], "weighting": ["crop"], "bound": ["crop"],
-            "verification": [None]},
+            "verification": [None], "verdicts": None, "detectors": None},
 }
 #: The same queries where the photo that each was made from is not in the gallery, as it is in the papers.
 APART, APART_NAME = {"identification": ["mask", "sunglasses", "crop", FOUND_CROP],
@@ -65,6 +65,10 @@ def add(actions) -> None:
                         help="measure these photos too, one folder per person, under this name; a name of 'evaluate "
                              "datasets' is read as it lies, measured by the papers' protocol and put beside their "
                              "numbers. May be given again")
+    action.add_argument("--query-photos", action="append", default=[], type=_data, metavar="NAME=FOLDER",
+                        help="the queries of the data set of this name are the photos here, one folder per person: "
+                             "other photos than those of --data, compared with all of them and not altered. May be "
+                             "given again")
     action.add_argument("--index", type=Path, action="append", default=[], metavar="DIR",
                         help="an index that has some of these photos already. May be given again, one per backbone")
     action.add_argument("--beside", action="append", default=[], type=_beside, metavar="BACKBONE=DETECTOR",
@@ -99,6 +103,8 @@ def _report(parsed) -> None:
     given = dict(parsed.data)
     if len(given) < len(parsed.data) or given.keys() & {BUNDLED, UNSEEN_NAME}:
         raise BadSetting("Two data sets have the same name: give each --data its own.")
+    _check_query_photos(parsed, given)
+    old = read_results(parsed.out) if parsed.keep else None  # what is not there is told before anything is measured
     people, photos = settings().galleries / "synthetic-people", list_photos(QUERIES)
     names = {f"person-{number:03}" for number in UNSEEN.get(parsed.backbone, ())}
     unseen = [photo for photo in photos if photo.identity in names]
@@ -114,10 +120,23 @@ def _report(parsed) -> None:
         sources += _measured(other, given)
     results = make_report(sources, parsed.only, settings().cache / "report", _command(parsed), _tell)
     results |= _presets(sources)
-    if parsed.keep:
-        results = kept_beside(read_results(parsed.out), results)
+    if old is not None:
+        results = kept_beside(old, results)
     write_report(results, parsed.out)
     print(f"{parsed.out / 'report.html'}, report.md, results.json and plots are written.")
+
+
+def _check_query_photos(parsed, given: dict[str, Path]) -> None:
+    asked = [name for name, _ in parsed.query_photos]
+    for name in asked:
+        if name not in given:
+            raise BadSetting(f"There is no data set {name!r} for --query-photos: give --data "
+                             f"{shlex.quote(name)}=FOLDER too.")
+        if name in DATASETS:
+            raise BadSetting(f"The queries of {name} are those of its protocol: give it another name than one of "
+                             "'evaluate datasets' to have --query-photos.")
+    if len(set(asked)) < len(asked):
+        raise BadSetting("A data set is given query photos twice: give each --query-photos another name.")
 
 
 def _measured(parsed, given: dict[str, Path]) -> list[Source]:
@@ -143,7 +162,9 @@ def _presets(sources: list[Source]) -> dict:
 
 
 def _source(parsed, name: str, folder: Path, given: dict[str, Path], photos=None, only=None) -> Source:
-    known, pairs = DATASETS.get(name), None
+    known, pairs, other = DATASETS.get(name), None, name in dict(parsed.query_photos)
+    if other:
+        photos = list_photos(dict(parsed.query_photos)[name])
     home, gallery_photos, every = folder, None, None
     if known:
         home, gallery_photos = photos_of(folder, name)
@@ -160,9 +181,10 @@ def _source(parsed, name: str, folder: Path, given: dict[str, Path], photos=None
     scale = QUICK if parsed.quick else Scale()
     if known and not parsed.quick:
         scale = replace(scale, queries=parsed.queries, pairs=PAIRS)
-    title = name if parsed.backbone == settings().backbone or not known else f"{name}, {parsed.backbone}"
+    apart = parsed.backbone != settings().backbone if known else parsed.backbone in dict(parsed.beside)
+    title = f"{name}, {parsed.backbone}" if apart else name
     return Source(title, partial(_identifier, parsed, home, gallery_photos), store_of, parsed.backbone, scale, photos,
-                  every, name if known else None, pairs, only, parsed.jobs,
+                  other, every, name if known else None, pairs, only, parsed.jobs,
                   lambda items, words: tqdm(items, desc=words, leave=False, file=sys.stderr))
 
 
@@ -188,6 +210,7 @@ def _command(parsed) -> str:
     """The command that makes the report again, with FOLDER for the folders of this machine."""
     words = ["python -m demo evaluate report --out DIR"]
     words += [f"--data {shlex.quote(f'{name}=FOLDER')}" for name, _ in parsed.data]
+    words += [f"--query-photos {shlex.quote(f'{name}=FOLDER')}" for name, _ in parsed.query_photos]
     words += ["--index DIR"] * len(parsed.index) + [f"--beside {'='.join(one)}" for one in parsed.beside]
     words += [f"--queries {parsed.queries}"] * bool(parsed.queries) + ["--keep"] * parsed.keep
     words += [f"--only {' '.join(parsed.only)}"] if parsed.only != list(SECTIONS) else []

@@ -10,6 +10,8 @@ from demo.evaluation.interval import Interval
 from demo.evaluation.metrics import METRICS
 from demo.words import rounded
 
+#: Alterations of a section: words of ALTERATIONS, None = the photos as they are.
+Kinds = Sequence[str | None]
 #: What tables and figures call a query that was not altered.
 UNALTERED = "unaltered"
 #: A value of a figure, or (value, low, high) with the ends of its interval; None where there is none.
@@ -75,17 +77,20 @@ class Score:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a section found on one data set. headline: the answer in a few words."""
+    """What a section found on one data set. headline: the answer in a few words. command: what measured it, where that
+    is a command of its own."""
 
     headline: str
     sheets: Sequence[Sheet]
     plots: Sequence[Lines | Dots] = ()
     scores: Sequence[Score] = ()
+    command: str = ""
 
     def as_json(self) -> dict:
         return {"headline": self.headline, "tables": [sheet.as_json() for sheet in self.sheets],
                 "plots": [plot.as_json() for plot in self.plots],
-                "scores": [score.as_json() for score in self.scores]}
+                "scores": [score.as_json() for score in self.scores],
+                **({"command": self.command} if self.command else {})}
 
 
 def pivot(tables: Mapping[str, Table], words: int) -> list[Sheet]:
@@ -107,6 +112,16 @@ def pivot(tables: Mapping[str, Table], words: int) -> list[Sheet]:
         sheets.append(Sheet(f"{metric}, {unit}", Table((*first.columns[:words], *tables), tuple(rows), counts),
                             folded=metric not in ("P@1", GAIN)))
     return sheets
+
+
+def word(kind: str | None) -> str:
+    """What tables and figures call an alteration."""
+    return kind or UNALTERED
+
+
+def point(cell: Interval | None) -> Point:
+    """What a figure shows of an interval."""
+    return None if cell is None else (cell.mean, cell.low, cell.high)
 
 
 def value_of(cell: Cell) -> float:

@@ -57,7 +57,7 @@ class Picture:
 class Columns:
     """Blocks that a wide page shows side by side."""
 
-    columns: tuple[tuple[Heading | Text | Grid | Picture, ...], ...]
+    columns: tuple[tuple[Heading | Text | Code | Grid | Picture, ...], ...]
 
 
 Block = Heading | Text | Code | Grid | Picture | Columns
@@ -119,7 +119,7 @@ class Document:
         if section["paper"]:
             yield _published(section["paper"])
 
-    def _finding(self, section: str, found: Mapping) -> Iterator[Heading | Text | Grid | Picture]:
+    def _finding(self, section: str, found: Mapping) -> Iterator[Heading | Text | Code | Grid | Picture]:
         yield Heading(3, found["data"])
         if "missing" in found:
             yield Text(f"Not measured here. {found['missing']}")
@@ -131,6 +131,8 @@ class Document:
         for table in found["tables"]:
             rows = tuple(tuple(_cell(cell) for cell in row) for row in table["rows"])
             yield Grid(table["title"], tuple(table["columns"]), rows, table["note"], table["folded"])
+        if "command" in found:
+            yield Code(found["command"])
 
     def _data(self) -> Iterator[Block]:
         yield Heading(2, "Data")

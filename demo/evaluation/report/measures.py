@@ -14,15 +14,26 @@ from demo.evaluation.faithfulness import faithfulness
 from demo.evaluation.field import BEST, CENTRE, CORRRISE, RANDOM, XSSAB
 from demo.evaluation.interval import Interval
 from demo.evaluation.naming import score_name
-from demo.evaluation.report.content import METRICS, UNALTERED, Dots, Finding, Lines, Score, Sheet, pivot, value_of
+from demo.evaluation.report.content import (
+    METRICS,
+    Dots,
+    Finding,
+    Kinds,
+    Lines,
+    Score,
+    Sheet,
+    pivot,
+    value_of,
+    word,
+)
+from demo.evaluation.report.faithful import passing
+from demo.evaluation.report.lost import LOST, lost_photos, p_at_1_with_lost
 from demo.evaluation.report.source import Source
 from demo.evaluation.variants import VARIANTS
 from demo.evaluation.verification import verify_pairs
 from demo.methods import METHODS, Matching
 from demo.methods.emd import Emd, EmdOptions
 
-#: Alterations of a section: words of ALTERATIONS, None = the photos as they are.
-Kinds = Sequence[str | None]
 Measure = Callable[[Source, Kinds], Finding]
 #: Orders that explanations are compared with, and other people's explanations.
 _CONTROLS = (RANDOM, CENTRE, BEST)
@@ -34,28 +45,36 @@ Headline = Callable[[Mapping[str, Table], int], str]
 
 
 def identification(source: Source, kinds: Kinds, limit: int | None = None) -> Finding:
-    """P@1, RP and MAP@R of Stage 1 and of every method that re-ranks, judges pairs and is ready."""
-    finest = source.identifier.backbone.info.grids[0]
+    """P@1, RP and MAP@R of Stage 1 and of every method that re-ranks, judges pairs and is ready. Of photos that are no
+    gallery photo altered by us, also P@1 where those without a face that is found are misses."""
+    finest, people = source.identifier.backbone.info.grids[0], source.identifier.gallery.people
     settings = {score_name(Matching(method=word, grid=finest)): Matching(method=word)
                 for word, method in source.identifier.ready(verifies=True).items() if method.reranks}
     rows, scores, counts = [], [], []
     for kind in kinds:
         found = source.measure(kind, list(settings.values()), limit=limit)
-        each = {"Stage 1": found.stage1} | {
-            name: found.stage2[matching] for name, matching in settings.items()}
-        rows += [(word(kind), name, *one.ends, one.gains[0].text(2, sign=True) if one.gains else "-")
-                 for name, one in each.items()]
-        scores += [Score(word(kind), name, dict(zip(METRICS, one.ends, strict=True))) for name, one in each.items()]
+        for name, matching in {"Stage 1": None, **settings}.items():
+            one = found.stage2[matching] if matching else found.stage1
+            rows.append((word(kind), name, *one.ends, one.gains[0].text(2, sign=True) if one.gains else "-",
+                         *([p_at_1_with_lost(found, people, matching)] if source.other else [])))
+            scores.append(Score(word(kind), name, dict(zip(METRICS, one.ends, strict=True))))
         counts.append(f"{found.stage1.queries} {word(kind)}" + (
-            f" ({len(found.skipped)} skipped)" if found.skipped else ""))
+            f" ({len(found.skipped)} skipped)" if found.skipped else "") + (
+            f", {lost_photos(found, people)} of people in the gallery lost: no face was found, or the photo cannot be "
+            "read" if source.other else ""))
     names = list(dict.fromkeys(row[1] for row in rows))
     dots = {name: [value_of(row[2]) for row in rows if row[1] == name] for name in names}
     note = (f"Queries: {', '.join(counts)}; against {found.gallery} photos; {found.reading} metrics, k = 100, "
             "each method with its own α.")
+    heads = [f"{word(kind)} " + " / ".join(f"{value_of(row[2]):.1f}" for row in rows if row[0] == word(kind))
+             for kind in kinds]
+    columns = ("queries", "method", *METRICS, GAIN)
+    if source.other:
+        heads.append("lost as misses " + " / ".join(f"{value_of(row[-1]):.1f}" for row in rows))
+        columns += LOST,
     return Finding(
-        f"P@1 {' / '.join(names)}: " + ", ".join(f"{word(kind)} " + " / ".join(
-            f"{value_of(row[2]):.1f}" for row in rows if row[0] == word(kind)) for kind in kinds),
-        [Sheet("Stage 1 and re-ranking", Table(("queries", "method", *METRICS, GAIN), tuple(rows), note))],
+        f"P@1 {' / '.join(names)}: {', '.join(heads)}",
+        [Sheet("Stage 1 and re-ranking", Table(columns, tuple(rows), note))],
         [Dots("How often the first match is right", "P@1, %", [word(kind) for kind in kinds], dots)], scores)
 
 
@@ -176,8 +195,7 @@ def faithful(source: Source, kinds: Kinds) -> Finding:
                        "% of what is possible, random orders at 0",
                        [f"{found.titles[one.method]}: {one.explanation}" for one in own], {"possible": reached}),
                   *_traces(found)]
-    return Finding(f"{passed} of {shown} explanations beat random and centre-first orders (p < .01) and reach 60 % of "
-                   "what is possible", sheets, plots)
+    return Finding(passing(passed, shown), sheets, plots)
 
 
 def highest(tables: Mapping[str, Table], words: int) -> str:
@@ -209,10 +227,6 @@ def timed(tables: Mapping[str, Table], words: int) -> str:
         parts.append(f"{kind} " + ", ".join(
             f"{row[0]} {value_of(row[p]):.1f} ({value_of(row[ms]):.1f} ms)" for row in rows))
     return "P@1 (time per query): " + "; ".join(parts)
-
-
-def word(kind: str | None) -> str:
-    return kind or UNALTERED
 
 
 def _traces(found: Board) -> list[Lines]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from demo.backbones import available
 from demo.evaluation.ablations import ALIGNMENTS, ALPHAS, KS
-from demo.evaluation.report import measures
-from demo.evaluation.report.measures import Kinds, Measure
+from demo.evaluation.report import faithful, measures
+from demo.evaluation.report.content import Finding, Kinds
+from demo.evaluation.report.found import found
+from demo.evaluation.report.judged import judged
+from demo.evaluation.report.measures import Measure
 from demo.evaluation.report.source import FOUND_CROP
 from demo.evaluation.variants import VARIANTS
+from demo.evaluation.verdicts import MISTAKES
 from demo.explain import EXPLANATIONS
+from demo.faces import DETECTORS, DRAWN
 from demo.matching import SOLVERS, WEIGHTINGS
 from demo.methods.emd import Emd
 
@@ -26,7 +31,8 @@ PAPER_KINDS = (None, "mask", "sunglasses", "crop")
 class Section:
     """name: its word on the command line. text: what is measured, in a sentence or two. kinds: alterations of the
     queries. command: measures a part of it alone, on the bundled people. varies: what it measures one by one, by name.
-    among: backbones that it compares, each as soon as its weights are there.
+    among: backbones and detectors that it compares, each as soon as its weights are there. calibrated: its numbers also
+    depend on what a distance means. read: gives what was measured before, by data set, instead of measuring.
     version: raise it when the same queries and settings give other numbers, tables or figures; what was kept is
     measured again then, and not when words here change.
     """
@@ -36,10 +42,12 @@ class Section:
     text: str
     kinds: Kinds
     command: str
-    measure: Measure = field(repr=False)
+    measure: Measure | None = field(default=None, repr=False)
     varies: tuple = ()
     among: tuple[str, ...] = ()
     version: int = 1
+    calibrated: bool = False
+    read: Callable[[], Mapping[str, Finding]] | None = field(default=None, repr=False)
 
 
 def _weighted(words: Sequence[str]) -> str:
@@ -118,5 +126,16 @@ _ROWS = (
             "or rise, sooner than in a random order and than from the centre on.", (None, "mask"),
             "evaluate faithfulness --queries assets/queries --limit 40 --occlude mask",
             measures.faithful, tuple(EXPLANATIONS)),
+    Section("verdicts", "Are the verdicts right?",
+            "How often what the pages say is wrong: of two photos, that they show one person or two; of a best match, "
+            "that it is plausible or probably nobody of the gallery. Each query is paired with a photo of its person "
+            "and with some of others; the best of the others is what somebody gets who is not in the gallery. A "
+            "gallery that was not calibrated is judged by other people's numbers.", (None, "mask", "sunglasses"),
+            "evaluate verdicts --queries assets/queries", judged, tuple(MISTAKES), calibrated=True),
+    Section("detectors", "Finding faces",
+            "Which detector finds the face in photos as they are and with every alteration, and how far its five "
+            "points move when something is drawn over the face and it is found anew.", (None, *DRAWN),
+            "benchmark detectors", found, among=tuple(DETECTORS)),
+    Section("explanations", "The faithfulness board", faithful.TEXT, (), faithful.COMMAND, read=faithful.kept_boards),
 )
 SECTIONS = {section.name: section for section in _ROWS}

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePosixPath
 
 from demo.errors import BadSetting
 from demo.evaluation.ablations import Bench
@@ -28,27 +29,31 @@ Progress = Callable[[Sequence, str], Iterable]
 @dataclass(frozen=True)
 class Scale:
     """How much is measured. queries: per data set at the most (None = all); fewer where each takes long: for run
-    times, attacks and faithfulness. pairs: drawn of one person and of two, each."""
+    times, attacks, faithfulness and verdicts. pairs: drawn of one person and of two, each. pictures: that faces are
+    looked for in, a photo under each alteration being one."""
 
     queries: int | None = None
     timed: int = 60
     attacked: int = 30
     explained: int = 40
+    judged: int = 200
     pairs: int = 300
+    pictures: int = 480
 
     @property
     def limits(self) -> tuple[int | None, ...]:
         """Of the queries that any section takes."""
-        return None, self.timed, self.attacked, self.explained
+        return None, self.timed, self.attacked, self.explained, self.judged
 
 
-QUICK = Scale(queries=24, timed=12, attacked=6, explained=4, pairs=60)
+QUICK = Scale(queries=24, timed=12, attacked=6, explained=4, judged=12, pairs=60, pictures=48)
 
 
 @dataclass(frozen=True)
 class Source:
     """name: what the report calls it. identify: backbone name → an identifier of its gallery. photos: query photos
-    (None = leave one out). every: all photos of a data set, those without a face among them, which are its queries when
+    (None = leave one out). other: they were not made from the gallery's, so that each is compared with the whole
+    gallery, and as it is. every: all photos of a data set, those without a face among them, which are its queries when
     they are altered. dataset: its name in DATASETS if it is one of the papers', which is then measured by their
     protocol. pairs: the official pairs, where they lie with it. only: the sections it is for, each with the alterations
     that are measured of it there, None = all that the section has (None = every section). jobs: queries measured at a
@@ -60,6 +65,7 @@ class Source:
     backbone: str
     scale: Scale = Scale()
     photos: Sequence[Photo] | None = field(default=None, repr=False)
+    other: bool = False
     every: Sequence[Photo] | None = field(default=None, repr=False)
     dataset: str | None = None
     pairs: Sequence[Pair] | None = field(default=None, repr=False)
@@ -85,6 +91,8 @@ class Source:
 
     def kinds(self, section: str, every: Sequence[str | None]) -> Sequence[str | None]:
         """Which of a section's alterations are measured here; empty where it is not for this."""
+        if self.other:
+            every = [kind for kind in every if kind is None]
         if self.only is None:
             return every
         chosen = self.only.get(section, ())
@@ -93,6 +101,17 @@ class Source:
     def gallery_photos(self) -> list[Photo]:
         gallery = self.identifier.gallery
         return [Photo(entry.path, entry.identity, gallery.photo_file(row)) for row, entry in enumerate(gallery.entries)]
+
+    def looked_at(self, limit: int) -> list[Photo]:
+        """Photos for which it does not matter whether a face is found, evenly spread: the queries, else all that the
+        gallery was made from."""
+        photos = self.photos or self.every
+        if not photos:
+            manifest = self.identifier.gallery.manifest
+            photos = self.gallery_photos() + [
+                Photo(one.path, PurePosixPath(one.path).parts[0], manifest.photos / one.path)
+                for one in manifest.failures]
+        return spread(photos, limit)
 
     def queries(self, kind: str | None, limit: int | None = None,
                 identifier: Identifier | None = None) -> list[QueryPhoto]:
@@ -103,9 +122,15 @@ class Source:
         """
         return self._few(self._protocol(kind, (identifier or self.identifier).gallery), limit)
 
+    def apart(self, limit: int | None = None) -> list[QueryPhoto]:
+        """The queries, evenly spread, each without the photo that it was made from, whatever the protocol."""
+        gallery = self.identifier.gallery
+        return self._few(leave_one_out(gallery) if self.photos is None else
+                         query_set(self.photos, gallery, exclude_source=not self.other), limit)
+
     def _protocol(self, kind: str | None, gallery: Gallery) -> list[QueryPhoto]:
         if self.photos is not None:
-            return query_set(self.photos, gallery, exclude_source=not self.dataset)
+            return query_set(self.photos, gallery, exclude_source=not (self.dataset or self.other))
         if self.dataset and kind:
             return query_set(self.every or self.gallery_photos(), gallery, exclude_source=False)
         return leave_one_out(gallery, self.reading)

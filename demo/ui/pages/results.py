@@ -13,13 +13,12 @@ import gradio as gr
 
 from demo.errors import DemoError
 from demo.evaluation import Evaluation, evaluate, leave_one_out, query_set, spread
-from demo.evaluation.report import Document, faithful
+from demo.evaluation.report import Document, with_what_is_read
 from demo.evaluation.report.content import METRICS
 from demo.evaluation.report.document import INTRODUCTION, Code, Grid, Heading, Text
 from demo.evaluation.report.html_page import PARTS, parts
 from demo.evaluation.report.markdown import PLOTS
 from demo.evaluation.report.write import RESULTS
-from demo.explain.badge import boards
 from demo.faces import DRAWN
 from demo.gallery import list_photos
 from demo.methods import METHODS, usual
@@ -35,8 +34,6 @@ log = logging.getLogger("demo")
 SHIPPED, QUERIES = ASSETS / "results", ASSETS / "queries"
 #: The first entries of the list of sections.
 OVERVIEW, ITEMS = "overview", "items"
-#: The board of explanations, which has a file of its own.
-BOARD = "board"
 LEAVE_ONE_OUT, BUNDLED = "leave-one-out", "bundled"
 PROTOCOLS = {LEAVE_ONE_OUT: "The gallery's photos, each left out in turn", BUNDLED: "The bundled query photos"}
 MOST = 30
@@ -107,13 +104,12 @@ class ResultHandlers:
     def document(self) -> Document | None:
         """The shipped report, or None where there is none."""
         results = shipped_results()
-        return Document(results) if results else None
+        return Document(with_what_is_read(results)) if results else None
 
     def sections(self) -> list[tuple[str, str]]:
         sections = self.document.results["sections"] if self.document else []
-        board = [("Explanations: the faithfulness board", BOARD)] if boards() else []
         return [("At a glance", OVERVIEW), ("The papers, item by item", ITEMS),
-                *((one["title"], one["name"]) for one in sections), *board]
+                *((one["title"], one["name"]) for one in sections)]
 
     def open_link(self, request: gr.Request) -> tuple[str, str]:
         """A visitor arrives: the section that the link names, or the first."""
@@ -123,9 +119,7 @@ class ResultHandlers:
 
     def show(self, name: str) -> str:
         """One section of the report as HTML."""
-        if name == BOARD:
-            blocks = list(faithful.blocks(boards()))
-        elif self.document is None:
+        if self.document is None:
             blocks = [Text("No report was shipped with this copy."),
                       Code("python -m demo evaluate report --out assets/results")]
         elif name == OVERVIEW:
