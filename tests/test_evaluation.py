@@ -395,7 +395,7 @@ def test_a_killed_run_goes_on_and_finds_the_same(tmp_path, capsys, monkeypatch):
     assert run.wait() == -signal.SIGKILL
     found = []
     for folder in ("killed", "whole"):
-        for module in ("demo.cli.arguments", "demo.cli.evaluate.data"):
+        for module in ("demo.cli.arguments", "demo.cli.data"):
             monkeypatch.setattr(f"{module}.settings", lambda folder=folder: Settings(cache=tmp_path / folder))
         table = tmp_path / f"{folder}.csv"
         assert main([*words, "--per-query", str(table), "--json"]) == 0
@@ -450,7 +450,7 @@ def test_stacked_features_are_the_single_ones(identifier):
 
 def test_evaluate_from_list_files(capsys, tmp_path, monkeypatch):
     """Identification from lists with number labels; source photos left out, and found again when asked for."""
-    for module in ("demo.cli.arguments", "demo.cli.evaluate.data"):
+    for module in ("demo.cli.arguments", "demo.cli.data"):
         monkeypatch.setattr(f"{module}.settings", lambda: dlib_settings(tmp_path))
     gallery, queries = tmp_path / "gallery.txt", tmp_path / "queries.txt"
     gallery.write_text("".join(f"person-00{who}/0{photo}.jpg,{who}\n" for who in (1, 2) for photo in (1, 2)))
@@ -466,7 +466,7 @@ def test_evaluate_from_list_files(capsys, tmp_path, monkeypatch):
 
 
 def test_evaluate_takes_several_weightings(capsys, people, tmp_path, monkeypatch):
-    for module in ("demo.cli.arguments", "demo.cli.evaluate.data"):
+    for module in ("demo.cli.arguments", "demo.cli.data"):
         monkeypatch.setattr(f"{module}.settings", lambda: dlib_settings(tmp_path))
     common = ["evaluate", "--gallery", str(people), "--stage2", "emd"]
 
@@ -494,7 +494,7 @@ def test_evaluate_takes_several_weightings(capsys, people, tmp_path, monkeypatch
 
 
 def test_verify_and_ablation_commands(capsys, people, tmp_path, monkeypatch):
-    for module in ("demo.cli.arguments", "demo.cli.evaluate.data", "demo.cli.evaluate.ablation"):
+    for module in ("demo.cli.arguments", "demo.cli.data", "demo.cli.evaluate.ablation"):
         monkeypatch.setattr(f"{module}.settings", lambda: dlib_settings(tmp_path))
     assert main(["evaluate", "verify", "--root", str(people), "--draw", "4", "--json"]) == 0
     assert {one["method"] for one in json.loads(capsys.readouterr().out)["methods"]} == {

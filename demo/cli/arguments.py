@@ -18,7 +18,7 @@ from demo.faces import PhotoAt, is_address
 from demo.fields import LARGEST, changed, fields_of
 from demo.gallery import Gallery, Photo, open_or_build
 from demo.identify import Identifier
-from demo.methods import METHODS, NONE, Matching, usual
+from demo.methods import METHODS, NONE, Matching, method_with, usual
 from demo.presets import PRESETS, PUBLISHED, RECOMMENDED, preset
 from demo.query import Preparation
 from demo.settings import settings
@@ -164,8 +164,8 @@ def model_of(parsed, stage2_weights: Path | None, kind: str) -> tuple[Backbone, 
     asked = parsed.backbone or parsed.weights or parsed.backbone_option
     model = load_h2l(stage2_weights, device=parsed.device, backbone=backbone_of(parsed) if asked else None,
                      folder=settings().weights)
-    if model.kind.lower() != kind:
-        raise BadSetting(f"{stage2_weights.name} holds Model {model.kind}: use it with --stage2 {model.kind.lower()}.")
+    if (word := method_with(model.kind).word) != kind:
+        raise BadSetting(f"{stage2_weights.name} holds Model {model.kind}: use it with --stage2 {word}.")
     return model.backbone, model
 
 

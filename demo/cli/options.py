@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from demo.errors import BadSetting
@@ -72,3 +72,26 @@ def given(parsed: argparse.Namespace, options: type, *, suffix: str = "") -> dic
         if value is not None:
             values[one.name] = value
     return values
+
+
+def repeated(parser: argparse.ArgumentParser, parsed: argparse.Namespace, leave_out: Collection[str] = ()) -> list[str]:
+    """The flags that ask for the same again: those whose values are not the defaults. leave_out: flags that are not
+    repeated."""
+    words: list[str] = []
+    for action in parser._actions:
+        value = getattr(parsed, action.dest, action.default)
+        if not action.option_strings or value == action.default or action.option_strings[0] in leave_out:
+            continue
+        if isinstance(action, argparse.BooleanOptionalAction):
+            words.append(action.option_strings[0 if value else 1])
+            continue
+        words.append(action.option_strings[0])
+        if action.nargs is None and isinstance(value, list):  # given one by one, as NAME=VALUE
+            words[-1:] = [word for name, told in value for word in (action.option_strings[0], f"{name}={_plain(told)}")]
+        elif action.nargs != 0:
+            words += map(str, value if isinstance(value, list) else [value])
+    return words
+
+
+def _plain(value: str | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else value

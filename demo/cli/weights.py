@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from demo.checkpoints import check_file
+from demo.cli import card
 from demo.identify import json_text
 from demo.settings import settings
 from demo.weights import FILES, get, progress_bar, status
@@ -22,6 +23,7 @@ def add(commands) -> None:
     check = actions.add_parser("check", help="which network a file holds, and whether it is whole")
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(run=_weights_check)
+    card.add(actions)
 
 
 def _weights_list(parsed) -> None:

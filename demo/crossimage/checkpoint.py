@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -100,17 +100,35 @@ def _load_own(path: Path, state: State, described: dict[str, str], device: str,
               backbone: Backbone | None, folder: Path | None) -> CrossImageModel:
     if backbone is None:
         backbone = load_backbone(described["backbone"], device=device, folder=folder)
+    if backbone.name != described["backbone"]:
+        raise BadWeights(f"{path.name} works on the {described['backbone']} backbone, not on {backbone.name}: let the "
+                         "file choose the backbone.")
     if backbone.weights_sha256 != described["backbone_sha256"]:
         raise BadWeights(f"{path.name} was trained on other weights of the {described['backbone']} backbone: use "
                          f"those, or train it again.")
-    network = own_network(state, described, path.name)
+    network, use = own_network(state, described, path.name), own_use(described, path.name)
+    return CrossImageModel(described["kind"], network, backbone, alpha=use.alpha, sha256=sha256(path), grid=use.grid,
+                           both_orders=use.both_orders)
+
+
+@dataclass(frozen=True)
+class Use:
+    """How the distance of a file's network is used. alpha: its share in Eq. 5.1. grid: of the backbone's patches that
+    it takes, None for the backbone's first. both_orders: see ``CrossImageModel``."""
+
+    alpha: float
+    grid: Grid | None
+    both_orders: bool
+
+
+def own_use(described: dict[str, str], filename: str) -> Use:
+    """What a file that ``save_model`` wrote says of its use (see ``description``); BadWeights where it says nothing."""
     try:
         grid = parse_grid(described["grid"]) if "grid" in described else None  # files of before have the first
         alpha = float(described["alpha"])
     except ValueError:
-        raise BadWeights(f"{path.name} does not say how its distance is used: get it or train it again.") from None
-    return CrossImageModel(described["kind"], network, backbone, alpha=alpha, sha256=sha256(path), grid=grid,
-                           both_orders=described.get(_ORDERS, _BOTH) == _BOTH)
+        raise BadWeights(f"{filename} does not say how its distance is used: get it or train it again.") from None
+    return Use(alpha, grid, described.get(_ORDERS, _BOTH) == _BOTH)
 
 
 def own_network(state: State, described: dict[str, str], filename: str) -> Network:

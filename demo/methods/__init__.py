@@ -13,6 +13,7 @@ from demo.methods.registry import (
     STAGE1,
     load_method,
     method_of,
+    method_with,
     ready,
     usual,
 )
@@ -20,7 +21,7 @@ from demo.methods.rerank import Reranked, rerank
 
 __all__ = ["DEFAULT", "METHODS", "NONE", "PREPARED_ROWS", "PUBLISHED", "RERANKING", "STAGE1", "Bounded", "CrossMethod",
            "Faces", "Few", "Matching", "Measured", "Method", "Moved", "NoOptions", "Reranked", "first_few",
-           "load_method", "method_fields", "method_of", "ready", "rerank", "usual"]
+           "load_method", "method_fields", "method_of", "method_with", "ready", "rerank", "usual"]
 
 #: What caches hold was made by this version. Raise it when the same features are at another distance.
 VERSION = 1

@@ -44,6 +44,14 @@ def method_of(word: str) -> type[Method]:
     return METHODS[word]
 
 
+def method_with(kind: str) -> type[CrossMethod]:
+    """The method whose trained model is of a kind, such as "H2L"; BadSetting where no method has it."""
+    for method in METHODS.values():
+        if issubclass(method, CrossMethod) and method.name == kind:
+            return method
+    raise BadSetting(f"No method uses Model {kind}.")
+
+
 def load_method(word: str, backbone: Backbone, gallery: Faces | None = None, *, weights: str | Path | None = None,
                 model: CrossImageModel | None = None) -> Method:
     """A method ready to compare faces by their features.

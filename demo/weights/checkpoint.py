@@ -31,7 +31,13 @@ _COUNTER = "num_batches_tracked"
 
 
 def read_state(path: str | Path) -> State:
-    """Tensors of a checkpoint (PyTorch, loaded with ``weights_only=True``, or safetensors), on the CPU, float32.
+    """``read_stored`` with every floating-point tensor as float32."""
+    return {key: value.float() if value.is_floating_point() else value for key, value in read_stored(path).items()}
+
+
+def read_stored(path: str | Path) -> State:
+    """Tensors of a checkpoint (PyTorch, loaded with ``weights_only=True``, or safetensors) as they stand there, on the
+    CPU.
 
     The ``module.`` prefix of nn.DataParallel is removed. Raises WeightsMissing where there is no file, and
     BadWeights where it is empty, truncated, unsafe, or no flat table of tensors.
@@ -53,8 +59,7 @@ def read_state(path: str | Path) -> State:
     if not isinstance(state, Mapping) or not state or not all(
             isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
         raise BadWeights(f"{path.name} is not a checkpoint: it holds something other than named tensors.")
-    return {key.removeprefix(_PARALLEL): value.float() if value.is_floating_point() else value
-            for key, value in state.items()}
+    return {key.removeprefix(_PARALLEL): value for key, value in state.items()}
 
 
 def _load(path: Path, head: bytes):

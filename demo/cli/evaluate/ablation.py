@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from demo.cli.arguments import add_method, matching_of, preparation_of
-from demo.cli.evaluate.data import add_data, measured_identifier, queries_of, query_progress, store_of
+from demo.cli.data import add_data, measured_identifier, queries_of, query_progress, store_of
 from demo.evaluation.ablations import ABLATIONS, Bench
 from demo.fields import fields_of
 from demo.identify import Identifier, json_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from demo.cli.arguments import identifier_of, preparation_of
-from demo.cli.evaluate.data import add_folders, add_options, folder_queries, query_progress, store_of
+from demo.cli.data import add_folders, add_options, folder_queries, query_progress, store_of
 from demo.evaluation.beyond import beyond
 from demo.identify import json_text
 from demo.methods import Matching

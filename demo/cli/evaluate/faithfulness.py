@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from demo.cli.arguments import identifier_of, positive, preparation_of
-from demo.cli.evaluate.data import add_folders, add_options, add_source_photo, folder_queries, query_progress
+from demo.cli.data import add_folders, add_options, add_source_photo, folder_queries, query_progress
 from demo.evaluation import spread
 from demo.evaluation.curve_store import CurveStore
 from demo.evaluation.faithfulness import Asked, faithfulness

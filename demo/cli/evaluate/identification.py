@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from demo.cli.arguments import add_method, preparation_of
-from demo.cli.evaluate.data import add_data, measured_identifier, queries_of, query_progress, settings_of, store_of
+from demo.cli.data import add_data, measured_identifier, queries_of, query_progress, settings_of, store_of
 from demo.evaluation import evaluate
 from demo.evaluation.per_query import write_per_query
 from demo.identify import json_text

@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from demo.cli.arguments import add_backbone, identifier_of, positive
-from demo.cli.evaluate.data import add_jobs, store_of
+from demo.cli.data import add_jobs, store_of
 from demo.errors import BadGallery, BadSetting
 from demo.evaluation.datasets import DATASETS, dataset, photos_of
 from demo.evaluation.report import (

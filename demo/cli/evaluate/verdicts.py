@@ -8,7 +8,7 @@ import sys
 from tqdm import tqdm
 
 from demo.cli.arguments import identifier_of, preparation_of
-from demo.cli.evaluate.data import add_folders, add_options, add_source_photo, folder_queries
+from demo.cli.data import add_folders, add_options, add_source_photo, folder_queries
 from demo.evaluation.verdicts import verdicts
 from demo.identify import json_text
 from demo.methods import METHODS

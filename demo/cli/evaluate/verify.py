@@ -18,7 +18,7 @@ from demo.cli.arguments import (
     positive,
     preparation_of,
 )
-from demo.cli.evaluate.data import store_of
+from demo.cli.data import store_of
 from demo.cli.options import add_fields
 from demo.evaluation.datasets import DATASETS, drawn_pairs, pairs_of, photos_of
 from demo.evaluation.verification import verify_pairs

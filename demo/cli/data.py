@@ -1,4 +1,4 @@
-"""Arguments that say which photos are measured, and what they stand for; shared by the actions of ``evaluate``."""
+"""Arguments that say which photos are measured, and what they stand for; of ``evaluate`` and ``weights card``."""
 
 from __future__ import annotations
 
