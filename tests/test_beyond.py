@@ -119,7 +119,7 @@ def test_the_adapted_alpha_rises_from_the_given_one_and_never_falls():
 def test_identification_adapts_to_crops_and_not_to_masks(identifier: Identifier):
     photo = identifier.gallery.photo_file(7)
     plain = identifier.identify(photo, occlusion="mask", adaptive=True)
-    cropped = identifier.identify(photo, occlusion="crop", adaptive=True)
+    cropped = identifier.identify(photo, occlusion="crop", framing="kept", adaptive=True)
     assert plain.matching.alpha == 0.7 and cropped.matching.alpha > 0.8
     best = cropped.ranking[0]
     assert best.combined == pytest.approx(cropped.matching.alpha * best.patch

@@ -108,7 +108,7 @@ def test_the_face_is_found_again_in_the_altered_photo(photo, face, backbone):
 
 
 def test_an_occlusion_keeps_the_face_that_was_located(photo, face):
-    for kind in OCCLUSIONS:
+    for kind in ("mask", "sunglasses"):
         made = alter(photo, face, kind, seed=1)
         assert made.relocated() is made and made.face is face
 

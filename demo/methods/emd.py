@@ -48,7 +48,7 @@ class EmdOptions:
         choices=lambda: {name: one.title for name, one in WEIGHTINGS.items()})
     adaptive: bool = option(
         False, title="Adaptive α (extra)", extra=True, into="alpha",
-        help="Raises α up to 0.9 for a face whose patches are out of place, as a crop's are.")
+        help="Raises α up to 0.9 for a face whose patches are out of place, as in a crop as it lies.")
     share: float = option(
         1.0, title="Share of the mass that moves (extra)", extra=True, low=0, high=1, step=0.05, open_low=True,
         help="Below 1, patches that match worst, such as occluded ones, may stay unmatched.")
