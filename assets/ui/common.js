@@ -71,7 +71,7 @@ const photoFigures = (photo, title, use, choose) => {
 const STATES = new Map([[true, "passes"], [false, "fails"], [null, "unmeasured"]]);
 const failed = (found) => found.badge?.passes === false;
 const badge = ({ badge: measured }, text = "text") => (measured ? el("a", {
-  class: `badge ${STATES.get(measured.passes)}`, href: `${location.pathname.replace(/[^/]*$/, "")}results?section=board`, title: measured.text,
+  class: `badge ${STATES.get(measured.passes)}`, href: `${location.pathname.replace(/[^/]*$/, "")}results?section=explanations`, title: measured.text,
 }, measured[text]) : null);
 // A colour bar in the page's own colours, whatever the theme.
 const bar = ({ colours, label, marks, text }) => el("div", { class: "bar", role: "img", "aria-label": text },
