@@ -246,7 +246,7 @@ def test_a_file_for_other_backbone_weights_is_refused(backbone, tmp_path):
     save_model(tmp_path / "h2l.safetensors", "H2L", network, backbone, alpha=0.5)
 
     class Other:
-        weights_sha256 = "0" * 64
+        name, weights_sha256 = backbone.name, "0" * 64
 
     with pytest.raises(BadWeights, match="other weights"):
         load_h2l(tmp_path / "h2l.safetensors", backbone=Other())
