@@ -24,6 +24,7 @@ from demo.faces import (
     NO_FACE,
     Alteration,
     Face,
+    Kind,
     Limits,
     align,
     aligned_face,
@@ -49,6 +50,11 @@ KEPT_CROP = "crop as it lies"
 #: Raise it when ``prepare_query`` makes other features of the same photo and settings by what it does itself; the rooms
 #: that it goes through have versions of their own.
 VERSION = 1
+
+
+def kind_called(word: str) -> Kind:
+    """What is said of an alteration: of a word of ALTERATIONS what menus show, of KEPT_CROP that name."""
+    return ALTERATIONS.get(word) or Kind(word)
 
 
 @dataclass(frozen=True)
@@ -134,8 +140,11 @@ class Query:
 
     @property
     def measured_as(self) -> str | None:
-        """The alteration whose strangers and thresholds fit this face: the one that was made, else what is worn."""
-        return KEPT_CROP if self.preparation.keeps_window else self.preparation.alteration or self.worn
+        """The alteration whose strangers and thresholds fit this face: the one that was made, else what is worn. A crop
+        in which no face was found is one as it lies, too."""
+        if self.alteration is not None and self.alteration.window is not None:
+            return KEPT_CROP
+        return self.preparation.alteration or self.worn
 
     @property
     def told(self) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from demo.calibration import NOBODY, PLAUSIBLE, UNCERTAIN, Strangers, Unfit
 from demo.identify import Identification
-from demo.query import ALTERATIONS
+from demo.query import kind_called
 from demo.words import decimals, ordinal
 
 _PROOF = "A distance says how alike two pictures are to this network; it does not prove who someone is."
@@ -65,6 +65,5 @@ def _uncompared(unfit: Unfit | None) -> Verdict:
         told = "Not compared with strangers: how near they come was not measured for these settings."
         return Verdict(None, told, unfit.reason if unfit else told)
     told = "Not compared with strangers: how near they come was not measured for photos altered like this."
-    known = ALTERATIONS.get(unfit.asked)
-    return Verdict(None, known.note if known and known.note else told,
+    return Verdict(None, kind_called(unfit.asked).note or told,
                    f"{told} Their distances under other alterations would mislead.")

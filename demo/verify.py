@@ -9,7 +9,7 @@ from demo.errors import DemoError
 from demo.explain import Pair, Term, sentence
 from demo.identify import Identifier, settings_json
 from demo.methods import METHODS, Matching
-from demo.query import ALTERATIONS, Clock, Preparation, Query, prepare_query
+from demo.query import Clock, Preparation, Query, kind_called, prepare_query
 from demo.words import decimals
 
 #: Verdict → how a person would say it.
@@ -127,9 +127,8 @@ def agreement(found: Verification) -> str:
     if len(said) < len(found.judgements):
         unmeasured = next((judged.line.asked for judged in found.judgements if isinstance(judged.line, Unfit)), None)
         if unmeasured:
-            told = ALTERATIONS[unmeasured].title.lower() if unmeasured in ALTERATIONS else unmeasured
-            return (f"Distances only: no thresholds are measured for photos altered like this ({told}), and those of "
-                    "other photos would mislead.")
+            return (f"Distances only: no thresholds are measured for photos altered like this "
+                    f"({kind_called(unmeasured).title.lower()}), and those of other photos would mislead.")
         return "Distances only: " + next(judged.line.reason for judged in found.judgements
                                          if isinstance(judged.line, Unfit))
     if len(set(said)) == 1:

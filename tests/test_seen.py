@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from contextlib import suppress
 
 import numpy as np
@@ -17,7 +18,7 @@ from demo.errors import NoFace
 from demo.faces import OCCLUSIONS
 from demo.gallery import Gallery
 from demo.identify import Identifier
-from demo.query import Preparation, prepare_query
+from demo.query import KEPT_CROP, Preparation, find_query_face, prepare_query
 from demo.ui.views.board import query_pictures
 from demo.verify import verify
 from demo.visibility import Seen
@@ -63,6 +64,17 @@ def test_a_bare_face_is_said_to_wear_nothing(mobile):
 def test_nothing_is_said_of_what_was_not_learned(mobile, kind):
     query = prepared(PHOTO, mobile, alteration=kind)
     assert query.seen is None and query.told == "" and query.measured_as == kind
+
+
+def test_a_crop_as_it_lies_is_judged_by_no_numbers_of_crops(mobile, monkeypatch):
+    """Asked for, or left so since no face was found in it."""
+    kept = prepared(PHOTO, mobile, alteration="crop", framing="kept")
+    assert kept.measured_as == KEPT_CROP and kept.alteration.window is not None
+    whole = find_query_face(kept.photo, Preparation())[0]
+    monkeypatch.setattr(sys.modules["demo.faces.occlude"], "detect_faces", lambda *_, **__: [])
+    lost = prepare_query(PHOTO, mobile, Preparation(alteration="crop"), faces=whole)
+    assert lost.measured_as == KEPT_CROP and "as it lies" in lost.as_json()["note"]
+    np.testing.assert_array_equal(lost.crop, kept.crop)
 
 
 def test_without_an_estimate_nothing_is_said(backbone):

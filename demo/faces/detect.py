@@ -215,11 +215,12 @@ def _faces(where: Look, chosen: Detector, folder: Path | None) -> list[Face]:
 
 def _given_room(photo: np.ndarray, faces: list[Face], chosen: Detector, folder: Path | None) -> list[Face]:
     """The faces, those that are cut off as they are found in the photo with a border, where they are."""
-    if not any(_beyond(face, photo.shape[:2]) > CUT_OFF for face in faces):
+    cut_off = [_beyond(face, photo.shape[:2]) > CUT_OFF for face in faces]
+    if not any(cut_off):
         return faces
     again = _faces(look(photo, min(chosen.side[0], max(photo.shape[:2])), PADDING, chosen.find, folder), chosen, folder)
-    return [next((other for other in again if same(face.box, other.box)), face)
-            if _beyond(face, photo.shape[:2]) > CUT_OFF else face for face in faces]
+    return [next((other for other in again if same(face.box, other.box)), face) if cut else face
+            for face, cut in zip(faces, cut_off, strict=True)]
 
 
 def _beyond(face: Face, size: tuple[int, int]) -> float:
